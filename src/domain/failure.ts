@@ -1,0 +1,59 @@
+/**
+ * Failures are of four kinds (docs/guarantees.md): unavailable, rejected, retryable, fenced. Rejections are values,
+ * because they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
+ */
+
+/** Something the program depends on does not answer, or answers that it can't now. Nothing is lost by trying again. */
+export class UnavailableError extends Error {
+  /** A short stable word for logs and problem documents: `store_busy`, `disk_full`, `log_timeout`, … */
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'UnavailableError';
+    this.code = code;
+  }
+}
+
+/** The store refuses a value of this batch for good, and can't say whose. The worker bisects. */
+export class RejectedByStoreError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'RejectedByStoreError';
+  }
+}
+
+/** The log is not the one that progress was made on, or it lacks records that had been acknowledged. */
+export class LogReplacedError extends Error {
+  readonly partition: number;
+  constructor(partition: number, message: string) {
+    super(message);
+    this.name = 'LogReplacedError';
+    this.partition = partition;
+  }
+}
+
+/** A place that a second process may not enter, or an input the program can't start with. The message says what to do. */
+export class StartupError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StartupError';
+  }
+}
+
+/** Why a record is in the inbox. Codes are stable: clients filter by them. */
+export type RejectionCode =
+  | 'invalid_json'
+  | 'invalid_utf8'
+  | 'invalid_event'
+  | 'missing_id'
+  | 'event_too_large'
+  | 'nested_too_deep'
+  | 'unsupported_value'
+  | 'conflict'
+  | 'rejected_by_store';
+
+export interface Rejection {
+  readonly code: RejectionCode;
+  /** A sentence for a person: what is wrong and where. */
+  readonly message: string;
+}

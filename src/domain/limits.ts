@@ -1,0 +1,85 @@
+/**
+ * Every bound of the program, in one place, each with its unit and its reason. Names end in the unit.
+ * What an operator may change is read by runtime/config.ts; these are the starting values.
+ */
+export const limits = {
+  /** One event with its envelope. Kafka's own default record limit is 1 MiB; a quarter leaves room for batching. */
+  eventBytesMax: 256 * 1024,
+  /** One request after decompression: thirty-two of the largest events, or about 40,000 of a usual size. */
+  requestBytesMax: 8 * 1024 * 1024,
+  /** Events of one request: bounds the receipt (about 80 bytes each) to under 1 MiB. */
+  requestEventsMax: 10_000,
+  /** Levels of arrays and objects in a payload, the payload itself being level 1. PostgreSQL and most clients recurse. */
+  payloadDepthMax: 64,
+  /** Largest absolute value of a number: beyond it a double overflows to Infinity in every JavaScript client. */
+  numberMagnitudeMax: 1e308,
+  eventTypeCharactersMax: 200,
+  idCharactersMax: 256,
+  sourceCharactersMax: 256,
+  keyCharactersMax: 256,
+  idempotencyKeyCharactersMax: 256,
+
+  /** How long ingest waits for the log to confirm before it answers 503. */
+  ingestDeadlineMs: 5_000,
+  /** Bytes of records that wait for their append: 64 MiB is about three seconds of a full-speed disk. */
+  ingestQueueBytesMax: 64 * 1024 * 1024,
+  /** One append group: bounds the time one flush takes, and so everybody's latency. */
+  appendGroupBytesMax: 4 * 1024 * 1024,
+  appendGroupRecordsMax: 10_000,
+  /** Problems listed in one answer; the rest is counted. */
+  problemsListedMax: 100,
+
+  /** Records of one store transaction: past 2,000 the gain in rows/s is under 5 %, the loss in latency is not. */
+  batchRecordsMax: 2_000,
+  batchBytesMax: 4 * 1024 * 1024,
+  /** How long a batch that is not full waits for more. */
+  batchLingerMs: 20,
+
+  backoffMinMs: 200,
+  backoffMaxMs: 30_000,
+  /** Retries of one batch that the store keeps refusing while a probe transaction succeeds, before it is bisected. */
+  batchRetriesMax: 8,
+  shutdownMs: 30_000,
+  redrivesMax: 3,
+
+  /** The embedded log keeps at most this long, and never longer than rows are kept. */
+  logRetentionMs: 7 * 24 * 3_600_000,
+  /** Below this much free disk ingest answers 503 disk_full, while there is still room to work in. */
+  freeDiskBytesMin: 1024 * 1024 * 1024,
+  freeDiskCheckMs: 1_000,
+
+  /** Rows that one maintenance transaction may prune: keeps it near 50 ms, so it never holds up a batch. */
+  pruneRowsMax: 5_000,
+  maintenanceEveryMs: 10_000,
+  /** Rollups of 10 s steps are folded into minutes after this time. The finest window that needs them is 15 min. */
+  rollupFineKeptMs: 2 * 3_600_000,
+  /** Minutes are folded into hours after this time. The longest window that needs them is 24 h. */
+  rollupMinuteKeptMs: 2 * 24 * 3_600_000,
+  rollupFoldRowsMax: 5_000,
+
+  /** Event types that are counted by name; see ESP_EVENT_TYPES_MAX. */
+  eventTypesMax: 2_000,
+  /** Duplicates of one event that its timeline keeps; all of them are counted. */
+  duplicatesKeptPerEvent: 20,
+  recentEventsKept: 100,
+
+  listLimitDefault: 100,
+  listLimitMax: 1_000,
+  waitStoredDefaultMs: 5_000,
+  waitStoredMaxMs: 30_000,
+  progressPollMs: 25,
+  liveSnapshotMinMs: 200,
+  liveSnapshotIdleMs: 2_000,
+  liveClientsMax: 500,
+  lagReadEveryMs: 1_000,
+  metricsCheckEveryMs: 5_000,
+  /** Events that one bulk redrive takes. */
+  redriveBatchMax: 10_000,
+
+  /** A client that sends its request slower than this is cut off. */
+  requestTimeoutMs: 30_000,
+  headersTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 72_000,
+  /** Idle connections cost about 10 KB each; past this the listener refuses. */
+  connectionsMax: 10_000,
+} as const;

@@ -1,0 +1,317 @@
+import type { EventContent, EventEnvelope, OutcomeCounts, Position, StoredEvent } from '../domain/event.ts';
+import type { InboxEntry, InboxResolution, InboxState } from '../domain/inbox.ts';
+import type { HistogramPairs } from '../domain/histogram.ts';
+import type { RollupDelta } from '../domain/rollup.ts';
+
+/**
+ * EventStore: the rows, the inbox, the rollups, and the progress that proves them. What makes the effect of a record happen
+ * exactly once is that all of these change in one transaction, guarded by a compare-and-set on the progress row.
+ *
+ * Contract (testing/event-store.contract.ts):
+ *
+ * Claimed     `claim` adds one to the partition's owner_epoch. From then on a commit under an older epoch can't succeed.
+ *             A first claim makes the row at the log's start. It never judges the log; the caller does.
+ * Atomic      `commit` writes event rows, duplicates, inbox rows, closed inbox rows, rollups, type totals and progress in one
+ *             transaction, if and only if progress still has (owner_epoch, next_offset, commit_token) as expected; or
+ *             nothing at all.
+ * Decided     `decide` is called inside that transaction with what the store knows of the batch's ids and types. It is pure
+ *             and may be called again if the transaction is run again.
+ * Recognised  A commit whose answer was lost is repeated with the same token and answers `committed` with
+ *             `alreadyCommitted: true`. Anything else that finds other values answers `fenced`, and nothing was written.
+ * Unique      No two rows of `events` share an id, whichever partitions race.
+ * Counted     At every moment, in every snapshot: next_offset − base = stored + duplicate + failed + lost + skipped, per
+ *             partition; rollups, type totals and progress tell the same counts; rows + pruned = stored.
+ * Maintained  Retention and folding of rollups are commits like any other: same guard, new token, same next_offset.
+ * Failing     UnavailableError: try again later, nothing is known to be written. RejectedByStoreError: the batch holds a value
+ *             the store refuses; it was rolled back. Nothing else is thrown, but for bugs.
+ * close       Waits for what runs, then frees everything. Calls after it throw.
+ */
+
+export interface PartitionProgress {
+  readonly consumer: string;
+  readonly logNo: number;
+  readonly partition: number;
+  /** The id of the log that this progress was made on. */
+  readonly logId: string;
+  /** The first offset ever taken. */
+  readonly base: number;
+  readonly nextOffset: number;
+  /** Offset and SHA-256 of the last record that was data, if there was one. */
+  readonly last: LastRecord | null;
+  readonly ownerEpoch: number;
+  readonly commitToken: string;
+  readonly outcomes: OutcomeCounts;
+  /** Of `stored`, how many rows retention has removed since. */
+  readonly pruned: number;
+}
+
+export interface LastRecord {
+  readonly offset: number;
+  readonly hash: Uint8Array;
+}
+
+export interface ClaimRequest {
+  readonly consumer: string;
+  readonly partition: number;
+  readonly logId: string;
+  /** Where a first claim starts. */
+  readonly logStart: number;
+}
+
+/** An event of the batch that wants to be stored. */
+export interface Candidate {
+  readonly event: EventEnvelope;
+  readonly offset: number;
+  readonly contentHash: Uint8Array;
+  /** The record's bytes, for the inbox row that a conflict makes. */
+  readonly value: Uint8Array;
+}
+
+/** A record of the batch that is no event, or not one that may be stored. */
+export interface RejectedRecord {
+  readonly offset: number;
+  readonly code: InboxEntry['code'];
+  readonly message: string;
+  readonly eventId: string | null;
+  readonly eventType: string | null;
+  readonly key: string | null;
+  readonly redriveOf: string | null;
+  readonly receivedAt: number;
+  readonly value: Uint8Array;
+}
+
+export interface CommitRequest {
+  readonly consumer: string;
+  readonly logNo: number;
+  readonly partition: number;
+  readonly ownerEpoch: number;
+  readonly expectedOffset: number;
+  readonly previousToken: string;
+  /** Fresh for every batch, the same for every try of one batch. */
+  readonly token: string;
+  readonly nextOffset: number;
+  /** The last data record of the batch; null leaves what is there. */
+  readonly last: LastRecord | null;
+  readonly candidates: readonly Candidate[];
+  readonly rejected: readonly RejectedRecord[];
+  readonly skipped: number;
+  readonly lost: number;
+  /** Stamped once, when the batch was built. */
+  readonly storedAt: number;
+}
+
+/** What the store knows of an id. */
+export interface KnownEvent {
+  readonly id: string;
+  readonly position: Position;
+  readonly contentHash: Uint8Array;
+  /** Given only where a candidate with this id has another hash. */
+  readonly content: EventContent | null;
+}
+
+/** What the store knows when a batch is decided. */
+export interface BatchKnowledge {
+  readonly events: ReadonlyMap<string, KnownEvent>;
+  /** Event type → the name it is counted under, for every type of the batch. */
+  readonly countedAs: ReadonlyMap<string, string>;
+  /** Inbox id → the attempt of that row, for every `redriveOf` of the batch that exists. */
+  readonly attempts: ReadonlyMap<string, number>;
+}
+
+export interface DuplicateRecord {
+  readonly eventId: string;
+  readonly position: Position;
+  readonly receivedAt: number;
+}
+
+export interface SettledEntry {
+  readonly inboxId: string;
+  readonly resolution: InboxResolution;
+}
+
+/** What one batch writes. Made by the pure decision in processing/decide-batch.ts, from a request and the knowledge. */
+export interface WriteSet {
+  /** In order of id, so that racing transactions lock alike. */
+  readonly events: readonly StoredEvent[];
+  readonly duplicates: readonly DuplicateRecord[];
+  readonly failed: readonly InboxEntry[];
+  readonly settled: readonly SettledEntry[];
+  readonly rollups: RollupDelta;
+  readonly outcomes: OutcomeCounts;
+}
+
+export type Decide = (request: CommitRequest, knowledge: BatchKnowledge) => WriteSet;
+
+export type CommitResult =
+  /** `written` is null when an earlier try had landed: what it wrote is not known here, only that it did. */
+  | { readonly kind: 'committed'; readonly alreadyCommitted: boolean; readonly written: WriteSet | null }
+  /** Somebody else owns the partition, or the row is not what this worker left. */
+  | { readonly kind: 'fenced'; readonly found: PartitionProgress | null };
+
+export interface MaintenanceRequest {
+  readonly consumer: string;
+  readonly logNo: number;
+  readonly partition: number;
+  readonly ownerEpoch: number;
+  readonly expectedOffset: number;
+  readonly previousToken: string;
+  readonly token: string;
+  readonly now: number;
+  /** Rows received before this are pruned (at most limits.pruneRowsMax a call); null keeps all. */
+  readonly pruneBefore: number | null;
+  /** 10 s rollups that start before this are folded into minutes, in whole minutes. */
+  readonly foldFineBefore: number;
+  /** Minute rollups that start before this are folded into hours, in whole hours. */
+  readonly foldMinutesBefore: number;
+}
+
+export type MaintenanceResult =
+  /** Nothing to do: nothing was written and the token is still `previousToken`. */
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'committed'; readonly alreadyCommitted: boolean; readonly prunedRows: number; readonly foldedRows: number; readonly more: boolean }
+  | { readonly kind: 'fenced'; readonly found: PartitionProgress | null };
+
+/** One partition's metrics as the store tells them, in one snapshot with its watermark. */
+export interface PartitionMetrics {
+  readonly partition: number;
+  readonly watermark: Watermark;
+  readonly totals: readonly TypeTotals[];
+  /** Rollup rows that a window can still reach: `stepMs` tells each row's length. */
+  readonly counts: readonly RollupCountRow[];
+  readonly latencies: readonly RollupLatencyRow[];
+}
+
+export interface Watermark {
+  readonly logNo: number;
+  readonly nextOffset: number;
+  readonly commitToken: string;
+}
+
+export interface TypeTotals {
+  readonly eventType: string;
+  readonly stored: number;
+  readonly duplicate: number;
+  readonly failed: number;
+  readonly pruned: number;
+}
+
+export interface RollupCountRow extends TypeTotals {
+  readonly stepMs: number;
+  readonly at: number;
+}
+
+export interface RollupLatencyRow {
+  readonly stepMs: number;
+  readonly at: number;
+  readonly histogram: HistogramPairs;
+  readonly clockSkewed: number;
+}
+
+/** Everything of the ledger that the store knows, from one snapshot. */
+export interface LedgerSnapshot {
+  readonly logNo: number;
+  readonly logId: string | null;
+  /** Partitions of every log, the current one (logNo) and those before it. */
+  readonly partitions: readonly PartitionProgress[];
+  /** Inbox rows that are open or redriving. */
+  readonly openInInbox: number;
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly nextCursor: string | null;
+}
+
+export interface EventQuery {
+  readonly eventType?: string;
+  readonly source?: string;
+  /** The id as the client sent it. */
+  readonly clientId?: string;
+  /** received_at from (inclusive) and to (exclusive), milliseconds since the epoch. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface InboxQuery {
+  readonly state?: InboxState;
+  readonly eventType?: string;
+  readonly code?: string;
+  readonly eventId?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+/** How the record at a position ended, as far as the store can still tell. */
+export type SettledOutcome =
+  | { readonly kind: 'stored' }
+  | { readonly kind: 'duplicate' }
+  | { readonly kind: 'failed'; readonly entry: InboxEntry };
+
+export interface Job {
+  readonly id: string;
+  readonly kind: 'redrive';
+  readonly state: 'running' | 'done' | 'failed';
+  readonly total: number;
+  readonly done: number;
+  readonly failed: number;
+  readonly message: string | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+/** A difference that `verify` found between rows, rollups, totals and progress. */
+export interface Discrepancy {
+  readonly code: string;
+  /** What was compared, what each side says, and in which partition, step or type. */
+  readonly message: string;
+}
+
+export interface EventWriter {
+  claim(request: ClaimRequest): Promise<PartitionProgress>;
+  commit(request: CommitRequest, decide: Decide): Promise<CommitResult>;
+  maintain(request: MaintenanceRequest): Promise<MaintenanceResult>;
+  /** A transaction that writes and rolls back: tells a store that is away from one that refuses this batch. */
+  probe(): Promise<void>;
+  /** Progress of every partition of this consumer's current log that is on stable storage, after making it so. */
+  durableProgress(consumer: string): Promise<readonly PartitionProgress[]>;
+}
+
+export interface EventReader {
+  /** The current log's progress of a consumer, straight from the store. */
+  progress(consumer: string): Promise<readonly PartitionProgress[]>;
+  ledger(consumer: string): Promise<LedgerSnapshot>;
+  /** Null before the first claim. `now` decides which rollup rows a window can still reach. */
+  partitionMetrics(consumer: string, partition: number, now: number): Promise<PartitionMetrics | null>;
+  event(id: string): Promise<StoredEvent | null>;
+  /** Oldest first, at most limits.duplicatesKeptPerEvent. */
+  duplicatesOf(id: string): Promise<readonly DuplicateRecord[]>;
+  /** Newest received_at first. A cursor the store can't read throws RangeError. */
+  events(query: EventQuery): Promise<Page<StoredEvent>>;
+  recentEvents(limit: number): Promise<readonly StoredEvent[]>;
+  inboxEntry(id: string): Promise<InboxEntry | null>;
+  /** Newest failed_at first. A cursor the store can't read throws RangeError. */
+  inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>>;
+  /** How the record of this event at this position ended. Only for positions below progress. */
+  outcomeAt(consumer: string, id: string, position: Position): Promise<SettledOutcome>;
+  job(id: string): Promise<Job | null>;
+  /** Compares rows, rollups, totals and progress, whole. Reads everything: minutes on a large store. */
+  verify(consumer: string): Promise<readonly Discrepancy[]>;
+}
+
+/** What operators change outside of batches: states of inbox rows and jobs; never outcomes, rollups or rows. */
+export interface InboxWriter {
+  /** open → redriving, under this job. Answers the ids that were open. */
+  markRedriving(ids: readonly string[], jobId: string): Promise<readonly string[]>;
+  /** redriving → open again, for those whose append failed. */
+  reopen(ids: readonly string[]): Promise<void>;
+  discard(ids: readonly string[], now: number): Promise<readonly string[]>;
+  saveJob(job: Job): Promise<void>;
+  /** Makes `logId` the current log under the next log_no. Progress on earlier logs stays as history. */
+  adoptLog(logId: string, now: number): Promise<number>;
+}
+
+export interface EventStore extends EventWriter, EventReader, InboxWriter {
+  close(): Promise<void>;
+}

@@ -1,0 +1,72 @@
+import type { EventReader, InboxWriter, Job, SettledOutcome } from '../event-store/event-store.ts';
+import type { Position } from '../domain/event.ts';
+import type { Ingest } from '../ingest/ingest.ts';
+import type { MetricsStore } from '../metrics-store/metrics-store.ts';
+import type { Ledger } from '../processing/ledger.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+/** Everything the HTTP app is made from. It opens nothing itself and can be injected without a socket. */
+export interface HttpDependencies {
+  readonly ingest: Ingest;
+  readonly store: EventReader & InboxWriter;
+  readonly metrics: MetricsStore;
+  readonly operations: Operations;
+  readonly telemetry: Telemetry;
+  /** Prometheus text exposition, with its content type. */
+  readonly prometheus: () => Promise<{ readonly contentType: string; readonly body: string }>;
+  readonly readiness: () => Readiness;
+  readonly options: HttpOptions;
+}
+
+export interface HttpOptions {
+  readonly version: string;
+  /** Names that the Host header may carry (without port), lower case; loopback names by default. */
+  readonly allowedHosts: readonly string[];
+  /** The built dashboard; null where there is none, and /dashboard then says how to build it. */
+  readonly dashboardDir: string | null;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is missing, and the command that mends it. */
+  readonly reasons: readonly { readonly code: string; readonly message: string }[];
+}
+
+/** What the API does beyond reading one port: made in runtime/ from processing/. */
+export interface Operations {
+  ledger(): Promise<Ledger & { readonly halted: ReadonlyMap<number, string> }>;
+  /** Seconds, over partitions the oldest; 0 when nothing waits. Read at most once a second. */
+  lagSeconds(): Promise<number>;
+  /**
+   * Waits until the store's progress is past each position, at most `timeoutMs`; null where it is not yet.
+   * Answers in order of `appended`.
+   */
+  waitForOutcomes(
+    appended: readonly { readonly id: string; readonly partition: number; readonly offset: number }[],
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly (SettledOutcome | null)[]>;
+  /** Starts a job, or (dryRun) only counts. Ids that are not open are left out and counted in `skipped`. */
+  redrive(request: RedriveRequest): Promise<RedriveStarted>;
+  verify(): Promise<readonly { readonly code: string; readonly message: string }[]>;
+  /** Rebuilds every partition's metrics from the store. Answers the number of partitions. */
+  rebuildMetrics(): Promise<number>;
+}
+
+export interface RedriveRequest {
+  readonly select:
+    | { readonly kind: 'ids'; readonly ids: readonly string[] }
+    | { readonly kind: 'filter'; readonly eventType?: string; readonly code?: string };
+  readonly dryRun: boolean;
+  /** Replaces the payload; only with one id. Raw JSON text of an object, already validated. */
+  readonly payloadJson?: string;
+}
+
+export interface RedriveStarted {
+  /** Null for a dry run. */
+  readonly job: Job | null;
+  readonly matched: number;
+  readonly skipped: number;
+}
+
+export type { Position };

@@ -1,0 +1,93 @@
+/**
+ * Everything that happens, as a typed list. The core announces; logs, Prometheus and traces listen. Adding a listener
+ * never changes what the core does: a listener that throws is reported and skipped.
+ *
+ * Payloads are plain data, so that a worker thread's events can be passed on to the main thread.
+ */
+export interface TelemetryEvents {
+  'process.started': { readonly role: string; readonly readyMs: number };
+  'process.stopping': { readonly reason: string };
+  'process.stopped': { readonly forced: boolean };
+
+  'request.failed': { readonly requestId: string; readonly method: string; readonly route: string; readonly error: string };
+  'request.completed': { readonly method: string; readonly route: string; readonly status: number; readonly durationMs: number };
+  'ingest.appended': { readonly events: number; readonly bytes: number; readonly durationMs: number };
+  'ingest.refused': { readonly code: string; readonly events: number };
+  'ingest.unconfirmed': { readonly events: number; readonly error: string };
+  'ingest.rejected': { readonly events: number; readonly code: string };
+
+  'partition.claimed': { readonly partition: number; readonly ownerEpoch: number; readonly nextOffset: number };
+  'partition.paused': { readonly partition: number; readonly reason: string; readonly retryInMs: number; readonly attempt: number };
+  'partition.resumed': { readonly partition: number };
+  'partition.fenced': { readonly partition: number };
+  'partition.halted': { readonly partition: number; readonly reason: 'log_replaced' | 'bug' | 'unbalanced'; readonly message: string };
+  'partition.bisecting': { readonly partition: number; readonly records: number; readonly reason: string };
+  'gap.lost': { readonly partition: number; readonly from: number; readonly to: number };
+  'gap.skipped': { readonly partition: number; readonly from: number; readonly to: number };
+
+  'batch.committed': {
+    readonly partition: number;
+    readonly records: number;
+    readonly stored: number;
+    readonly duplicate: number;
+    readonly failed: number;
+    readonly lost: number;
+    readonly skipped: number;
+    readonly durationMs: number;
+    /** received_at → stored_at of each stored event, as histogram pairs. */
+    readonly latencies: readonly (readonly [bucket: number, count: number])[];
+    readonly alreadyCommitted: boolean;
+  };
+  'inbox.added': { readonly partition: number; readonly code: string; readonly count: number };
+  'maintenance.done': { readonly partition: number; readonly prunedRows: number; readonly foldedRows: number };
+  'log.trimmed': { readonly partition: number; readonly below: number };
+
+  'metrics.rebuilt': { readonly partition: number; readonly reason: string; readonly durationMs: number };
+  'metrics.unavailable': { readonly partition: number; readonly error: string };
+
+  'redrive.finished': { readonly jobId: string; readonly redriven: number; readonly failed: number };
+  'disk.full': { readonly freeBytes: number; readonly floorBytes: number };
+  'disk.recovered': { readonly freeBytes: number };
+  'listener.failed': { readonly event: string; readonly error: string };
+}
+
+export type TelemetryEventName = keyof TelemetryEvents;
+
+export interface Telemetry {
+  emit<Name extends TelemetryEventName>(name: Name, payload: TelemetryEvents[Name]): void;
+  on<Name extends TelemetryEventName>(name: Name, listener: (payload: TelemetryEvents[Name]) => void): void;
+  /** Every event, for logs and for passing on. */
+  onAny(listener: (name: TelemetryEventName, payload: TelemetryEvents[TelemetryEventName]) => void): void;
+}
+
+export function createTelemetry(): Telemetry {
+  type AnyListener = (name: TelemetryEventName, payload: never) => void;
+  const listeners = new Map<TelemetryEventName, AnyListener[]>();
+  const anyListeners: AnyListener[] = [];
+
+  function call(listener: AnyListener, name: TelemetryEventName, payload: unknown): void {
+    try {
+      listener(name, payload as never);
+    } catch (error) {
+      // Not through emit again for the failing event itself: a broken listener of 'listener.failed' must not recurse.
+      if (name !== 'listener.failed') emit('listener.failed', { event: name, error: String(error) });
+    }
+  }
+
+  function emit<Name extends TelemetryEventName>(name: Name, payload: TelemetryEvents[Name]): void {
+    for (const listener of listeners.get(name) ?? []) call(listener, name, payload);
+    for (const listener of anyListeners) call(listener, name, payload);
+  }
+
+  return {
+    emit,
+    on(name, listener) {
+      const list = listeners.get(name) ?? [];
+      list.push((_name, payload) => listener(payload));
+      listeners.set(name, list);
+    },
+    onAny(listener) {
+      anyListeners.push(listener as AnyListener);
+    },
+  };
+}
