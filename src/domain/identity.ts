@@ -1,0 +1,120 @@
+import { hash } from 'node:crypto';
+import { murmur2 } from './partitioner.ts';
+
+/**
+ * The identity of an event: docs/decisions/0002-event-identity.md has the rules, their reasons and the bytes. Two events are
+ * the same event if and only if they have the same id, so nothing here may change once ids have been given out.
+ */
+export interface EventIdentity {
+  readonly id: string;
+  /** The id as the client sent it, where the event's id had to be derived from it. */
+  readonly clientId: string | null;
+}
+
+/** The event's id for the id that a client sent. */
+export function resolveEventId({ id, source }: { readonly id: string; readonly source: string | null }): EventIdentity {
+  if (isUuid(id) && id[14] !== '8') {
+    const uuid = id.toLowerCase();
+    if (source === null || isIssuedFor(uuid, source)) return { id: uuid, clientId: null };
+  }
+  return { id: deriveEventId(source, id), clientId: id };
+}
+
+/** A UUIDv8: SHA-256 of `esp1\0`, the byte length of source as uint32 big-endian, source, id. An absent source is empty. */
+export function deriveEventId(source: string | null, id: string): string {
+  const from = source ?? '';
+  const sourceBytes = Buffer.byteLength(from);
+  // Below 128 the four length bytes are four ASCII characters, and a string can be hashed without a buffer in between.
+  if (sourceBytes < 128)
+    return uuidFromHash(hash('sha256', `esp1\0\0\0\0${String.fromCharCode(sourceBytes)}${from}${id}`), '8');
+  const head = Buffer.from('esp1\0\0\0\0\0');
+  head.writeUInt32BE(sourceBytes, 5);
+  return uuidFromHash(hash('sha256', Buffer.concat([head, Buffer.from(from), Buffer.from(id)])), '8');
+}
+
+/** The id of a redriven record that must not keep its own: a conflict, or one that had none. Stable for each inbox row. */
+export function redriveEventId(inboxId: string): string {
+  return deriveEventId('redrive', inboxId);
+}
+
+/**
+ * The id of an event that was sent without one under an Idempotency-Key. In the form of a UUIDv5, so that it can be sent
+ * back as an id.
+ * @param bytesHash hash of the event's own bytes, as hex
+ * @param n how many events of the same bytes stand before it in the request
+ */
+export function idempotentEventId(
+  owner: string,
+  key: string,
+  bytesHash: string,
+  n: number,
+  source: string | null = null,
+): string {
+  // Length before each free text, so that no two (owner, key) run together to the same input.
+  const input = `esp1 idempotency\0${owner.length}:${owner}${key.length}:${key}${bytesHash}:${n}`;
+  return issue(uuidFromHash(hash('sha256', input), '5'), source);
+}
+
+let lastMs = 0;
+let sequence = 0;
+
+/**
+ * A UUIDv7 (RFC 9562): milliseconds, then a counter, so that ids of one process sort in the order they were made, then 62
+ * random bits.
+ */
+export function newEventId(nowMs: number, source: string | null = null): string {
+  if (nowMs > lastMs) {
+    lastMs = nowMs;
+    // Starts low and anywhere: room to count up in, and two processes seldom run through the same numbers.
+    sequence = Math.floor(Math.random() * 0x400);
+  } else if (++sequence > 0xfff) {
+    lastMs += 1;
+    sequence = 0;
+  }
+  const time = lastMs.toString(16).padStart(12, '0');
+  const counter = sequence.toString(16).padStart(3, '0');
+  // The tail of a random v4 carries the variant and 62 random bits from Node's prefetched pool: the fastest source there is.
+  const uuid = `${time.slice(0, 8)}-${time.slice(8)}-7${counter}${globalThis.crypto.randomUUID().slice(18)}`;
+  return issue(uuid, source);
+}
+
+/** The 8-4-4-4-12 form, any version, either case. */
+export function isUuid(text: string): boolean {
+  if (text.length !== 36) return false;
+  for (let i = 0; i < 36; i++) {
+    const code = text.charCodeAt(i);
+    if (i === 8 || i === 13 || i === 18 || i === 23) {
+      if (code !== 0x2d) return false;
+    } else if (!isHexDigit(code)) return false;
+  }
+  return true;
+}
+
+function isHexDigit(code: number): boolean {
+  return (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66) || (code >= 0x41 && code <= 0x46);
+}
+
+const variants = '89ab';
+
+function uuidFromHash(hex: string, version: string): string {
+  const variant = variants[Number.parseInt(hex[16]!, 16) & 3];
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${version}${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/**
+ * An id that the server makes for an event with a source ends in 24 bits that tell it was made for that source. So it can be
+ * sent back as that event's id, source and all, and means the same event; without this mark (source, id) would derive
+ * another id, and resending what was not confirmed would store it twice.
+ */
+function issue(uuid: string, source: string | null): string {
+  return source === null ? uuid : uuid.slice(0, 30) + mark(uuid, source);
+}
+
+function isIssuedFor(uuid: string, source: string): boolean {
+  return (uuid[14] === '7' || uuid[14] === '5') && uuid.endsWith(mark(uuid, source));
+}
+
+function mark(uuid: string, source: string): string {
+  const sum = murmur2(Buffer.from(`esp1 issued\0${uuid.slice(0, 30)}${source}`)) & 0xffffff;
+  return sum.toString(16).padStart(6, '0');
+}

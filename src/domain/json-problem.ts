@@ -1,0 +1,36 @@
+import type { JsonScanner, ViolationCode } from './json-scan.ts';
+import { jsonPointers, lineAndColumn } from './json-text.ts';
+import { limits } from './limits.ts';
+
+/** One of several things that are wrong with a text: where, which, and what to do. */
+export interface JsonProblem {
+  /** A JSON pointer; empty for the whole. */
+  readonly path: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+const violationMessages: Record<ViolationCode, string> = {
+  nested_too_deep: `nested deeper than ${limits.payloadDepthMax} levels`,
+  number_out_of_range: 'a number outside ±1e308, which no double can hold; send it as a string',
+  nul_character: '\\u0000, which text columns can not hold; leave it out or encode it',
+  lone_surrogate: 'half of a surrogate pair, which is no character; send both halves or neither',
+};
+
+/** The limits that the value scanned last has broken, each with its path. */
+export function violationProblems(scanner: JsonScanner, text: string, start: number): JsonProblem[] {
+  const paths = jsonPointers(
+    text,
+    start,
+    scanner.violations.map(({ at }) => at),
+  );
+  return scanner.violations.map(({ code }, index) => ({ path: paths[index]!, code, message: violationMessages[code] }));
+}
+
+/** A sentence that says where the last scan ended and why. @param from where the text that the writer knows begins */
+export function syntaxMessage(scanner: JsonScanner, text: string, from = 0): string {
+  const { message, at } = scanner.syntaxError;
+  const own = from === 0 ? text : text.slice(from);
+  const { line, column } = lineAndColumn(own, at - from);
+  return `${message} at line ${line}, column ${column} (character ${at - from + 1})`;
+}

@@ -1,0 +1,76 @@
+import { sameNumber } from './json-number.ts';
+
+/**
+ * JSON texts compared as values: key order, white space, escapes and the spelling of numbers don't count; of a duplicate key
+ * the last one does. Both must be well-formed, as stored payloads are.
+ */
+export function isSameJson(a: string, b: string): boolean {
+  return a === b || isSameValue(parse(a), parse(b));
+}
+
+type Value =
+  | { readonly kind: 'scalar'; readonly token: string }
+  | { readonly kind: 'number'; readonly token: string }
+  | { readonly kind: 'string'; readonly value: string }
+  | { readonly kind: 'array'; readonly items: Value[] }
+  | { readonly kind: 'object'; readonly fields: Map<string, Value> };
+
+/** Pairs that are still to be compared stand on a list, not on the call stack: how deep a text nests is its writer's choice. */
+function isSameValue(a: Value, b: Value): boolean {
+  const pairs: [Value, Value][] = [[a, b]];
+  for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
+    const [left, right] = pair;
+    if (left.kind === 'array' && right.kind === 'array') {
+      if (left.items.length !== right.items.length) return false;
+      for (const [index, item] of left.items.entries()) pairs.push([item, right.items[index]!]);
+    } else if (left.kind === 'object' && right.kind === 'object') {
+      if (left.fields.size !== right.fields.size) return false;
+      for (const [key, value] of left.fields) {
+        const other = right.fields.get(key);
+        if (!other) return false;
+        pairs.push([value, other]);
+      }
+    } else if (!isSameScalar(left, right)) return false;
+  }
+  return true;
+}
+
+function isSameScalar(left: Value, right: Value): boolean {
+  if (left.kind === 'number' && right.kind === 'number') return sameNumber(left.token, right.token);
+  if (left.kind === 'string' && right.kind === 'string') return left.value === right.value;
+  return left.kind === 'scalar' && right.kind === 'scalar' && left.token === right.token;
+}
+
+const token = /[\s,:]*([{}[\]]|"[^"\\]*(?:\\.[^"\\]*)*"|[-+.\w]+)/gy;
+
+function parse(text: string): Value {
+  const root: Value = { kind: 'array', items: [] };
+  const open: Value[] = [root];
+  let key: string | null = null;
+  for (const [, found = ''] of text.matchAll(token)) {
+    const top = open.at(-1)!;
+    if (found === '}' || found === ']') {
+      open.pop();
+      continue;
+    }
+    if (top.kind === 'object' && key === null) {
+      key = JSON.parse(found) as string;
+      continue;
+    }
+    const value = valueFrom(found);
+    if (top.kind === 'array') top.items.push(value);
+    else if (top.kind === 'object') top.fields.set(key!, value);
+    key = null;
+    if (value.kind === 'array' || value.kind === 'object') open.push(value);
+  }
+  return root.items[0]!;
+}
+
+function valueFrom(found: string): Value {
+  const first = found[0]!;
+  if (first === '{') return { kind: 'object', fields: new Map() };
+  if (first === '[') return { kind: 'array', items: [] };
+  if (first === '"') return { kind: 'string', value: JSON.parse(found) as string };
+  if (first === '-' || (first >= '0' && first <= '9')) return { kind: 'number', token: found };
+  return { kind: 'scalar', token: found };
+}

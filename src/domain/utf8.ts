@@ -1,0 +1,48 @@
+const replacement = '\ufffd';
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Text of the bytes, with U+FFFD wherever they are not UTF-8. A byte order mark stays. */
+export function utf8Text(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString('utf8');
+}
+
+/** Whether bytes whose lossy text this is were UTF-8. Only a text with U+FFFD in it has to be looked at twice. */
+export function isUtf8(bytes: Uint8Array, text: string): boolean {
+  if (!text.includes(replacement)) return true;
+  try {
+    strict.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Index of the first byte that is not UTF-8, of bytes that are not. */
+export function invalidUtf8At(bytes: Uint8Array): number {
+  // The longest prefix that could still go on to be valid: a stream decoder does not mind a sequence that is cut off.
+  let good = 0;
+  let bad = bytes.length + 1;
+  while (bad - good > 1) {
+    const middle = (good + bad) >>> 1;
+    if (couldGoOn(bytes.subarray(0, middle))) good = middle;
+    else bad = middle;
+  }
+  if (bad <= bytes.length) return bad - 1;
+  // All of it could go on, so its last character is cut off: back to that one's first byte.
+  let at = bytes.length - 1;
+  while (at > 0 && (bytes[at]! & 0xc0) === 0x80) at -= 1;
+  return at;
+}
+
+function couldGoOn(prefix: Uint8Array): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(prefix, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
