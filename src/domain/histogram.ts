@@ -37,13 +37,13 @@ export function quantile(histogram: Histogram, q: number): number | null {
   let seen = 0;
   for (const bucket of [...histogram.keys()].sort((a, b) => a - b)) {
     seen += histogram.get(bucket)!;
-    if (seen > rank) return valueOf(bucket);
+    if (seen > rank) return middleOf(bucket);
   }
   return null;
 }
 
-/** The middle of a bucket in the sense that minimises the relative error: 2γ^i / (γ + 1). */
-function valueOf(bucket: number): number {
+/** A bucket's value, in milliseconds: its middle in the sense that minimises the relative error: 2γ^i / (γ + 1). */
+export function middleOf(bucket: number): number {
   if (bucket === zeroBucket) return 0;
   return (2 * gamma ** bucket) / (gamma + 1);
 }

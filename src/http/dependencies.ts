@@ -1,8 +1,8 @@
-import type { EventReader, InboxWriter, Job, SettledOutcome } from '../event-store/event-store.ts';
-import type { Position } from '../domain/event.ts';
+import type { EventReader, InboxWriter, SettledOutcome } from '../event-store/event-store.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { MetricsStore } from '../metrics-store/metrics-store.ts';
 import type { Ledger } from '../processing/ledger.ts';
+import type { RedriveRequest, RedriveStarted } from '../processing/redrive.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /** Everything the HTTP app is made from. It opens nothing itself and can be injected without a socket. */
@@ -53,20 +53,4 @@ export interface Operations {
   rebuildMetrics(): Promise<number>;
 }
 
-export interface RedriveRequest {
-  readonly select:
-    | { readonly kind: 'ids'; readonly ids: readonly string[] }
-    | { readonly kind: 'filter'; readonly eventType?: string; readonly code?: string };
-  readonly dryRun: boolean;
-  /** Replaces the payload; only with one id. Raw JSON text of an object, already validated. */
-  readonly payloadJson?: string;
-}
-
-export interface RedriveStarted {
-  /** Null for a dry run. */
-  readonly job: Job | null;
-  readonly matched: number;
-  readonly skipped: number;
-}
-
-export type { Position };
+export type { RedriveRequest, RedriveStarted };

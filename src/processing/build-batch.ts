@@ -1,0 +1,119 @@
+import { hash } from 'node:crypto';
+import { hashContent } from '../domain/content.ts';
+import { limits } from '../domain/limits.ts';
+import { decodeRecord } from '../domain/record-codec.ts';
+import type { LogRecord } from '../event-log/event-log.ts';
+import type { Candidate, CommitRequest, PartitionProgress, RejectedRecord } from '../event-store/event-store.ts';
+
+/** What of a batch does not come from its records. */
+export interface BatchFrame {
+  readonly progress: Pick<
+    PartitionProgress,
+    'consumer' | 'logNo' | 'partition' | 'ownerEpoch' | 'nextOffset' | 'commitToken'
+  >;
+  readonly token: string;
+  readonly nextOffset: number;
+  readonly skipped: number;
+  readonly lost: number;
+  readonly storedAt: number;
+}
+
+/** Reads the records and judges each by itself; what needs the store's knowledge is left to the decision. */
+export function buildBatch(frame: BatchFrame, records: readonly LogRecord[]): CommitRequest {
+  const candidates: Candidate[] = [];
+  const rejected: RejectedRecord[] = [];
+  for (const { offset, value, timestamp } of records) {
+    const decoded = decodeRecord(value, timestamp);
+    if (decoded.ok) {
+      candidates.push({ event: decoded.event, offset, contentHash: hashContent(decoded.event), value });
+      continue;
+    }
+    const { eventType } = decoded.partial;
+    rejected.push({
+      offset,
+      ...decoded.rejection,
+      ...decoded.partial,
+      // A type that breaks the rule for types must not become a name in the metrics.
+      eventType: eventType !== null && eventType.length <= limits.eventTypeCharactersMax ? eventType : null,
+      value,
+    });
+  }
+  const last = records.at(-1);
+  const { consumer, logNo, partition, ownerEpoch, nextOffset: expectedOffset, commitToken } = frame.progress;
+  return {
+    consumer,
+    logNo,
+    partition,
+    ownerEpoch,
+    expectedOffset,
+    previousToken: commitToken,
+    token: frame.token,
+    nextOffset: frame.nextOffset,
+    last: last === undefined ? null : { offset: last.offset, hash: hashRecord(last.value) },
+    candidates,
+    rejected,
+    skipped: frame.skipped,
+    lost: frame.lost,
+    storedAt: frame.storedAt,
+  };
+}
+
+/** What progress keeps of the last record, to know its log again: SHA-256 of the value. */
+export function hashRecord(value: Uint8Array): Uint8Array {
+  return hash('sha256', value, 'buffer');
+}
+
+/** A batch that the store refused, as two that it may take: everything before the middle record, and the rest. */
+export function splitBatch(request: CommitRequest, freshToken: () => string): [CommitRequest, CommitRequest] {
+  const offsets = [...request.candidates, ...request.rejected].map((record) => record.offset).sort((a, b) => a - b);
+  const middle = offsets[offsets.length >> 1]!;
+  const token = freshToken();
+  const below = (record: { readonly offset: number }) => record.offset < middle;
+  const candidatesBefore = request.candidates.filter(below);
+  const rejectedBefore = request.rejected.filter(below);
+  const lastBefore = [...candidatesBefore, ...rejectedBefore].reduce((a, b) => (a.offset > b.offset ? a : b));
+  const first: CommitRequest = {
+    ...request,
+    token,
+    nextOffset: middle,
+    last: { offset: lastBefore.offset, hash: hashRecord(lastBefore.value) },
+    candidates: candidatesBefore,
+    rejected: rejectedBefore,
+  };
+  const second: CommitRequest = {
+    ...request,
+    token: freshToken(),
+    expectedOffset: middle,
+    previousToken: token,
+    candidates: request.candidates.filter((record) => !below(record)),
+    rejected: request.rejected.filter((record) => !below(record)),
+    // A batch's gap lies before its first record (partition-loop.ts), so the first half has all of it.
+    skipped: 0,
+    lost: 0,
+  };
+  return [first, second];
+}
+
+/** The one record of a batch that the store refuses, turned into an inbox row. */
+export function rejectOnly(request: CommitRequest, freshToken: () => string, reason: string): CommitRequest {
+  const only = request.candidates[0]!;
+  const { event, offset, value } = only;
+  return {
+    ...request,
+    token: freshToken(),
+    candidates: [],
+    rejected: [
+      {
+        offset,
+        code: 'rejected_by_store',
+        message: `The store can not hold this event: ${reason}`,
+        eventId: event.id,
+        eventType: event.eventType,
+        key: event.key,
+        redriveOf: event.redriveOf,
+        receivedAt: event.receivedAt,
+        value,
+      },
+    ],
+  };
+}

@@ -1,0 +1,57 @@
+import type { LogReader } from '../event-log/event-log.ts';
+import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
+import { hashRecord } from './build-batch.ts';
+
+export type ClaimOutcome =
+  | { readonly kind: 'claimed'; readonly progress: PartitionProgress; readonly logStart: number }
+  | { readonly kind: 'log_replaced'; readonly progress: PartitionProgress; readonly message: string };
+
+/**
+ * Takes a partition over and makes sure that its log is the one that progress was made on. Claiming comes first: from then
+ * on the former owner can't commit, so what is checked afterwards stays true.
+ *
+ * @throws UnavailableError
+ */
+export async function claimPartition(
+  store: Pick<EventWriter, 'claim'>,
+  log: Pick<LogReader, 'describe' | 'recordAt'>,
+  consumer: string,
+  partition: number,
+): Promise<ClaimOutcome> {
+  const before = await log.describe();
+  const logStart = before.partitions.find((bounds) => bounds.partition === partition)?.start ?? 0;
+  const progress = await store.claim({ consumer, partition, logId: before.logId, logStart });
+  const message = await findReplacement(log, progress);
+  return message === null ? { kind: 'claimed', progress, logStart } : { kind: 'log_replaced', progress, message };
+}
+
+/** @returns what is wrong with the log, or null. */
+async function findReplacement(
+  log: Pick<LogReader, 'describe' | 'recordAt'>,
+  progress: PartitionProgress,
+): Promise<string | null> {
+  const { partition, nextOffset, last } = progress;
+  const { logId, partitions } = await log.describe();
+  if (logId !== progress.logId) {
+    return `Partition ${partition} was processed from the log ${progress.logId}, but this is the log ${logId}.`;
+  }
+  const bounds = partitions.find((candidate) => candidate.partition === partition);
+  if (bounds === undefined)
+    return `The log has no partition ${partition}, though it was processed up to ${nextOffset}.`;
+  if (bounds.end < nextOffset) {
+    return `Partition ${partition} was processed up to offset ${nextOffset}, but the log ends at ${bounds.end}: it lost acknowledged records.`;
+  }
+  if (last === null || bounds.start > last.offset) return null;
+  const record = await log.recordAt(partition, last.offset);
+  // Trimmed between the two reads: nothing left to compare.
+  if (record === null && (await startOf(log, partition)) > last.offset) return null;
+  if (record === null || Buffer.compare(hashRecord(record.value), last.hash) !== 0) {
+    return `Partition ${partition}: the record at offset ${last.offset} is not the one that was processed. The log was put back to an older copy or written anew.`;
+  }
+  return null;
+}
+
+async function startOf(log: Pick<LogReader, 'describe'>, partition: number): Promise<number> {
+  const { partitions } = await log.describe();
+  return partitions.find((bounds) => bounds.partition === partition)?.start ?? 0;
+}

@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest';
+import { hashContent } from '../domain/content.ts';
+import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
+import type { Candidate, CommitRequest, CommitResult, Decide } from '../event-store/event-store.ts';
+import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
+import { type CommitOptions, commitBatch } from './commit-batch.ts';
+
+function candidate(offset: number): Candidate {
+  const event = {
+    id: `0190a3f0-0000-7000-8000-${String(offset).padStart(12, '0')}`,
+    eventType: 't',
+    clientId: null,
+    source: null,
+    key: null,
+    occurredAt: null,
+    receivedAt: 1_000,
+    redriveOf: null,
+    payloadJson: '{}',
+  };
+  return { event, offset, contentHash: hashContent(event), value: Buffer.from(`v${offset}`) };
+}
+
+function request(offsets: readonly number[], skipped = 0): CommitRequest {
+  return {
+    consumer: 'store',
+    logNo: 1,
+    partition: 0,
+    ownerEpoch: 1,
+    expectedOffset: offsets[0]! - skipped,
+    previousToken: 'start',
+    token: 'whole',
+    nextOffset: offsets.at(-1)! + 1,
+    last: { offset: offsets.at(-1)!, hash: new Uint8Array(32) },
+    candidates: offsets.map(candidate),
+    rejected: [],
+    skipped,
+    lost: 0,
+    storedAt: 2_000,
+  };
+}
+
+/** A store that answers as told and keeps what landed, chained by offset and token as the real ones do. */
+function scriptedStore(answer: (request: CommitRequest, call: number) => CommitResult | Error, probeFails = false) {
+  const landed: CommitRequest[] = [];
+  const calls: CommitRequest[] = [];
+  return {
+    landed,
+    calls,
+    async probe() {
+      if (probeFails) throw new UnavailableError('store_busy', 'away');
+    },
+    async commit(asked: CommitRequest, decide: Decide): Promise<CommitResult> {
+      calls.push(asked);
+      const result = answer(asked, calls.length);
+      if (result instanceof Error) throw result;
+      if (result.kind === 'committed') landed.push(asked);
+      const knowledge = { events: new Map(), countedAs: new Map(), attempts: new Map() };
+      return result.kind === 'committed' ? { ...result, written: decide(asked, knowledge) } : result;
+    },
+  };
+}
+
+const committed: CommitResult = { kind: 'committed', alreadyCommitted: false, written: null };
+const fenced: CommitResult = { kind: 'fenced', found: null };
+
+function optionsFor(store: CommitOptions['store']) {
+  const telemetry = createTelemetry();
+  const told: TelemetryEventName[] = [];
+  telemetry.onAny((name) => told.push(name));
+  let tokens = 0;
+  const options: CommitOptions = {
+    store,
+    telemetry,
+    freshToken: () => `token ${tokens++}`,
+    random: () => 0,
+    pause: async (_ms, signal) => signal.throwIfAborted(),
+    onCommitted: () => undefined,
+  };
+  return { options, told };
+}
+
+const never = new AbortController().signal;
+
+describe('commitBatch', () => {
+  it('repeats an unavailable batch unchanged, under the same token, until its fate is known', async () => {
+    const store = scriptedStore((_request, call) =>
+      call < 4 ? new UnavailableError('store_busy', 'locked') : committed,
+    );
+    const { options, told } = optionsFor(store);
+    expect(await commitBatch(options, request([0, 1, 2]), never)).toBe('committed');
+    expect(new Set(store.calls.map(({ token }) => token))).toEqual(new Set(['whole']));
+    expect(store.landed).toHaveLength(1);
+    expect(told).toEqual(['partition.paused', 'partition.paused', 'partition.paused', 'partition.resumed']);
+  });
+
+  it('gives a fenced batch up', async () => {
+    const { options } = optionsFor(scriptedStore(() => fenced));
+    expect(await commitBatch(options, request([0]), never)).toBe('fenced');
+  });
+
+  it('bisects a refused batch until exactly the bad record is in the inbox, and the rest is stored', async () => {
+    const isBad = (asked: CommitRequest) => asked.candidates.some(({ offset }) => offset === 613);
+    const store = scriptedStore((asked) => (isBad(asked) ? new RejectedByStoreError('too odd') : committed));
+    const { options } = optionsFor(store);
+    const offsets = Array.from({ length: 1_000 }, (_, index) => index);
+    expect(await commitBatch(options, request(offsets), never)).toBe('committed');
+    const rejected = store.landed.flatMap((landed) => landed.rejected);
+    expect(rejected.map(({ offset, code }) => ({ offset, code }))).toEqual([
+      { offset: 613, code: 'rejected_by_store' },
+    ]);
+    expect(rejected[0]?.message).toContain('too odd');
+    expect(store.landed.flatMap((landed) => landed.candidates)).toHaveLength(999);
+  });
+
+  it('leaves no offset and no token unchained when it bisects, and keeps the gap with the first half', async () => {
+    const store = scriptedStore((asked) =>
+      asked.candidates.some(({ offset }) => offset % 3 === 0) ? new RejectedByStoreError('no') : committed,
+    );
+    const { options } = optionsFor(store);
+    await commitBatch(options, request([4, 5, 6, 7, 8, 9], 4), never);
+    let [offset, token] = [0, 'start'];
+    for (const landed of store.landed) {
+      expect([landed.expectedOffset, landed.previousToken]).toEqual([offset, token]);
+      const records = landed.candidates.length + landed.rejected.length;
+      expect(landed.nextOffset - landed.expectedOffset).toBe(records + landed.skipped + landed.lost);
+      [offset, token] = [landed.nextOffset, landed.token];
+    }
+    expect(offset).toBe(10);
+  });
+
+  it('takes it for the batch when it fails again and again while a probe succeeds', async () => {
+    const store = scriptedStore((asked) =>
+      asked.candidates.some(({ offset }) => offset === 2) ? new UnavailableError('odd', 'crashes') : committed,
+    );
+    const { options } = optionsFor(store);
+    await commitBatch(options, request([0, 1, 2, 3]), never);
+    expect(store.landed.flatMap((landed) => landed.rejected).map(({ offset }) => offset)).toEqual([2]);
+  });
+
+  it('never takes it for the batch while the probe fails too', async () => {
+    const triesBeforeItIsBack = limits.batchRetriesMax * 3;
+    const store = scriptedStore(
+      (_request, call) => (call < triesBeforeItIsBack ? new UnavailableError('store_busy', 'away') : committed),
+      true,
+    );
+    const { options } = optionsFor(store);
+    expect(await commitBatch(options, request([0, 1]), never)).toBe('committed');
+    expect(store.landed).toHaveLength(1);
+    expect(store.landed[0]?.rejected).toEqual([]);
+  });
+
+  it('throws what is none of the four kinds: a bug, never a failed event', async () => {
+    const { options } = optionsFor(scriptedStore(() => new TypeError('x is not a function')));
+    await expect(commitBatch(options, request([0]), never)).rejects.toThrow('x is not a function');
+  });
+
+  it('throws when the store refuses even the inbox row', async () => {
+    const { options } = optionsFor(scriptedStore(() => new RejectedByStoreError('nothing goes')));
+    await expect(commitBatch(options, request([0]), never)).rejects.toThrow(/refuses an inbox row/);
+  });
+
+  it('ends a wait when it is aborted', async () => {
+    const stop = new AbortController();
+    const store = scriptedStore(() => {
+      stop.abort(new Error('stopping'));
+      return new UnavailableError('store_busy', 'away');
+    });
+    const { options } = optionsFor(store);
+    await expect(commitBatch(options, request([0]), stop.signal)).rejects.toThrow('stopping');
+  });
+});

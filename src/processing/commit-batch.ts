@@ -1,0 +1,106 @@
+import { backoffMs } from '../domain/backoff.ts';
+import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
+import type { CommitRequest, EventWriter, WriteSet } from '../event-store/event-store.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { rejectOnly, splitBatch } from './build-batch.ts';
+import { decideBatch } from './decide-batch.ts';
+
+export interface CommitOptions {
+  readonly store: Pick<EventWriter, 'commit' | 'probe'>;
+  readonly telemetry: Telemetry;
+  readonly freshToken: () => string;
+  readonly random: () => number;
+  /** Rejects with the signal's reason when aborted. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Told of every transaction that landed, in order: a bisected batch lands in several. */
+  readonly onCommitted: (request: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => void;
+}
+
+export type CommitOutcome = 'committed' | 'fenced';
+
+/**
+ * Brings one batch into the store, whatever it takes: a store that is away is waited for (the same batch under the same
+ * token, so that a commit whose answer was lost is recognised); a batch that holds what the store refuses is bisected until
+ * the one record is known, which then goes to the inbox alone.
+ *
+ * @throws the signal's reason when aborted while waiting; anything else that is thrown is a bug.
+ */
+export async function commitBatch(
+  options: CommitOptions,
+  request: CommitRequest,
+  signal: AbortSignal,
+): Promise<CommitOutcome> {
+  const attempted = await tryUntilKnown(options, request, signal);
+  if (attempted.kind !== 'refused') return attempted.kind;
+
+  const records = request.candidates.length + request.rejected.length;
+  options.telemetry.emit('partition.bisecting', {
+    partition: request.partition,
+    records,
+    reason: attempted.reason,
+  });
+  if (records > 1) {
+    return commitHalves(options, request, signal);
+  }
+  if (request.candidates.length === 0) {
+    throw new Error(`The store refuses an inbox row of partition ${request.partition}: ${attempted.reason}`);
+  }
+  return commitBatch(options, rejectOnly(request, options.freshToken, attempted.reason), signal);
+}
+
+async function commitHalves(
+  options: CommitOptions,
+  request: CommitRequest,
+  signal: AbortSignal,
+): Promise<CommitOutcome> {
+  const [first, second] = splitBatch(request, options.freshToken);
+  // The first half may land in several parts, each under a token of its own: the second follows the last of them.
+  let previousToken = first.token;
+  const onCommitted: CommitOptions['onCommitted'] = (done, written, alreadyCommitted) => {
+    previousToken = done.token;
+    options.onCommitted(done, written, alreadyCommitted);
+  };
+  const outcome = await commitBatch({ ...options, onCommitted }, first, signal);
+  return outcome === 'fenced' ? outcome : commitBatch(options, { ...second, previousToken }, signal);
+}
+
+type Attempted =
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'fenced' }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+async function tryUntilKnown(options: CommitOptions, request: CommitRequest, signal: AbortSignal): Promise<Attempted> {
+  const { store, telemetry } = options;
+  const { partition } = request;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const result = await store.commit(request, decideBatch);
+      if (attempt > 0) telemetry.emit('partition.resumed', { partition });
+      if (result.kind === 'fenced') return { kind: 'fenced' };
+      options.onCommitted(request, result.written, result.alreadyCommitted);
+      return { kind: 'committed' };
+    } catch (error) {
+      if (error instanceof RejectedByStoreError) return { kind: 'refused', reason: error.message };
+      if (!(error instanceof UnavailableError)) throw error;
+      const hasRecords = request.candidates.length + request.rejected.length > 0;
+      if (hasRecords && attempt >= limits.batchRetriesMax && (await probeSucceeds(store))) {
+        return { kind: 'refused', reason: error.message };
+      }
+      const retryInMs = backoffMs(attempt, options.random());
+      telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs, attempt });
+      await options.pause(retryInMs, signal);
+    }
+  }
+}
+
+/** The store is there, yet this batch fails again and again: then it is the batch. */
+async function probeSucceeds(store: Pick<EventWriter, 'probe'>): Promise<boolean> {
+  try {
+    await store.probe();
+    return true;
+  } catch (error) {
+    if (error instanceof UnavailableError) return false;
+    throw error;
+  }
+}

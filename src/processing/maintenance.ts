@@ -1,0 +1,89 @@
+import { UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
+import { rollupSteps, stepStart } from '../domain/rollup.ts';
+import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { MetricsFeed } from './metrics-feed.ts';
+
+/**
+ * Retention of rows and folding of rollups, done by the partition's owner between its batches: small transactions with the
+ * same guard as a batch's, so no other writer of these rows exists.
+ */
+export interface Maintenance {
+  /** Does at most one transaction, when one is due. Answers the token that progress has afterwards. */
+  run(progress: PartitionProgress, signal: AbortSignal): Promise<MaintenanceEnd>;
+}
+
+/** `reopen`: the store was away in the middle of it, so what progress says now has to be claimed anew. */
+export type MaintenanceEnd = { readonly commitToken: string } | 'fenced' | 'reopen';
+
+export interface MaintenanceOptions {
+  readonly store: Pick<EventWriter, 'maintain'>;
+  readonly feed: Pick<MetricsFeed, 'push' | 'check'>;
+  readonly telemetry: Telemetry;
+  readonly now: () => number;
+  readonly freshToken: () => string;
+  /** Null: rows are kept for ever. */
+  readonly retentionMs: number | null;
+  /** received_at of the oldest record that any consumer has still to read; now when none waits. */
+  readonly oldestUnreadAt: () => Promise<number>;
+  readonly everyMs?: number;
+}
+
+export function createMaintenance(options: MaintenanceOptions): Maintenance {
+  const { store, feed, telemetry, now, retentionMs } = options;
+  const everyMs = options.everyMs ?? limits.maintenanceEveryMs;
+  const dueAt = new Map<number, number>();
+  const checkAt = new Map<number, number>();
+
+  async function run(progress: PartitionProgress, signal: AbortSignal): Promise<MaintenanceEnd> {
+    const { partition, commitToken } = progress;
+    const at = now();
+    if (at >= (checkAt.get(partition) ?? 0)) {
+      checkAt.set(partition, at + limits.metricsCheckEveryMs);
+      feed.check(partition);
+    }
+    if (signal.aborted || at < (dueAt.get(partition) ?? 0)) return { commitToken };
+    dueAt.set(partition, at + everyMs);
+
+    try {
+      return await maintainOnce(progress, at);
+    } catch (error) {
+      if (error instanceof UnavailableError) return 'reopen';
+      throw error;
+    }
+  }
+
+  async function maintainOnce(progress: PartitionProgress, at: number): Promise<{ commitToken: string } | 'fenced'> {
+    const { consumer, logNo, partition, ownerEpoch, nextOffset, commitToken } = progress;
+    const token = options.freshToken();
+    const result = await store.maintain({
+      consumer,
+      logNo,
+      partition,
+      ownerEpoch,
+      expectedOffset: nextOffset,
+      previousToken: commitToken,
+      token,
+      now: at,
+      // A duplicate that still waits in a log must find the row it doubles, so rows outlive the oldest unread record.
+      pruneBefore: retentionMs === null ? null : (await options.oldestUnreadAt()) - retentionMs,
+      foldFineBefore: stepStart(at - limits.rollupFineKeptMs, rollupSteps.minuteMs),
+      foldMinutesBefore: stepStart(at - limits.rollupMinuteKeptMs, rollupSteps.hourMs),
+    });
+    if (result.kind === 'idle') return { commitToken };
+    if (result.kind === 'fenced') return 'fenced';
+    feed.push({
+      partition,
+      previousToken: commitToken,
+      watermark: { logNo, nextOffset, commitToken: token },
+      delta: { counts: [], latencies: [] },
+      recent: [],
+    });
+    telemetry.emit('maintenance.done', { partition, prunedRows: result.prunedRows, foldedRows: result.foldedRows });
+    if (result.more) dueAt.set(partition, 0);
+    return { commitToken: token };
+  }
+
+  return { run };
+}

@@ -1,0 +1,142 @@
+import { UnavailableError } from '../domain/failure.ts';
+import { storeConsumer } from '../domain/inbox.ts';
+import type { EventReader } from '../event-store/event-store.ts';
+import type { MetricsUpdate, MetricsWatermark, MetricsWriter } from '../metrics-store/metrics-store.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+/**
+ * Carries committed deltas to the metrics store, one partition after another in order, and never holds up storing: what
+ * can't be delivered is dropped, and the partition is rebuilt from the store, which is the truth.
+ */
+export interface MetricsFeed {
+  /** Called after a commit. Returns at once. */
+  push(update: MetricsUpdate): void;
+  /** Called at every claim: from now on the metrics must stand at this watermark, and are rebuilt if they don't. */
+  claimed(partition: number, watermark: MetricsWatermark): void;
+  /** Called after a commit whose delta is not known: brings the partition to the store's state. */
+  refresh(partition: number, watermark: MetricsWatermark, reason: string): void;
+  /** Compares the partition's watermark with the last one pushed, and rebuilds where they differ. */
+  check(partition: number): void;
+  /** Resolves when everything pushed so far has been delivered or given up. */
+  settle(): Promise<void>;
+}
+
+export interface MetricsFeedOptions {
+  readonly metrics: MetricsWriter;
+  readonly store: Pick<EventReader, 'partitionMetrics'>;
+  readonly telemetry: Telemetry;
+  readonly now: () => number;
+}
+
+/** Updates of one partition that may wait; more are dropped and healed by a rebuild. */
+const waitingMax = 64;
+
+interface Lane {
+  waiting: MetricsUpdate[];
+  running: Promise<void> | null;
+  rebuildReason: string | null;
+  last: MetricsWatermark | null;
+  checkDue: boolean;
+}
+
+export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFeedOptions): MetricsFeed {
+  const lanes = new Map<number, Lane>();
+
+  function laneOf(partition: number): Lane {
+    let lane = lanes.get(partition);
+    if (lane === undefined) {
+      lane = { waiting: [], running: null, rebuildReason: null, last: null, checkDue: false };
+      lanes.set(partition, lane);
+    }
+    return lane;
+  }
+
+  function start(partition: number, lane: Lane): void {
+    lane.running ??= drain(partition, lane).finally(() => {
+      lane.running = null;
+    });
+  }
+
+  async function drain(partition: number, lane: Lane): Promise<void> {
+    try {
+      for (;;) {
+        if (lane.rebuildReason !== null) await rebuild(partition, lane);
+        else if (lane.waiting.length > 0) await applyNext(lane);
+        else if (lane.checkDue) await compare(partition, lane);
+        else return;
+      }
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      // The next push or check tries again; the store has everything.
+      lane.waiting.length = 0;
+      lane.rebuildReason ??= 'unavailable';
+      telemetry.emit('metrics.unavailable', { partition, error: error.message });
+    }
+  }
+
+  async function applyNext(lane: Lane): Promise<void> {
+    const update = lane.waiting[0]!;
+    const result = await metrics.apply(update);
+    lane.waiting.shift();
+    if (result === 'diverged') lane.rebuildReason = 'diverged';
+  }
+
+  async function compare(partition: number, lane: Lane): Promise<void> {
+    lane.checkDue = false;
+    const found = await metrics.watermark(partition);
+    const expected = lane.last;
+    if (expected !== null && found?.commitToken !== expected.commitToken) lane.rebuildReason = 'watermark';
+  }
+
+  async function rebuild(partition: number, lane: Lane): Promise<void> {
+    const reason = lane.rebuildReason ?? 'unknown';
+    const startedAt = now();
+    const expected = await metrics.watermark(partition);
+    const snapshot = await store.partitionMetrics(storeConsumer, partition, now());
+    lane.rebuildReason = null;
+    if (snapshot === null) return;
+    if (!(await metrics.rebuild(snapshot, expected))) {
+      lane.rebuildReason = reason;
+      return;
+    }
+    // The snapshot has everything that was committed before it: what waits up to its own token is in it.
+    const covered = lane.waiting.findIndex((update) => update.watermark.commitToken === snapshot.watermark.commitToken);
+    if (covered >= 0) lane.waiting.splice(0, covered + 1);
+    telemetry.emit('metrics.rebuilt', { partition, reason, durationMs: now() - startedAt });
+  }
+
+  return {
+    push(update) {
+      const lane = laneOf(update.partition);
+      lane.last = update.watermark;
+      lane.waiting.push(update);
+      if (lane.waiting.length > waitingMax) {
+        lane.waiting.length = 0;
+        lane.rebuildReason = 'behind';
+      }
+      start(update.partition, lane);
+    },
+    claimed(partition, watermark) {
+      const lane = laneOf(partition);
+      lane.last = watermark;
+      lane.waiting.length = 0;
+      lane.checkDue = true;
+      start(partition, lane);
+    },
+    refresh(partition, watermark, reason) {
+      const lane = laneOf(partition);
+      lane.last = watermark;
+      lane.waiting.length = 0;
+      lane.rebuildReason = reason;
+      start(partition, lane);
+    },
+    check(partition) {
+      const lane = laneOf(partition);
+      lane.checkDue = true;
+      start(partition, lane);
+    },
+    async settle() {
+      await Promise.all([...lanes.values()].map((lane) => lane.running));
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import { UnavailableError } from '../domain/failure.ts';
+import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
+import type { EventReader, SettledOutcome } from '../event-store/event-store.ts';
+
+export interface AppendedEvent {
+  readonly id: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export type WaitForOutcomes = (
+  appended: readonly AppendedEvent[],
+  timeoutMs: number,
+  signal: AbortSignal,
+) => Promise<readonly (SettledOutcome | null)[]>;
+
+/**
+ * Answers what became of records once the store's progress is past them; null for those it is not past in time. All waiters
+ * share one look at progress every few milliseconds, so a thousand of them cost the store no more than one.
+ */
+export function createOutcomeWait(
+  store: Pick<EventReader, 'progress' | 'outcomeAt'>,
+  options: { readonly now: () => number; readonly pause: (ms: number, signal: AbortSignal) => Promise<void> },
+): WaitForOutcomes {
+  let look: Promise<Progress> | null = null;
+
+  /** The next look that starts after now; joined by whoever asks meanwhile. */
+  function nextLook(): Promise<Progress> {
+    look ??= options
+      .pause(limits.progressPollMs, neverAborted)
+      .then(async () => {
+        look = null;
+        const rows = await store.progress(storeConsumer);
+        const first = rows[0];
+        return { logNo: first?.logNo ?? 1, next: new Map(rows.map((row) => [row.partition, row.nextOffset])) };
+      })
+      .catch((error) => {
+        if (!(error instanceof UnavailableError)) throw error;
+        return { logNo: 1, next: new Map<number, number>() };
+      });
+    return look;
+  }
+
+  return async function waitForOutcomes(appended, timeoutMs, signal) {
+    const deadline = options.now() + timeoutMs;
+    const outcomes: (SettledOutcome | null)[] = appended.map(() => null);
+    let waiting = appended.map((_, index) => index);
+    while (waiting.length > 0 && !signal.aborted) {
+      const { logNo, next } = await nextLook();
+      const still: number[] = [];
+      for (const index of waiting) {
+        const { id, partition, offset } = appended[index]!;
+        if ((next.get(partition) ?? 0) <= offset) still.push(index);
+        else outcomes[index] = await store.outcomeAt(storeConsumer, id, { logNo, partition, offset });
+      }
+      waiting = still;
+      if (options.now() >= deadline) break;
+    }
+    return outcomes;
+  };
+}
+
+interface Progress {
+  readonly logNo: number;
+  readonly next: ReadonlyMap<number, number>;
+}
+
+const neverAborted = new AbortController().signal;

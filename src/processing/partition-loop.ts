@@ -1,0 +1,211 @@
+import { addTo, bucketOf, type Histogram } from '../domain/histogram.ts';
+import { limits } from '../domain/limits.ts';
+import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../event-log/event-log.ts';
+import type { CommitRequest, EventWriter, PartitionProgress, WriteSet } from '../event-store/event-store.ts';
+import type { RecentEvent } from '../metrics-store/metrics-store.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { type BatchFrame, buildBatch } from './build-batch.ts';
+import { type CommitOutcome, commitBatch } from './commit-batch.ts';
+import type { Maintenance } from './maintenance.ts';
+import type { MetricsFeed } from './metrics-feed.ts';
+
+/** Faults that the generated tests inject: called at numbered points of the path of a batch. */
+export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
+
+export interface PartitionLoopOptions {
+  readonly log: Pick<LogReader, 'examineGap'>;
+  readonly store: EventWriter;
+  readonly feed: MetricsFeed;
+  readonly maintenance: Maintenance;
+  readonly telemetry: Telemetry;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly freshToken: () => string;
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly batchLimits: BatchLimits;
+  /** How long nothing may come before a gap at the end is looked at. */
+  readonly idleMs: number;
+  readonly atPoint?: (point: CrashPoint, partition: number) => Promise<void> | void;
+}
+
+/**
+ * Why a loop ended by itself. `fenced`: the partition is somebody else's, or this worker lost track of it; claim anew.
+ * `reopen`: the stream left out records that are there; open another one.
+ */
+export type LoopEnd = 'fenced' | 'reopen' | 'aborted';
+
+/** What of the progress changes from batch to batch. */
+interface Cursor {
+  nextOffset: number;
+  commitToken: string;
+}
+
+/**
+ * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, build, commit, feed the metrics,
+ * acknowledge; and maintenance between batches. A batch that has begun to commit is finished or left to be found again.
+ */
+export async function runPartitionLoop(
+  options: PartitionLoopOptions,
+  stream: LogStream,
+  claimed: PartitionProgress,
+  logStart: number,
+  signal: AbortSignal,
+): Promise<LoopEnd> {
+  const { partition } = claimed;
+  const cursor: Cursor = { nextOffset: claimed.nextOffset, commitToken: claimed.commitToken };
+
+  const run = createBatchRunner(options, claimed, cursor, signal);
+  try {
+    if (logStart > cursor.nextOffset) {
+      const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'lost' });
+      if (end !== 'committed') return end;
+    }
+    for (;;) {
+      const batch = await stream.next(partition, options.batchLimits, options.idleMs, signal);
+      await options.atPoint?.('fetched', partition);
+      const end = await takeBatch(options, run, cursor, batch);
+      if (end !== null) return end;
+      batch.acknowledge(cursor.nextOffset);
+      await options.atPoint?.('acknowledged', partition);
+
+      const maintained = await options.maintenance.run({ ...claimed, ...cursor }, signal);
+      if (typeof maintained === 'string') return maintained;
+      cursor.commitToken = maintained.commitToken;
+      if (signal.aborted) return 'aborted';
+    }
+  } catch (error) {
+    if (signal.aborted) return 'aborted';
+    throw error;
+  }
+}
+
+interface Gap {
+  readonly from: number;
+  readonly to: number;
+  readonly kind: 'lost' | 'skipped';
+}
+
+type RunBatch = (records: readonly LogRecord[], gap: Gap | null) => Promise<CommitOutcome>;
+
+/** Commits everything a fetched batch holds, run by run of consecutive offsets. Null: all is done. */
+async function takeBatch(
+  options: PartitionLoopOptions,
+  run: RunBatch,
+  cursor: Cursor,
+  batch: LogBatch,
+): Promise<LoopEnd | null> {
+  // A stream may start below progress (a group's own offsets, a repeated fetch): cut, before any work is done on it.
+  let records = batch.records.filter((record) => record.offset >= cursor.nextOffset);
+  for (;;) {
+    const from = cursor.nextOffset;
+    // Nothing came for a while although the log goes on: a gap at the end.
+    const to = records[0]?.offset ?? (batch.records.length === 0 ? batch.end : from);
+    const gap = to > from ? await nameGap(options, batch.partition, from, to) : null;
+    if (gap === 'data') return 'reopen';
+    // A gap that is only partly lost is taken in two: the rest is looked at in the next round.
+    const consecutive = gap === null || gap.to === to ? runOf(records, gap?.to ?? from) : [];
+    if (consecutive.length === 0 && gap === null) return null;
+    const outcome = await run(consecutive, gap);
+    if (outcome === 'fenced') return 'fenced';
+    records = records.slice(consecutive.length);
+  }
+}
+
+/** The leading records whose offsets follow one another without a gap. */
+function runOf(records: readonly LogRecord[], start: number): readonly LogRecord[] {
+  let length = 0;
+  while (records[length]?.offset === start + length) length += 1;
+  return length === records.length ? records : records.slice(0, length);
+}
+
+async function nameGap(
+  { log, telemetry }: PartitionLoopOptions,
+  partition: number,
+  from: number,
+  to: number,
+): Promise<Gap | 'data'> {
+  const found = await log.examineGap(partition, from, to);
+  if (found.kind === 'data') return 'data';
+  if (found.kind === 'no_data') {
+    telemetry.emit('gap.skipped', { partition, from, to });
+    return { from, to, kind: 'skipped' };
+  }
+  return { from, to: Math.min(to, found.start), kind: 'lost' };
+}
+
+function createBatchRunner(
+  options: PartitionLoopOptions,
+  claimed: PartitionProgress,
+  cursor: Cursor,
+  signal: AbortSignal,
+): RunBatch {
+  const { telemetry, feed, now } = options;
+  const { partition } = claimed;
+
+  return async function run(records, gap) {
+    const startedAt = now();
+    const gapLength = gap === null ? 0 : gap.to - gap.from;
+    if (gap?.kind === 'lost') telemetry.emit('gap.lost', { partition, from: gap.from, to: gap.to });
+    const frame: BatchFrame = {
+      progress: { ...claimed, nextOffset: cursor.nextOffset, commitToken: cursor.commitToken },
+      token: options.freshToken(),
+      nextOffset: (records.at(-1)?.offset ?? (gap?.to ?? cursor.nextOffset) - 1) + 1,
+      skipped: gap?.kind === 'skipped' ? gapLength : 0,
+      lost: gap?.kind === 'lost' ? gapLength : 0,
+      storedAt: startedAt,
+    };
+    const request = buildBatch(frame, records);
+    await options.atPoint?.('built', partition);
+
+    const onCommitted = (done: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => {
+      const previousToken = cursor.commitToken;
+      cursor.nextOffset = done.nextOffset;
+      cursor.commitToken = done.token;
+      announce(options, done, written, alreadyCommitted, now() - startedAt);
+      const watermark = { logNo: done.logNo, nextOffset: done.nextOffset, commitToken: done.token };
+      if (written === null) feed.refresh(partition, watermark, 'lost_answer');
+      else feed.push({ partition, previousToken, watermark, delta: written.rollups, recent: newestOf(written) });
+    };
+    const outcome = await commitBatch({ ...options, onCommitted }, request, signal);
+    if (outcome === 'committed') {
+      await options.atPoint?.('committed', partition);
+      await options.atPoint?.('fed', partition);
+    }
+    return outcome;
+  };
+}
+
+/** A batch's newest events, as many as the metrics store keeps. */
+function newestOf(written: WriteSet): RecentEvent[] {
+  const byOffset = [...written.events].sort((a, b) => b.position.offset - a.position.offset);
+  return byOffset.slice(0, Math.min(limits.recentEventsKept, recentPerBatchMax));
+}
+
+/** More can't be seen: the dashboard shows a sample. */
+const recentPerBatchMax = 20;
+
+function announce(
+  { telemetry }: PartitionLoopOptions,
+  request: CommitRequest,
+  written: WriteSet | null,
+  alreadyCommitted: boolean,
+  durationMs: number,
+): void {
+  const { partition } = request;
+  const latencies: Histogram = new Map();
+  for (const event of written?.events ?? []) {
+    if (event.redriveOf === null) addTo(latencies, bucketOf(event.storedAt - event.receivedAt));
+  }
+  const outcomes = written?.outcomes ?? { stored: 0, duplicate: 0, failed: 0, lost: 0, skipped: 0 };
+  telemetry.emit('batch.committed', {
+    partition,
+    records: request.candidates.length + request.rejected.length,
+    ...outcomes,
+    durationMs,
+    latencies: [...latencies],
+    alreadyCommitted,
+  });
+  const reasons = new Map<string, number>();
+  for (const { code } of written?.failed ?? []) reasons.set(code, (reasons.get(code) ?? 0) + 1);
+  for (const [code, count] of reasons) telemetry.emit('inbox.added', { partition, code, count });
+}

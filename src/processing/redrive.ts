@@ -1,0 +1,195 @@
+import type { EventEnvelope } from '../domain/event.ts';
+import { UnavailableError } from '../domain/failure.ts';
+import { redriveEventId } from '../domain/identity.ts';
+import type { InboxEntry } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
+import { partitionOf } from '../domain/partitioner.ts';
+import { decodeRecord, encodeRecord } from '../domain/record-codec.ts';
+import type { LogAppender } from '../event-log/event-log.ts';
+import type { EventReader, InboxWriter, Job } from '../event-store/event-store.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+export type RedriveSelection =
+  | { readonly kind: 'ids'; readonly ids: readonly string[] }
+  | { readonly kind: 'filter'; readonly eventType?: string; readonly code?: string };
+
+export interface RedriveRequest {
+  readonly select: RedriveSelection;
+  readonly dryRun: boolean;
+  /** Replaces the payload; only with one id. Raw JSON text of an object, already validated. */
+  readonly payloadJson?: string;
+}
+
+export interface RedriveStarted {
+  /** Null for a dry run, and where nothing matched. */
+  readonly job: Job | null;
+  /** Entries that can be redriven. */
+  readonly matched: number;
+  /** Entries that can't: not open, or no event can be made of them without an edit. */
+  readonly skipped: number;
+}
+
+export interface Redrive {
+  start(request: RedriveRequest): Promise<RedriveStarted>;
+  /** Resolves when the jobs that run have ended. */
+  drain(): Promise<void>;
+}
+
+export interface RedriveOptions {
+  readonly log: Pick<LogAppender, 'append' | 'laneOf' | 'partitions'>;
+  readonly store: Pick<EventReader, 'inboxEntry' | 'inboxEntries'> & InboxWriter;
+  readonly telemetry: Telemetry;
+  readonly now: () => number;
+  readonly newId: () => string;
+}
+
+/**
+ * Redrive appends the event anew and keeps its id; a conflict, or a record without an id, gets one derived from its inbox
+ * id. Appending comes before marking, and ids never change from one try to the next: a job that dies in between, or runs
+ * twice, repeats no effect. The batch that takes the new record settles the old inbox row.
+ */
+export function createRedrive(options: RedriveOptions): Redrive {
+  const { store, telemetry, now } = options;
+  const running = new Set<Promise<void>>();
+
+  async function start(request: RedriveRequest): Promise<RedriveStarted> {
+    const entries = await select(request.select);
+    const prepared = entries.map((entry) => ({ entry, event: prepareRedrive(entry, now(), request.payloadJson) }));
+    const ready = prepared.filter(
+      (item): item is PreparedRedrive => item.event !== null && item.entry.state === 'open',
+    );
+    const skipped = (request.select.kind === 'ids' ? request.select.ids.length : entries.length) - ready.length;
+    if (request.dryRun || ready.length === 0) return { job: null, matched: ready.length, skipped };
+
+    const at = now();
+    const job: Job = {
+      id: options.newId(),
+      kind: 'redrive',
+      state: 'running',
+      total: ready.length,
+      done: 0,
+      failed: 0,
+      message: null,
+      createdAt: at,
+      updatedAt: at,
+    };
+    await store.saveJob(job);
+    const run = runJob(job, ready).finally(() => running.delete(run));
+    running.add(run);
+    return { job, matched: ready.length, skipped };
+  }
+
+  async function select(selection: RedriveSelection): Promise<InboxEntry[]> {
+    if (selection.kind === 'ids') {
+      const found = await Promise.all([...new Set(selection.ids)].map((id) => store.inboxEntry(id)));
+      return found.filter((entry) => entry !== null);
+    }
+    const entries: InboxEntry[] = [];
+    let cursor: string | undefined;
+    do {
+      const { items, nextCursor } = await store.inboxEntries({
+        state: 'open',
+        eventType: selection.eventType,
+        code: selection.code,
+        limit: limits.listLimitMax,
+        cursor,
+      });
+      entries.push(...items);
+      cursor = nextCursor ?? undefined;
+    } while (cursor !== undefined && entries.length < limits.redriveBatchMax);
+    return entries.slice(0, limits.redriveBatchMax);
+  }
+
+  async function runJob(job: Job, ready: readonly PreparedRedrive[]): Promise<void> {
+    let done = 0;
+    let failed = 0;
+    let message: string | null = null;
+    for (let from = 0; from < ready.length; from += chunkRecords) {
+      const chunk = ready.slice(from, from + chunkRecords);
+      try {
+        await appendAndMark(job, chunk);
+        done += chunk.length;
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) throw error;
+        failed += chunk.length;
+        message = `${failed} were not redriven and are still open: ${error.message}`;
+      }
+      await save({ ...job, done, failed, message, updatedAt: now() });
+    }
+    const state = failed === 0 ? 'done' : 'failed';
+    await save({ ...job, state, done, failed, message, updatedAt: now() });
+    telemetry.emit('redrive.finished', { jobId: job.id, redriven: done, failed });
+  }
+
+  async function appendAndMark(job: Job, chunk: readonly PreparedRedrive[]): Promise<void> {
+    const lanes = new Map<number, { partition: number; value: Uint8Array }[]>();
+    for (const { event } of chunk) {
+      const partition = partitionOf(event.key ?? event.id, options.log.partitions);
+      const lane = options.log.laneOf(partition);
+      const records = lanes.get(lane) ?? [];
+      records.push({ partition, value: encodeRecord(event) });
+      lanes.set(lane, records);
+    }
+    await Promise.all([...lanes.values()].map((records) => options.log.append(records)));
+    await store.markRedriving(
+      chunk.map(({ entry }) => entry.id),
+      job.id,
+    );
+  }
+
+  /** A job's progress is for the eye: a store that is away must not end the job. */
+  async function save(job: Job): Promise<void> {
+    try {
+      await store.saveJob(job);
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+    }
+  }
+
+  return {
+    start,
+    async drain() {
+      await Promise.all(running);
+    },
+  };
+}
+
+/** Bounds one append, and what a dying job leaves to be done again. */
+const chunkRecords = 100;
+
+interface PreparedRedrive {
+  readonly entry: InboxEntry;
+  readonly event: EventEnvelope;
+}
+
+/**
+ * The event a redrive appends.
+ * @param payloadJson replaces the payload, where given
+ * @returns null where no event can be made of the record
+ */
+export function prepareRedrive(entry: InboxEntry, receivedAt: number, payloadJson?: string): EventEnvelope | null {
+  const derivedId = redriveEventId(entry.id);
+  const decoded = decodeRecord(entry.value, entry.receivedAt, { idWhenMissing: derivedId });
+  const id = entry.code === 'conflict' ? derivedId : (entry.eventId ?? derivedId);
+  if (decoded.ok) {
+    return {
+      ...decoded.event,
+      id,
+      receivedAt,
+      redriveOf: entry.id,
+      payloadJson: payloadJson ?? decoded.event.payloadJson,
+    };
+  }
+  if (payloadJson === undefined || entry.eventType === null) return null;
+  return {
+    id,
+    eventType: entry.eventType,
+    clientId: null,
+    source: null,
+    key: entry.key,
+    occurredAt: null,
+    receivedAt,
+    redriveOf: entry.id,
+    payloadJson,
+  };
+}

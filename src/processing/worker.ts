@@ -1,0 +1,189 @@
+import { backoffMs } from '../domain/backoff.ts';
+import { UnavailableError } from '../domain/failure.ts';
+import { storeConsumer } from '../domain/inbox.ts';
+import type { LogAssignment, LogConsumer, LogReader } from '../event-log/event-log.ts';
+import type { PartitionProgress } from '../event-store/event-store.ts';
+import { claimPartition } from './claim-partition.ts';
+import { type LoopEnd, type PartitionLoopOptions, runPartitionLoop } from './partition-loop.ts';
+
+/**
+ * The worker: joins the group, and for every assignment claims each partition, checks its log, and runs one loop a
+ * partition over one stream.
+ *
+ *   join ─▶ assigned ─▶ claim + check each ─▶ open one stream ─▶ a loop a partition
+ *              ▲             │ log replaced: halted, said, the others go on      │
+ *              │             ▼                                                   ▼ fenced or reopen: all loops end,
+ *              └──── assignment over ◀──── confirm with the group, back off ◀──── claim anew
+ */
+export interface Worker {
+  /** Joins and works until `stop`. Rejects only for a bug in the worker itself. */
+  run(): Promise<void>;
+  /** Finishes the transactions that run, leaves the group. */
+  stop(): Promise<void>;
+  /** Partition → why it is not worked on. */
+  halted(): ReadonlyMap<number, HaltedPartition>;
+}
+
+export interface HaltedPartition {
+  readonly reason: 'log_replaced' | 'bug';
+  readonly message: string;
+}
+
+export interface WorkerOptions extends PartitionLoopOptions {
+  readonly log: LogReader;
+  readonly consumer?: string;
+  /** Told after every claim round: which partitions are worked on and which are halted. */
+  readonly onClaimed?: (working: readonly number[], halted: ReadonlyMap<number, HaltedPartition>) => void;
+}
+
+interface Claimed {
+  readonly progress: PartitionProgress;
+  readonly logStart: number;
+}
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { log, store, feed, telemetry } = options;
+  const consumerName = options.consumer ?? storeConsumer;
+  const stopping = new AbortController();
+  const halted = new Map<number, HaltedPartition>();
+  let consumer: LogConsumer | null = null;
+  let running: Promise<void> | null = null;
+
+  async function run(): Promise<void> {
+    consumer = await retrying('join', () => log.join(), stopping.signal);
+    for await (const assignment of consumer.assignments()) {
+      const signal = AbortSignal.any([assignment.ended, stopping.signal]);
+      try {
+        await workAssignment(assignment, signal);
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+      if (stopping.signal.aborted) return;
+    }
+  }
+
+  async function workAssignment(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
+    for (let round = 0; !signal.aborted; round += 1) {
+      if (round > 0) {
+        // Never from this client's own idea of its assignment: the group must have confirmed it since.
+        await assignment.confirm();
+        await options.pause(backoffMs(Math.min(round - 1, 4), options.random()), signal);
+      }
+      const worked = await workOnce(assignment, signal);
+      if (worked > 0) round = 0;
+    }
+  }
+
+  /** @returns how many partitions were worked on until a loop ended by itself. */
+  async function workOnce(assignment: LogAssignment, signal: AbortSignal): Promise<number> {
+    const claimed = new Map<number, Claimed>();
+    for (const partition of assignment.partitions) {
+      const claim = await claimOne(partition, signal);
+      if (claim !== null) claimed.set(partition, claim);
+    }
+    options.onClaimed?.([...claimed.keys()], halted);
+    if (claimed.size === 0) {
+      await untilAborted(signal);
+      return 0;
+    }
+    const offsets = [...claimed].map(([partition, { progress, logStart }]) => {
+      return [partition, Math.max(progress.nextOffset, logStart)] as const;
+    });
+    const stream = await assignment.open(new Map(offsets));
+    const round = new AbortController();
+    const roundSignal = AbortSignal.any([signal, round.signal]);
+    try {
+      const loops = [...claimed].map(async ([partition, { progress, logStart }]) => {
+        const end = await guarded(partition, () => runPartitionLoop(options, stream, progress, logStart, roundSignal));
+        if (end === 'fenced') telemetry.emit('partition.fenced', { partition });
+        // One stream feeds them all: when one has to be claimed anew, all are.
+        if (end === 'fenced' || end === 'reopen') round.abort(new Error('claim anew'));
+      });
+      await Promise.all(loops);
+    } finally {
+      await stream.close();
+    }
+    return claimed.size;
+  }
+
+  async function claimOne(partition: number, signal: AbortSignal): Promise<Claimed | null> {
+    if (halted.get(partition)?.reason === 'bug') return null;
+    const outcome = await retrying(
+      'claim',
+      () => claimPartition(store, log, consumerName, partition),
+      signal,
+      partition,
+    );
+    if (outcome.kind === 'log_replaced') {
+      halt(partition, 'log_replaced', outcome.message);
+      return null;
+    }
+    halted.delete(partition);
+    const { progress, logStart } = outcome;
+    const { ownerEpoch, nextOffset, logNo, commitToken } = progress;
+    telemetry.emit('partition.claimed', { partition, ownerEpoch, nextOffset });
+    feed.claimed(partition, { logNo, nextOffset, commitToken });
+    return { progress, logStart };
+  }
+
+  /** Anything a loop throws is a bug: that partition stops, loudly, and nothing of it is lost. */
+  async function guarded(partition: number, loop: () => Promise<LoopEnd>): Promise<LoopEnd> {
+    try {
+      return await loop();
+    } catch (error) {
+      if (error instanceof UnavailableError) {
+        telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs: 0, attempt: 0 });
+        return 'reopen';
+      }
+      halt(partition, 'bug', error instanceof Error ? (error.stack ?? error.message) : String(error));
+      options.onClaimed?.([], halted);
+      return 'aborted';
+    }
+  }
+
+  function halt(partition: number, reason: HaltedPartition['reason'], message: string): void {
+    halted.set(partition, { reason, message });
+    telemetry.emit('partition.halted', { partition, reason, message });
+  }
+
+  /** Waits out whatever is unavailable. Everything else is thrown. */
+  async function retrying<T>(
+    what: string,
+    attemptOnce: () => Promise<T>,
+    signal: AbortSignal,
+    partition = -1,
+  ): Promise<T> {
+    for (let attempt = 0; ; attempt += 1) {
+      signal.throwIfAborted();
+      try {
+        return await attemptOnce();
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) throw error;
+        const retryInMs = backoffMs(attempt, options.random());
+        telemetry.emit('partition.paused', { partition, reason: `${what}: ${error.message}`, retryInMs, attempt });
+        await options.pause(retryInMs, signal);
+      }
+    }
+  }
+
+  return {
+    run() {
+      running ??= run().catch((error) => {
+        if (!stopping.signal.aborted) throw error;
+      });
+      return running;
+    },
+    async stop() {
+      stopping.abort(new Error('the worker stops'));
+      await running;
+      await consumer?.close();
+      await feed.settle();
+    },
+    halted: () => halted,
+  };
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

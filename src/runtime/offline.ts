@@ -1,0 +1,63 @@
+import { storeConsumer } from '../domain/inbox.ts';
+import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
+import type { Discrepancy } from '../event-store/event-store.ts';
+import { type Ledger, readLedger } from '../processing/ledger.ts';
+import type { Config } from './config.ts';
+import { acquireDirectoryLock } from './directory-lock.ts';
+import { dataFiles } from './start.ts';
+
+/**
+ * What the command line does when no server runs: it takes the directory's lock, opens the files, and closes them again.
+ *
+ * @throws StartupError when a server holds the directory
+ */
+async function withParts<T>(
+  config: Config,
+  work: (parts: {
+    readonly log: Awaited<ReturnType<typeof createLmdbEventLog>>;
+    readonly store: Awaited<ReturnType<typeof createSqliteEventStore>>;
+  }) => Promise<T>,
+): Promise<T> {
+  const lock = await acquireDirectoryLock(config.dataDir);
+  try {
+    const files = dataFiles(config.dataDir);
+    const log = await createLmdbEventLog({ path: files.log, partitions: config.partitions });
+    try {
+      const store = await createSqliteEventStore({
+        path: files.store,
+        role: 'owner',
+        eventTypesMax: config.eventTypesMax,
+      });
+      try {
+        return await work({ log, store });
+      } finally {
+        await store.close();
+      }
+    } finally {
+      await log.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+export function verifyOffline(config: Config): Promise<readonly Discrepancy[]> {
+  return withParts(config, ({ store }) => store.verify(storeConsumer));
+}
+
+export function ledgerOffline(config: Config): Promise<Ledger> {
+  return withParts(config, ({ log, store }) => readLedger(store, log, Date.now()));
+}
+
+/**
+ * Makes the log that lies in the directory the current one: every partition starts anew at the log's start, under the next
+ * log_no. Events that were stored before count as duplicates when they are read again.
+ * @returns the new log_no
+ */
+export function adoptLog(config: Config): Promise<number> {
+  return withParts(config, async ({ log, store }) => {
+    const { logId } = await log.describe();
+    return store.adoptLog(logId, Date.now());
+  });
+}

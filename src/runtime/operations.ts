@@ -1,0 +1,56 @@
+import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
+import type { LogReader } from '../event-log/event-log.ts';
+import type { EventStore } from '../event-store/event-store.ts';
+import type { Operations } from '../http/dependencies.ts';
+import type { MetricsStore } from '../metrics-store/metrics-store.ts';
+import { readLedger } from '../processing/ledger.ts';
+import { createOutcomeWait } from '../processing/outcome-wait.ts';
+import { pause } from '../processing/pause.ts';
+import type { Redrive } from '../processing/redrive.ts';
+import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
+import type { WorkerStatus } from './worker-host.ts';
+
+/** Puts what the API does beyond reading one port together. */
+export function createOperations(parts: {
+  readonly log: LogReader;
+  readonly store: EventStore;
+  readonly metrics: MetricsStore;
+  readonly redrive: Redrive;
+  readonly workerStatus: () => WorkerStatus;
+  readonly verify: Operations['verify'];
+  readonly now: () => number;
+}): Operations {
+  const { log, store, metrics, redrive, now } = parts;
+
+  const lagSeconds = cachedFor(limits.lagReadEveryMs, now, async () => {
+    const receivedAt = await oldestUnreadReceivedAt(log, await store.progress(storeConsumer));
+    return receivedAt === null ? 0 : Math.max(0, (now() - receivedAt) / 1000);
+  });
+
+  async function rebuildMetrics(): Promise<number> {
+    const rows = await store.progress(storeConsumer);
+    for (const { partition } of rows) {
+      // A batch may land between the look and the switch; then the look is taken again.
+      for (let isDone = false; !isDone; ) {
+        const expected = await metrics.watermark(partition);
+        const snapshot = await store.partitionMetrics(storeConsumer, partition, now());
+        isDone = snapshot === null || (await metrics.rebuild(snapshot, expected));
+      }
+    }
+    return rows.length;
+  }
+
+  return {
+    async ledger() {
+      const ledger = await readLedger(store, log, now());
+      const { halted } = parts.workerStatus();
+      return { ...ledger, halted: new Map([...halted].map(([partition, { message }]) => [partition, message])) };
+    },
+    lagSeconds,
+    waitForOutcomes: createOutcomeWait(store, { now, pause }),
+    redrive: (request) => redrive.start(request),
+    verify: parts.verify,
+    rebuildMetrics,
+  };
+}
