@@ -3,8 +3,10 @@
  * What an operator may change is read by runtime/config.ts; these are the starting values.
  */
 export const limits = {
-  /** One event with its envelope. Kafka's own default record limit is 1 MiB; a quarter leaves room for batching. */
+  /** One event as it was sent. Kafka's own default record limit is 1 MiB; a quarter leaves room for batching. */
   eventBytesMax: 256 * 1024,
+  /** What a record may have beyond the event as it was sent: id, client_id, received_at, redrive_of and their names. */
+  envelopeBytesMax: 1_024,
   /** One request after decompression: thirty-two of the largest events, or about 40,000 of a usual size. */
   requestBytesMax: 8 * 1024 * 1024,
   /** Events of one request: bounds the receipt (about 80 bytes each) to under 1 MiB. */
@@ -42,6 +44,15 @@ export const limits = {
   shutdownMs: 30_000,
   redrivesMax: 3,
 
+  /** One value of the embedded log: what is read at a time, and the grain of trimming. A larger record stands alone. */
+  logBatchBytesMax: 256 * 1024,
+  /** Values that one transaction of trimming removes: at most 16 MiB of pages to free, a few milliseconds. */
+  logTrimBatchesMax: 64,
+  /**
+   * Address space kept for the embedded log's file: no memory, and far from growing while threads read. Where the system
+   * refuses it, a smaller map is taken and grows by itself.
+   */
+  logMapBytes: 1024 ** 4,
   /** The embedded log keeps at most this long, and never longer than rows are kept. */
   logRetentionMs: 7 * 24 * 3_600_000,
   /** Below this much free disk ingest answers 503 disk_full, while there is still room to work in. */
@@ -71,6 +82,10 @@ export const limits = {
   liveSnapshotMinMs: 200,
   liveSnapshotIdleMs: 2_000,
   liveClientsMax: 500,
+  /** More than a person can read in one tick; the rest is counted. */
+  liveEventsPerTick: 20,
+  /** A live client that takes nothing for so long gives up its place. */
+  liveStalledMs: 30_000,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
   /** Events that one bulk redrive takes. */
@@ -80,6 +95,8 @@ export const limits = {
   requestTimeoutMs: 30_000,
   headersTimeoutMs: 10_000,
   keepAliveTimeoutMs: 72_000,
+  /** How often connections are looked at for these timeouts: a walk over them all, so not all the time. */
+  connectionsCheckMs: 1_000,
   /** Idle connections cost about 10 KB each; past this the listener refuses. */
   connectionsMax: 10_000,
 } as const;

@@ -1,4 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
+import { EventInput } from '../ingest/event-input.ts';
 
 /**
  * The shapes of every answer, as JSON Schema: /openapi.json is made of them, answers are checked against them in tests,
@@ -9,18 +10,8 @@ const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema,
 const count = Type.Integer({ minimum: 0 });
 const time = Type.String({ format: 'date-time' });
 
-/** What a client sends. Also the validator's schema: an unknown field is an error that names it. */
-export const EventInput = Type.Object(
-  {
-    event_type: Type.String({ minLength: 1, maxLength: 200, description: '1 to 200 characters, no control characters' }),
-    payload: Type.Object({}, { additionalProperties: true, description: 'A JSON object; numbers keep every digit' }),
-    id: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-    occurred_at: Type.Optional(Type.String({ description: 'RFC 3339 with offset' })),
-    source: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
-    key: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Events of one key stay in order' })),
-  },
-  { additionalProperties: false },
-);
+/** What a client sends: the validator's own schema. */
+export { EventInput };
 
 export const ProblemDocument = Type.Object({
   type: Type.String(),
@@ -29,9 +20,7 @@ export const ProblemDocument = Type.Object({
   detail: Type.String(),
   code: Type.String(),
   retriable: Type.Boolean(),
-  errors: Type.Optional(
-    Type.Array(Type.Object({ path: Type.String(), code: Type.String(), message: Type.String() })),
-  ),
+  errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), code: Type.String(), message: Type.String() }))),
 });
 export type ProblemDocument = Static<typeof ProblemDocument>;
 
@@ -219,6 +208,10 @@ export const RedriveMany = Type.Object(
 );
 export type RedriveMany = Static<typeof RedriveMany>;
 
+/** Of a dry run `job_id` is null. `skipped` counts ids that are not open. */
+export const RedriveReceipt = Type.Object({ job_id: nullable(Type.String()), matched: count, skipped: count });
+export type RedriveReceipt = Static<typeof RedriveReceipt>;
+
 export const JobView = Type.Object({
   id: Type.String(),
   kind: Type.Literal('redrive'),
@@ -249,3 +242,13 @@ export type LiveSnapshot = Static<typeof LiveSnapshot>;
 /** The `event` message of `GET /api/live`: recent events, sampled; `left_out` counts those not shown since the last. */
 export const LiveEvents = Type.Object({ events: Type.Array(EventView), left_out: count });
 export type LiveEvents = Static<typeof LiveEvents>;
+
+/** `POST /api/verify`: empty where rows, rollups, totals and progress tell the same. */
+export const VerifyView = Type.Object({
+  discrepancies: Type.Array(Type.Object({ code: Type.String(), message: Type.String() })),
+});
+export type VerifyView = Static<typeof VerifyView>;
+
+/** `POST /api/metrics/rebuild`: the number of partitions whose metrics were made anew from the store. */
+export const RebuildView = Type.Object({ partitions: count });
+export type RebuildView = Static<typeof RebuildView>;

@@ -5,10 +5,19 @@
 export const problemTable = {
   invalid_json: { status: 400, title: 'The body is not valid JSON', retriable: false },
   empty_body: { status: 400, title: 'The body is empty', retriable: false },
-  invalid_encoding: { status: 400, title: 'The body does not match its content-encoding or is not UTF-8', retriable: false },
+  invalid_encoding: {
+    status: 400,
+    title: 'The body does not match its content-encoding or is not UTF-8',
+    retriable: false,
+  },
   invalid_request: { status: 400, title: 'The request is not valid', retriable: false },
   invalid_cursor: { status: 400, title: 'The cursor is not one of this server', retriable: false },
   host_not_allowed: { status: 403, title: 'This host name is not allowed', retriable: false },
+  origin_not_allowed: {
+    status: 403,
+    title: 'Web pages of another origin may not change anything here',
+    retriable: false,
+  },
   not_found: { status: 404, title: 'There is nothing at this address', retriable: false },
   event_not_found: { status: 404, title: 'No event with this id is stored', retriable: true },
   failed_event_not_found: { status: 404, title: 'No failed event with this id', retriable: false },
@@ -29,6 +38,7 @@ export const problemTable = {
   log_replaced: { status: 503, title: 'The log is not the one this store belongs to', retriable: false },
   disk_full: { status: 503, title: 'The disk is full', retriable: true },
   store_unavailable: { status: 503, title: 'The store can not be reached', retriable: true },
+  metrics_unavailable: { status: 503, title: 'The metrics store can not be reached', retriable: true },
   shutting_down: { status: 503, title: 'The server is stopping', retriable: true },
   too_many_live_clients: { status: 503, title: 'Too many live clients', retriable: true },
 } as const satisfies Record<string, { status: number; title: string; retriable: boolean }>;

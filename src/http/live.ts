@@ -1,0 +1,173 @@
+import type { MetricsWindow, RecentEvent } from '../metrics-store/metrics-store.ts';
+import type { HttpDependencies } from './dependencies.ts';
+import { createLiveReceiver, type LiveClient, type LiveReceiver, type LiveSink, message } from './live-client.ts';
+import { ledgerView, metricsView, readinessView } from './metrics-views.ts';
+import { eventJson } from './views.ts';
+
+/**
+ * The live stream behind GET /api/live. One snapshot a tick and window, computed once and serialised once for all clients of
+ * that window. Nobody is queued for: a client whose socket is full keeps only the newest snapshot and is told how many events
+ * it missed. While nobody listens there is no timer and no subscription.
+ */
+export interface LiveLimits {
+  /** Between two snapshots while something changes. */
+  readonly snapshotMinMs: number;
+  /** Between two snapshots while nothing does: lag and windows move on by themselves. */
+  readonly snapshotIdleMs: number;
+  readonly clientsMax: number;
+  readonly eventsPerTick: number;
+  /** A client that takes nothing for so long is gone, or holds a place that another could have. */
+  readonly stalledMs: number;
+}
+
+type Sources = Pick<HttpDependencies, 'metrics' | 'operations' | 'readiness'>;
+
+export function createLive({ metrics, operations, readiness }: Sources, limits: LiveLimits) {
+  const clients = new Map<LiveReceiver, MetricsWindow>();
+  /** First snapshots under way: clients that come together share one. */
+  const greetings = new Map<MetricsWindow, ReturnType<typeof takeSnapshots>>();
+  /** The last good snapshot of each window, as parts, so that readiness stays true while the stores are away. */
+  const lastGood = new Map<MetricsWindow, { readonly metricsJson: string; readonly ledgerJson: string }>();
+  let unsubscribe: (() => void) | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let ticking = false;
+  let isClosed = false;
+  let changed = false;
+  let lastTickAt = 0;
+  let fresh: RecentEvent[] = [];
+  let freshCount = 0;
+  /** Events stored in all time as of the last tick; null before the first since somebody listens. */
+  let storedBefore: number | null = null;
+
+  function start(): void {
+    lastTickAt = Date.now();
+    storedBefore = null;
+    unsubscribe = metrics.subscribe(({ recent }) => {
+      freshCount += recent.length;
+      fresh = [...recent, ...fresh].slice(0, limits.eventsPerTick);
+      if (!changed) {
+        changed = true;
+        schedule();
+      }
+    });
+    schedule();
+  }
+
+  function stop(): void {
+    unsubscribe?.();
+    unsubscribe = null;
+    if (timer) clearTimeout(timer);
+    timer = null;
+    fresh = [];
+    freshCount = 0;
+    changed = false;
+    lastGood.clear();
+  }
+
+  function schedule(): void {
+    if (timer) clearTimeout(timer);
+    timer = null;
+    if (ticking || clients.size === 0) return;
+    const interval = changed ? limits.snapshotMinMs : limits.snapshotIdleMs;
+    timer = setTimeout(() => void tick(), Math.max(0, lastTickAt + interval - Date.now()));
+  }
+
+  async function tick(): Promise<void> {
+    timer = null;
+    ticking = true;
+    lastTickAt = Date.now();
+    changed = false;
+    const events = fresh;
+    const eventCount = freshCount;
+    fresh = [];
+    freshCount = 0;
+    try {
+      const windows = new Set(clients.values());
+      const { snapshots, stored } = await takeSnapshots(windows);
+      for (const [client, window] of clients) sendOrComment(client, snapshots.get(window));
+      // The store announces only the newest few of each batch; the totals tell how many there were.
+      const total = stored === null || storedBefore === null ? eventCount : Math.max(eventCount, stored - storedBefore);
+      if (stored !== null) storedBefore = stored;
+      if (total > 0) {
+        const json = events.map(eventJson).join(',');
+        for (const client of clients.keys()) client.sendEvents(json, events.length, total - events.length);
+      }
+      for (const client of clients.keys()) client.destroyIfStalled(lastTickAt, limits.stalledMs);
+    } finally {
+      ticking = false;
+      schedule();
+    }
+  }
+
+  async function takeSnapshots(windows: ReadonlySet<MetricsWindow>) {
+    const now = Date.now();
+    const snapshots = new Map<MetricsWindow, string>();
+    let stored: number | null = null;
+    const readinessJson = JSON.stringify(readinessView(readiness()));
+    try {
+      const [ledger, lagSeconds] = await Promise.all([operations.ledger(), operations.lagSeconds()]);
+      const ledgerJson = JSON.stringify(ledgerView(ledger));
+      for (const window of windows) {
+        const reading = await metrics.read(window, now);
+        stored ??= reading.allTime.total;
+        lastGood.set(window, {
+          ledgerJson,
+          metricsJson: JSON.stringify(metricsView(window, reading, lagSeconds, now)),
+        });
+      }
+    } catch {
+      // A store that is away is told by readiness, beside the last numbers there were; their as_of tells their age.
+    }
+    for (const window of windows) {
+      const good = lastGood.get(window);
+      if (!good) continue;
+      const { metricsJson, ledgerJson } = good;
+      snapshots.set(
+        window,
+        message('snapshot', `{"metrics":${metricsJson},"ledger":${ledgerJson},"readiness":${readinessJson}}`),
+      );
+    }
+    return { snapshots, stored };
+  }
+
+  /** The first messages of a client: it sees where things stand without waiting for a tick. */
+  async function greet(client: LiveReceiver, window: MetricsWindow): Promise<void> {
+    const taking = greetings.get(window) ?? takeSnapshots(new Set([window])).finally(() => greetings.delete(window));
+    greetings.set(window, taking);
+    const { snapshots } = await taking;
+    sendOrComment(client, snapshots.get(window));
+    const recent = await metrics.recent(limits.eventsPerTick).catch(() => []);
+    if (recent.length > 0) client.sendEvents(recent.map(eventJson).join(','), recent.length, 0);
+  }
+
+  function hasRoom(): boolean {
+    return !isClosed && clients.size < limits.clientsMax;
+  }
+
+  function connect(window: MetricsWindow, sink: LiveSink): LiveClient {
+    const client = createLiveReceiver(sink, () => {
+      clients.delete(client);
+      if (clients.size === 0) stop();
+    });
+    sink.write(`retry: ${limits.snapshotIdleMs}\n\n`);
+    clients.set(client, window);
+    if (clients.size === 1) start();
+    void greet(client, window);
+    return client;
+  }
+
+  function close(): void {
+    isClosed = true;
+    for (const client of clients.keys()) client.end();
+    clients.clear();
+    stop();
+  }
+
+  return { hasRoom, connect, close };
+}
+
+/** The comment keeps a proxy from taking the connection for dead. */
+function sendOrComment(client: LiveReceiver, snapshot: string | undefined): void {
+  if (snapshot === undefined) client.comment('nothing to show yet');
+  else client.send(snapshot);
+}

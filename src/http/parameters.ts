@@ -1,0 +1,83 @@
+import Type, { type Static } from 'typebox';
+import { limits } from '../domain/limits.ts';
+import { type MetricsWindow, metricsWindows } from '../metrics-store/metrics-store.ts';
+import { ProblemError } from './problems.ts';
+
+/** Query and path parameters: /openapi.json is made of these, and requests are checked against them. */
+const limit = Type.Integer({
+  minimum: 1,
+  maximum: limits.listLimitMax,
+  default: limits.listLimitDefault,
+  description: 'How many to answer at most',
+});
+const cursor = Type.String({ minLength: 1, maxLength: 1_000, description: '`next_cursor` of the page before' });
+const closed = { additionalProperties: false };
+
+export const EventsQuery = Type.Object(
+  {
+    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: limits.eventTypeCharactersMax })),
+    source: Type.Optional(Type.String({ minLength: 1, maxLength: limits.sourceCharactersMax })),
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: limits.idCharactersMax,
+        description: 'The id as the client sent it; with `source` where the event was sent with one',
+      }),
+    ),
+    from: Type.Optional(Type.String({ format: 'date-time', description: 'received_at from this time on' })),
+    to: Type.Optional(Type.String({ format: 'date-time', description: 'received_at before this time' })),
+    limit: Type.Optional(limit),
+    cursor: Type.Optional(cursor),
+  },
+  closed,
+);
+export type EventsQuery = Static<typeof EventsQuery>;
+
+export const FailedEventsQuery = Type.Object(
+  {
+    state: Type.Optional(Type.String({ enum: ['open', 'redriving', 'resolved', 'discarded'] })),
+    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: limits.eventTypeCharactersMax })),
+    reason: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: "The reason's code" })),
+    limit: Type.Optional(limit),
+    cursor: Type.Optional(cursor),
+  },
+  closed,
+);
+export type FailedEventsQuery = Static<typeof FailedEventsQuery>;
+
+export const WindowQuery = Type.Object(
+  { window: Type.Optional(Type.String({ enum: Object.keys(metricsWindows), default: '15m' })) },
+  closed,
+);
+export type WindowQuery = { readonly window: MetricsWindow };
+
+export const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 300 }) });
+export type IdParameter = Static<typeof IdParameter>;
+
+export const NoQuery = Type.Object({}, closed);
+
+/** @returns milliseconds since the epoch. The schema has checked the form; a leap second has it and still is no time here. */
+export function parseTime(text: string, parameter: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) {
+    throw new ProblemError('invalid_request', `/query/${parameter}: is not a time.`, {
+      errors: [{ path: `/query/${parameter}`, code: 'invalid_value', message: 'is not a time' }],
+    });
+  }
+  return ms;
+}
+
+/** A page of the store; its RangeError says that the cursor is not one of its own. */
+export async function withCursor<Result>(
+  cursorGiven: string | undefined,
+  read: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await read();
+  } catch (error) {
+    if (cursorGiven === undefined || !(error instanceof RangeError)) throw error;
+    throw new ProblemError('invalid_cursor', 'Take `next_cursor` of an earlier answer as it is, or leave it out.', {
+      cause: error,
+    });
+  }
+}

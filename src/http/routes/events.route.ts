@@ -1,0 +1,110 @@
+import type { FastifyInstance } from 'fastify';
+import type { StoredEvent } from '../../domain/event.ts';
+import { isUuid, resolveEventId } from '../../domain/identity.ts';
+import { limits } from '../../domain/limits.ts';
+import type { EventQuery, Job, Page } from '../../event-store/event-store.ts';
+import { EventDetail, EventPage } from '../contract.ts';
+import type { HttpDependencies } from '../dependencies.ts';
+import { json } from '../describe.ts';
+import { EventsQuery, IdParameter, NoQuery, parseTime, withCursor } from '../parameters.ts';
+import { ProblemError } from '../problems.ts';
+import { eventPageJson, failedEventJson, type InboxHistory, storedEventJson } from '../views.ts';
+
+const jsonType = 'application/json; charset=utf-8';
+/** Inbox rows that one timeline tells: an event that failed more often is in trouble anyway. */
+const inboxRowsTold = 20;
+
+type Store = HttpDependencies['store'];
+
+export function registerEventsRoutes(app: FastifyInstance, { store }: Pick<HttpDependencies, 'store'>): void {
+  app.get<{ Querystring: EventsQuery }>(
+    '/api/events',
+    {
+      schema: { querystring: EventsQuery },
+      config: {
+        describe: {
+          tag: 'Events',
+          summary: 'Stored events, newest first',
+          answers: { 200: json('A page of events', EventPage) },
+          problems: ['invalid_request', 'invalid_cursor', 'store_unavailable'],
+        },
+      },
+    },
+    async (request, reply) => {
+      const page = await findEvents(store, request.query);
+      return reply.header('content-type', jsonType).send(eventPageJson(page));
+    },
+  );
+
+  app.get<{ Params: IdParameter }>(
+    '/api/events/:id',
+    {
+      schema: { params: IdParameter, querystring: NoQuery },
+      config: {
+        describe: {
+          tag: 'Events',
+          summary: 'One event with everything that happened to it',
+          answers: { 200: json('The event and its timeline', EventDetail) },
+          problems: ['event_not_found', 'store_unavailable'],
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      const detail = await eventDetailJson(store, isUuid(id) ? id.toLowerCase() : id);
+      if (detail === null) {
+        throw new ProblemError(
+          'event_not_found',
+          'No event with this id has been stored, or not yet: one that was accepted just now is here in a moment.',
+        );
+      }
+      return reply.header('content-type', jsonType).send(detail);
+    },
+  );
+}
+
+async function findEvents(store: Store, query: EventsQuery): Promise<Page<StoredEvent>> {
+  const { event_type: eventType, source, id, from, to, limit = limits.listLimitDefault, cursor } = query;
+  const conditions: EventQuery = {
+    limit,
+    ...(eventType === undefined ? {} : { eventType }),
+    ...(source === undefined ? {} : { source }),
+    ...(id === undefined ? {} : { clientId: id }),
+    ...(from === undefined ? {} : { from: parseTime(from, 'from') }),
+    ...(to === undefined ? {} : { to: parseTime(to, 'to') }),
+    ...(cursor === undefined ? {} : { cursor }),
+  };
+  if (id !== undefined && source !== undefined)
+    return oneEvent(await store.event(resolveEventId({ id, source }).id), conditions);
+  // A UUID sent without a source is the event's id itself and has left no client_id to look for.
+  const own = id !== undefined && isUuid(id) ? await store.event(id.toLowerCase()) : null;
+  if (own !== null) return oneEvent(own, conditions);
+  return withCursor(cursor, () => store.events(conditions));
+}
+
+function oneEvent(event: StoredEvent | null, { eventType, from, to }: EventQuery): Page<StoredEvent> {
+  const meets =
+    event !== null &&
+    (eventType === undefined || event.eventType === eventType) &&
+    (from === undefined || event.receivedAt >= from) &&
+    (to === undefined || event.receivedAt < to);
+  return { items: meets ? [event] : [], nextCursor: null };
+}
+
+async function eventDetailJson(store: Store, id: string): Promise<string | null> {
+  const [event, history] = await Promise.all([store.event(id), inboxHistory(store, id)]);
+  if (event !== null) return storedEventJson(event, await store.duplicatesOf(id), history);
+  const [newest] = history.entries;
+  return newest === undefined ? null : failedEventJson(newest, history);
+}
+
+async function inboxHistory(store: Store, eventId: string): Promise<InboxHistory> {
+  const { items } = await store.inboxEntries({ eventId, limit: inboxRowsTold });
+  const jobIds = new Set(items.flatMap(({ jobId }) => (jobId === null ? [] : [jobId])));
+  const jobs = new Map<string, Job>();
+  for (const jobId of jobIds) {
+    const job = await store.job(jobId);
+    if (job !== null) jobs.set(jobId, job);
+  }
+  return { entries: items, jobs };
+}

@@ -1,0 +1,66 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { sendProblem } from './problem-answer.ts';
+import { ProblemError } from './problems.ts';
+
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
+/** Longer paths get no hint: the comparison takes time with the square of the length. */
+const hintedLengthMax = 120;
+
+/** Answers what no route took: 405 where the address has other methods, else 404 with the nearest address there is. */
+export function createUnknownAddressHandler(app: FastifyInstance, knownPaths: ReadonlySet<string>) {
+  return (request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const path = pathOf(request.url);
+    const allowed = methods.filter((method) => app.findRoute({ method, url: path }) !== null);
+    if (allowed.length > 0 && !allowed.some((method) => method === request.method)) {
+      const allow = allowed.join(', ');
+      reply.header('allow', allow);
+      return sendProblem(
+        reply,
+        new ProblemError('method_not_allowed', `${path} takes ${allow}, not ${request.method}.`),
+      );
+    }
+    const nearest = nearestPath(path, knownPaths);
+    const hint = nearest === null ? '' : ` Did you mean ${nearest}?`;
+    return sendProblem(
+      reply,
+      new ProblemError(
+        'not_found',
+        `There is nothing at ${path.slice(0, 200)}.${hint} /openapi.json lists every address.`,
+      ),
+    );
+  };
+}
+
+export function pathOf(target: string): string {
+  const path = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0];
+  return path === undefined || path === '' ? '/' : path;
+}
+
+/** @returns the known path that is closest, or null where none is close enough to be what was meant. */
+export function nearestPath(path: string, knownPaths: Iterable<string>): string | null {
+  if (path.length > hintedLengthMax) return null;
+  let nearest: string | null = null;
+  let least = Math.max(4, Math.floor(path.length / 3)) + 1;
+  for (const known of knownPaths) {
+    const distance = editDistance(path.toLowerCase(), known);
+    if (distance < least) {
+      least = distance;
+      nearest = known;
+    }
+  }
+  return nearest;
+}
+
+/** Levenshtein's distance, by rows. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const substituted = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(substituted, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}

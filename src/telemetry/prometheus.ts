@@ -1,0 +1,269 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { middleOf } from '../domain/histogram.ts';
+import { createCountedHistogram, type HistogramSeries } from './counted-histogram.ts';
+import type { Telemetry } from './telemetry.ts';
+
+/** Numbers that nobody announces: they are read when Prometheus asks. */
+export interface PrometheusGauges {
+  /** What waits in the ingest queue. */
+  readonly queue?: () => { readonly records: number; readonly bytes: number };
+  readonly ledger?: () => Promise<{
+    readonly inFlight: number;
+    readonly openInInbox: number;
+    readonly balanced: boolean;
+    readonly halted?: ReadonlyMap<number, unknown>;
+  }>;
+  readonly lagSeconds?: () => Promise<number>;
+  readonly freeDiskBytes?: () => number | null;
+}
+
+export interface PrometheusOptions {
+  readonly telemetry: Telemetry;
+  readonly gauges: PrometheusGauges;
+  /** How long a scrape waits for what it reads. */
+  readonly readTimeoutMs?: number;
+}
+
+export interface Prometheus {
+  expose(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Forgets every metric. Listeners stay, and count for nobody. */
+  close(): void;
+}
+
+/** Below Prometheus' own scrape timeout of 10 s, with room for the rest of the scrape. */
+const readTimeoutDefaultMs = 3_000;
+
+/** Seconds: from a disk's flush to the longest pause that a client would sit through. */
+const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const latencyBounds = [...durationBounds, 60, 300, 1_800];
+
+/**
+ * Prometheus exposition of everything that telemetry tells, and of gauges that are read at the scrape. What can't be read is
+ * left out and counted: a scrape never fails because a store is away, since that is when its other numbers matter.
+ */
+export function createPrometheus({
+  telemetry,
+  gauges,
+  readTimeoutMs = readTimeoutDefaultMs,
+}: PrometheusOptions): Prometheus {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'esp_' });
+  const renderHistograms = [listenToRequests(registry, telemetry), listenToBatches(registry, telemetry)];
+  listenToIngest(registry, telemetry);
+  listenToPartitions(registry, telemetry);
+  listenToRest(registry, telemetry);
+  const readGauges = createGaugeReader(registry, gauges, readTimeoutMs);
+
+  return {
+    async expose() {
+      await readGauges();
+      const histograms = renderHistograms.map((render) => render()).join('');
+      return { contentType: registry.contentType, body: `${(await registry.metrics()).trimEnd()}\n${histograms}` };
+    },
+    close() {
+      registry.clear();
+    },
+  };
+}
+
+function listenToRequests(registry: Registry, telemetry: Telemetry): () => string {
+  const total = new Counter({
+    name: 'esp_http_requests_total',
+    help: 'HTTP requests answered, by route and class of status',
+    labelNames: ['method', 'route', 'status_class'],
+    registers: [registry],
+    // Counted in `series` below, which is cheaper a request, and handed over at the scrape.
+    collect() {
+      this.reset();
+      for (const { labels, count } of series.values()) this.inc(labels, count);
+    },
+  });
+  void total;
+  const seconds = createCountedHistogram({
+    name: 'esp_http_request_duration_seconds',
+    help: 'Time from the first byte of a request to the end of its answer',
+    labelNames: ['method', 'route', 'status_class'],
+    bounds: durationBounds,
+  });
+  interface RequestSeries {
+    readonly labels: { readonly method: string; readonly route: string; readonly status_class: string };
+    readonly duration: HistogramSeries;
+    count: number;
+  }
+  const series = new Map<string, RequestSeries>();
+  telemetry.on('request.completed', ({ method, route, status, durationMs }) => {
+    const statusClass = `${Math.floor(status / 100)}xx`;
+    const key = `${method} ${route} ${statusClass}`;
+    let entry = series.get(key);
+    if (!entry) {
+      const labels = { method, route, status_class: statusClass };
+      entry = { labels, duration: seconds.series(method, route, statusClass), count: 0 };
+      series.set(key, entry);
+    }
+    entry.count += 1;
+    entry.duration.observe(durationMs / 1000);
+  });
+  return seconds.render;
+}
+
+const outcomes = ['stored', 'duplicate', 'failed', 'lost', 'skipped'] as const;
+
+function listenToBatches(registry: Registry, telemetry: Telemetry): () => string {
+  const records = counter(registry, 'esp_records_total', 'Records settled, by outcome', ['outcome']);
+  for (const outcome of outcomes) records.inc({ outcome }, 0);
+  const size = createCountedHistogram({
+    name: 'esp_batch_records',
+    help: 'Records of one store transaction',
+    bounds: [1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_000, 5_000],
+  });
+  const duration = createCountedHistogram({
+    name: 'esp_batch_duration_seconds',
+    help: 'Time of one store transaction, its retries included',
+    bounds: durationBounds,
+  });
+  const latency = createCountedHistogram({
+    name: 'esp_event_latency_seconds',
+    help: 'Time from received to stored of each event, within 1 %',
+    bounds: latencyBounds,
+  });
+  const [sizes, durations, latencies] = [size.series(), duration.series(), latency.series()];
+  telemetry.on('batch.committed', (batch) => {
+    for (const outcome of outcomes) if (batch[outcome] > 0) records.inc({ outcome }, batch[outcome]);
+    sizes.observe(batch.records);
+    durations.observe(batch.durationMs / 1000);
+    for (const [bucket, count] of batch.latencies) latencies.observe(middleOf(bucket) / 1000, count);
+  });
+  return () => size.render() + duration.render() + latency.render();
+}
+
+function listenToIngest(registry: Registry, telemetry: Telemetry): void {
+  const events = counter(registry, 'esp_ingest_events_total', 'Events sent in, by what came of them', ['result']);
+  for (const result of ['accepted', 'refused', 'unconfirmed', 'rejected']) events.inc({ result }, 0);
+  const bytes = counter(registry, 'esp_ingest_appended_bytes_total', 'Bytes of records appended to the log');
+  telemetry.on('ingest.appended', (append) => {
+    events.inc({ result: 'accepted' }, append.events);
+    bytes.inc(append.bytes);
+  });
+  telemetry.on('ingest.refused', ({ events: count }) => events.inc({ result: 'refused' }, count));
+  telemetry.on('ingest.unconfirmed', ({ events: count }) => events.inc({ result: 'unconfirmed' }, count));
+  telemetry.on('ingest.rejected', ({ events: count }) => events.inc({ result: 'rejected' }, count));
+}
+
+function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
+  const paused = gauge(registry, 'esp_partitions_paused', 'Partitions that wait before they try again');
+  const halted = gauge(registry, 'esp_partitions_halted', 'Partitions that stopped for good until somebody acts');
+  const fenced = counter(
+    registry,
+    'esp_partition_fences_total',
+    'Times that a partition turned out to be another worker’s',
+  );
+  const pausedNow = new Set<number>();
+  const haltedNow = new Set<number>();
+  function show(): void {
+    paused.set(pausedNow.size);
+    halted.set(haltedNow.size);
+  }
+  show();
+  telemetry.on('partition.paused', ({ partition }) => {
+    pausedNow.add(partition);
+    show();
+  });
+  telemetry.on('partition.halted', ({ partition }) => {
+    pausedNow.delete(partition);
+    haltedNow.add(partition);
+    show();
+  });
+  telemetry.on('partition.resumed', ({ partition }) => {
+    pausedNow.delete(partition);
+    show();
+  });
+  telemetry.on('partition.claimed', ({ partition }) => {
+    pausedNow.delete(partition);
+    haltedNow.delete(partition);
+    show();
+  });
+  telemetry.on('partition.fenced', () => fenced.inc());
+}
+
+function listenToRest(registry: Registry, telemetry: Telemetry): void {
+  const inbox = counter(registry, 'esp_inbox_added_total', 'Records put into the inbox, by reason', ['reason']);
+  const rebuilt = counter(registry, 'esp_metrics_rebuilds_total', 'Times that a partition’s metrics were made anew');
+  const away = counter(registry, 'esp_metrics_unavailable_total', 'Updates that the metrics store did not take');
+  const pruned = counter(registry, 'esp_pruned_rows_total', 'Rows removed by retention');
+  const redriven = counter(registry, 'esp_redriven_events_total', 'Failed events sent through again');
+  const failures = counter(registry, 'esp_http_request_failures_total', 'Requests that met a bug here');
+  telemetry.on('inbox.added', ({ code, count }) => inbox.inc({ reason: code }, count));
+  telemetry.on('metrics.rebuilt', () => rebuilt.inc());
+  telemetry.on('metrics.unavailable', () => away.inc());
+  telemetry.on('maintenance.done', ({ prunedRows }) => pruned.inc(prunedRows));
+  telemetry.on('redrive.finished', (job) => redriven.inc(job.redriven));
+  telemetry.on('request.failed', () => failures.inc());
+}
+
+function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTimeoutMs: number): () => Promise<void> {
+  const queueRecords = gauge(registry, 'esp_ingest_queue_records', 'Records that wait for the log');
+  const queueBytes = gauge(registry, 'esp_ingest_queue_bytes', 'Bytes that wait for the log');
+  const lagRecords = gauge(registry, 'esp_lag_records', 'Records in the log that no batch has settled yet');
+  const lagSeconds = gauge(registry, 'esp_lag_seconds', 'Age of the oldest record that waits; 0 where none does');
+  const open = gauge(registry, 'esp_inbox_open', 'Failed events that are open or being redriven');
+  const unbalanced = gauge(
+    registry,
+    'esp_ledger_unbalanced',
+    '1 where the ledger does not add up: a bug, or a damaged store',
+  );
+  const freeDisk = gauge(registry, 'esp_free_disk_bytes', 'Free bytes where the data directory is');
+  const errors = counter(registry, 'esp_scrape_errors_total', 'Numbers that a scrape could not read', ['source']);
+
+  /** Shows what was read, or nothing at all where it could not be: an old number would be taken for a true one. */
+  async function read<Value>(
+    source: string,
+    ask: (() => Value | Promise<Value>) | undefined,
+    shown: readonly Gauge[],
+    show: (value: Value) => void,
+  ): Promise<void> {
+    if (!ask) return;
+    try {
+      show(await within(readTimeoutMs, ask));
+    } catch {
+      for (const each of shown) each.remove();
+      errors.inc({ source });
+    }
+  }
+
+  return async () => {
+    await Promise.all([
+      read('queue', gauges.queue, [queueRecords, queueBytes], ({ records, bytes }) => {
+        queueRecords.set(records);
+        queueBytes.set(bytes);
+      }),
+      read('ledger', gauges.ledger, [lagRecords, open, unbalanced], (ledger) => {
+        lagRecords.set(ledger.inFlight);
+        open.set(ledger.openInInbox);
+        unbalanced.set(ledger.balanced ? 0 : 1);
+      }),
+      read('lag', gauges.lagSeconds, [lagSeconds], (seconds) => lagSeconds.set(seconds)),
+      read('free_disk', gauges.freeDiskBytes, [freeDisk], (bytes) => {
+        if (bytes === null) freeDisk.remove();
+        else freeDisk.set(bytes);
+      }),
+    ]);
+  };
+}
+
+async function within<Value>(timeoutMs: number, ask: () => Value | Promise<Value>): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error('no answer in time')), timeoutMs);
+  try {
+    return await Promise.race([ask(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function counter(registry: Registry, name: string, help: string, labelNames: readonly string[] = []): Counter {
+  return new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
+}
+
+function gauge(registry: Registry, name: string, help: string): Gauge {
+  return new Gauge({ name, help, registers: [registry] });
+}
