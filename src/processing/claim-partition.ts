@@ -26,7 +26,7 @@ export async function claimPartition(
 }
 
 /** @returns what is wrong with the log, or null. */
-async function findReplacement(
+export async function findReplacement(
   log: Pick<LogReader, 'describe' | 'recordAt'>,
   progress: PartitionProgress,
 ): Promise<string | null> {

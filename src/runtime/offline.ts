@@ -2,6 +2,7 @@ import { storeConsumer } from '../domain/inbox.ts';
 import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { Discrepancy } from '../event-store/event-store.ts';
+import { findReplacement } from '../processing/claim-partition.ts';
 import { type Ledger, readLedger } from '../processing/ledger.ts';
 import type { Config } from './config.ts';
 import { acquireDirectoryLock } from './directory-lock.ts';
@@ -46,8 +47,20 @@ export function verifyOffline(config: Config): Promise<readonly Discrepancy[]> {
   return withParts(config, ({ store }) => store.verify(storeConsumer));
 }
 
-export function ledgerOffline(config: Config): Promise<Ledger> {
-  return withParts(config, ({ log, store }) => readLedger(store, log, Date.now()));
+export interface Inspection {
+  readonly ledger: Ledger;
+  /** Why the log is not the one that was processed; a sentence for each partition that would halt. */
+  readonly replacements: readonly string[];
+}
+
+export function inspectOffline(config: Config): Promise<Inspection> {
+  return withParts(config, async ({ log, store }) => {
+    const ledger = await readLedger(store, log, Date.now());
+    const found = await Promise.all(
+      (await store.progress(storeConsumer)).map((progress) => findReplacement(log, progress)),
+    );
+    return { ledger, replacements: found.filter((message) => message !== null) };
+  });
 }
 
 /**

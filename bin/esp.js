@@ -1,0 +1,61 @@
+#!/usr/bin/env node
+// Starts the command line on a Node that can run it: this one, or else the Node that came along as a dependency. Plain
+// JavaScript that even an old Node can read.
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const needed = [24, 6];
+const main = new URL('../dist/cli/main.js', import.meta.url);
+
+function isNewEnough() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  return major > needed[0] || (major === needed[0] && minor >= needed[1]);
+}
+
+function pinnedNode() {
+  const os = process.platform === 'win32' ? 'win' : process.platform;
+  const names = [`node-${os}-${process.arch}`, `node-bin-${os}-${process.arch}`];
+  const require = createRequire(import.meta.url);
+  for (const name of names) {
+    try {
+      const manifest = require.resolve(`${name}/package.json`);
+      return join(dirname(manifest), require(manifest).bin.node);
+    } catch {
+      // Not installed for this platform; the next name may be.
+    }
+  }
+  return null;
+}
+
+function runOn(node) {
+  const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
+  // A terminal's Ctrl-C reaches the child by itself; what is sent to this process alone must be handed on. Either way this
+  // process stays until the child has ended.
+  process.on('SIGINT', () => {});
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => {
+    process.stderr.write(`esp: ${node} can not be started: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code);
+    // Ends the way the child did, so that whoever waits sees the same.
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.removeAllListeners(name);
+    process.kill(process.pid, signal);
+  });
+}
+
+if (isNewEnough()) {
+  await import(main.href);
+} else {
+  const node = pinnedNode();
+  if (node === null) {
+    process.stderr.write(
+      `esp needs Node ${needed.join('.')} or newer; this is ${process.versions.node}, and none came along for ${process.platform}-${process.arch}\n`,
+    );
+    process.exit(1);
+  }
+  runOn(node);
+}

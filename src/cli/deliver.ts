@@ -1,0 +1,109 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs } from '../domain/backoff.ts';
+import type { EventResult, ManyReceipt } from '../http/contract.ts';
+import {
+  type ApiAnswer,
+  type ApiClient,
+  interruption,
+  problemError,
+  readProblem,
+  UnreachableError,
+} from './api-client.ts';
+import { CommandError } from './context.ts';
+
+export interface Delivery {
+  /** One for each event, in order. */
+  readonly results: readonly EventResult[];
+  /** How often the batch had to be sent again. */
+  readonly retries: number;
+}
+
+export interface DeliverOptions {
+  readonly client: ApiClient;
+  /** Waits this long in all for a server that says "later" or has gone away, before it gives up. */
+  readonly patienceMs: number;
+  /** Answers only when the outcome of each event is known. */
+  readonly waitStored: boolean;
+  readonly signal: AbortSignal;
+  /** Called before each wait. */
+  readonly onRetry?: (reason: string, waitMs: number) => void;
+}
+
+const newline = Buffer.from('\n');
+
+/**
+ * Sends batches of NDJSON lines until the server has taken them. A batch is always sent again whole and under the same
+ * Idempotency-Key: that is safe whatever became of the tries before, also for events without an id of their own.
+ */
+export function createDelivery({ client, patienceMs, waitStored, signal, onRetry }: DeliverOptions) {
+  const path = `/api/events${waitStored ? '?wait=stored' : ''}`;
+  // Before anything was ever answered, a refused connection is a wrong address rather than a restart to sit out.
+  let answeredOnce = false;
+
+  async function attempt(bytes: Uint8Array, idempotencyKey: string): Promise<ApiAnswer | UnreachableError> {
+    try {
+      const answer = await client.request(path, {
+        method: 'POST',
+        body: { contentType: 'application/x-ndjson', bytes },
+        headers: { 'idempotency-key': idempotencyKey },
+      });
+      answeredOnce = true;
+      return answer;
+    } catch (error) {
+      if (error instanceof UnreachableError && (answeredOnce || !error.refused)) return error;
+      throw error;
+    }
+  }
+
+  return async function deliver(lines: readonly Uint8Array[], idempotencyKey: string): Promise<Delivery> {
+    const bytes = Buffer.concat(lines.flatMap((line) => [line, newline]));
+    let waitedMs = 0;
+    for (let retries = 0; ; retries++) {
+      const outcome = await attempt(bytes, idempotencyKey);
+      const judged = outcome instanceof UnreachableError ? outcome : judge(outcome, lines.length, client.url);
+      if (Array.isArray(judged)) return { results: judged, retries };
+      if (waitedMs >= patienceMs) throw judged;
+
+      const waitMs = Math.max(retryAfterMs(outcome), backoffMs(retries, Math.random()));
+      onRetry?.(judged.message, waitMs);
+      try {
+        await delay(waitMs, undefined, { signal });
+      } catch {
+        throw interruption();
+      }
+      waitedMs += waitMs;
+    }
+  };
+}
+
+/** The results, or why the batch is to be sent again. What can never be taken is thrown. */
+function judge(answer: ApiAnswer, events: number, url: string): EventResult[] | CommandError {
+  if (answer.status === 200 || answer.status === 202) {
+    const { results, retry } = JSON.parse(answer.text) as ManyReceipt;
+    return retry > 0 ? new CommandError(`${retry} events were not confirmed`) : [...results];
+  }
+  if (answer.status === 429 || answer.status === 503) return problemError(answer, url);
+  const refused = readRefusals(answer, events);
+  if (refused) return refused;
+  throw problemError(answer, url);
+}
+
+/** 422: nothing valid in the batch. The paths of its errors start with the event's index. */
+function readRefusals(answer: ApiAnswer, events: number): EventResult[] | null {
+  const problem = answer.status === 422 ? readProblem(answer) : null;
+  if (!problem) return null;
+  if ('results' in problem && Array.isArray(problem.results)) return problem.results as EventResult[];
+  return Array.from({ length: events }, (_, index) => {
+    const own = problem.errors?.find(({ path }) => path === `/${index}` || path.startsWith(`/${index}/`));
+    return {
+      status: 'rejected',
+      error: own ?? { code: problem.code, path: '', message: problem.errors?.[0]?.message ?? problem.detail },
+    };
+  });
+}
+
+function retryAfterMs(outcome: ApiAnswer | UnreachableError): number {
+  if (outcome instanceof UnreachableError) return 0;
+  const seconds = Number(outcome.headers.get('retry-after'));
+  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : 0;
+}

@@ -1,0 +1,70 @@
+import type { Command } from 'commander';
+import { type Config, loadConfig } from '../runtime/config.ts';
+import { createApiClient, UnreachableError } from './api-client.ts';
+import { type CliContext, CommandError, exitCodes, printJson, printLine, requireConfig } from './context.ts';
+import { type Finding, findHere, findInFiles, findOnServer } from './doctor-checks.ts';
+
+interface DoctorOptions {
+  readonly adoptLog: boolean;
+  readonly json: boolean;
+}
+
+export function addDoctorCommand(program: Command, context: CliContext): void {
+  program
+    .command('doctor')
+    .summary('look for trouble and say what to do')
+    .description(
+      'Checks this machine, the data directory and the server, and says of each problem what to do. Asks the server; where none ' +
+        'runs, it opens the files in ESP_DATA_DIR itself.',
+    )
+    .option(
+      '--adopt-log',
+      'go on with the log that lies in the data directory although it is not the one that was processed; no server may run',
+      false,
+    )
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', '\nExamples:\n  $ esp doctor\n  $ ESP_DATA_DIR=/var/lib/esp esp doctor --adopt-log')
+    .action((options: DoctorOptions) => doctor(options, context));
+}
+
+const marks = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' } as const;
+
+async function doctor(options: DoctorOptions, context: CliContext): Promise<void> {
+  const config = requireConfig(loadConfig(context.env));
+  if (options.adoptLog) {
+    await adoptLog(config, context);
+    return;
+  }
+  const findings = [...(await findHere(config)), ...(await findThere(config, context))];
+  const problems = findings.filter(({ level }) => level === 'problem');
+  if (options.json) {
+    printJson(context, { ok: problems.length === 0, findings });
+  } else {
+    for (const { level, what, advice } of findings) {
+      printLine(context.stdout, `${marks[level]}  ${what}`);
+      for (const line of advice ?? []) printLine(context.stdout, `         → ${line}`);
+    }
+  }
+  if (problems.length > 0) throw new CommandError('', exitCodes.failed);
+}
+
+async function findThere(config: Config, context: CliContext): Promise<readonly Finding[]> {
+  const client = createApiClient(context);
+  try {
+    return await findOnServer(client);
+  } catch (error) {
+    if (!(error instanceof UnreachableError)) throw error;
+    return findInFiles(config, client.url);
+  }
+}
+
+async function adoptLog(config: Config, context: CliContext): Promise<void> {
+  const { adoptLog } = await import('../runtime/offline.ts');
+  // Throws a StartupError that names the owner where a server holds the directory.
+  const logNo = await adoptLog(config);
+  printLine(
+    context.stdout,
+    `The log in ${config.dataDir} is now log number ${logNo}. At the next start it is read from its beginning; events that were\n` +
+      'stored before are recognised by their ids and counted as duplicates.',
+  );
+}

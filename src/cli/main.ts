@@ -1,0 +1,30 @@
+import { processEnvironment } from '../runtime/config.ts';
+import type { CliContext } from './context.ts';
+import { runCli } from './run-cli.ts';
+
+const interrupted = new AbortController();
+const forced = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (interrupted.signal.aborted) forced.abort(signal);
+    else interrupted.abort(signal);
+  });
+}
+
+// `esp tail | head` closes the pipe when it has seen enough; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
+const context: CliContext = {
+  env: processEnvironment(),
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  interrupted: interrupted.signal,
+  forced: forced.signal,
+};
+
+const exitCode = await runCli(process.argv.slice(2), context);
+// Pipes are written asynchronously: what was printed last must be out before the process ends.
+process.stdout.write('', () => process.stderr.write('', () => process.exit(exitCode)));

@@ -1,0 +1,136 @@
+import { createJsonScanner, skipSpace } from '../domain/json-scan.ts';
+import { lineAndColumn } from '../domain/json-text.ts';
+import { limits } from '../domain/limits.ts';
+import { CommandError } from './context.ts';
+import { type InputLine, splitLines } from './split-lines.ts';
+
+export const inputFormats = ['auto', 'json', 'ndjson'] as const;
+export type InputFormat = (typeof inputFormats)[number];
+
+/** A JSON document is held whole; NDJSON is the way for anything larger. */
+const documentBytesMax = 256 * 1024 * 1024;
+/** A longer line is more than any request may hold. */
+const lineBytesMax = limits.requestBytesMax;
+
+/**
+ * Events of a file as lines of NDJSON, each with where it stood: its line, or in a JSON document its place, from 1. NDJSON is
+ * streamed. The text of an event is passed on as it is, digit for digit.
+ */
+export async function* readEvents(chunks: AsyncIterable<Uint8Array>, format: InputFormat): AsyncGenerator<InputLine> {
+  const input = await peek(withoutByteOrderMark(chunks));
+  if (format === 'json' || (format === 'auto' && input.firstByte === 0x5b)) {
+    yield* documentEvents(await collect(input.chunks));
+    return;
+  }
+  const lines = splitLines(input.chunks, lineBytesMax);
+  if (format === 'ndjson') {
+    yield* lines;
+    return;
+  }
+
+  // A first line that is JSON by itself makes it NDJSON. Else it may be objects over several lines; and if it isn't that
+  // either, it is NDJSON with bad lines, which the server will name.
+  const head: InputLine[] = [];
+  for await (const line of lines) {
+    head.push(line);
+    if (head.length === 1 && line.bytes !== null && isDocument(decode(line.bytes))) break;
+    if (head.reduce((sum, { bytes }) => sum + (bytes?.length ?? lineBytesMax), 0) > lineBytesMax) break;
+  }
+  const text = head.map(({ bytes }) => decode(bytes ?? new Uint8Array())).join('\n');
+  if (head.length > 1 && isDocument(text)) {
+    yield* documentEvents(text);
+    return;
+  }
+  yield* head;
+  yield* lines;
+}
+
+/** One value after another; the items of an array at the top are events of their own. */
+function* documentEvents(text: string): Generator<InputLine> {
+  const scanner = createJsonScanner();
+  let number = 0;
+  let at = skipSpace(text, 0, text.length);
+  while (at < text.length) {
+    const end = scanner.value(text, at, text.length);
+    if (end === -1) {
+      const { line, column } = lineAndColumn(text, scanner.syntaxError.at);
+      throw new CommandError(
+        `the input is not valid JSON: ${scanner.syntaxError.message} (line ${line}, column ${column}); nothing after that was sent`,
+      );
+    }
+    if (text[at] === '[') {
+      let item = skipSpace(text, at + 1, end);
+      while (text[item] !== ']') {
+        const itemEnd = scanner.value(text, item, end);
+        yield { number: ++number, bytes: oneLine(text.slice(item, itemEnd)) };
+        item = skipSpace(text, itemEnd, end);
+        if (text[item] === ',') item = skipSpace(text, item + 1, end);
+      }
+    } else {
+      yield { number: ++number, bytes: oneLine(text.slice(at, end)) };
+    }
+    at = skipSpace(text, end, text.length);
+  }
+}
+
+function isDocument(text: string): boolean {
+  const scanner = createJsonScanner();
+  let at = skipSpace(text, 0, text.length);
+  while (at !== -1 && at < text.length) {
+    at = scanner.value(text, at, text.length);
+    if (at !== -1) at = skipSpace(text, at, text.length);
+  }
+  return at !== -1;
+}
+
+/** In JSON, line ends stand only between tokens, where a space means the same. */
+function oneLine(json: string): Uint8Array {
+  return Buffer.from(json.replaceAll(/[\r\n]/g, ' '));
+}
+
+function decode(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunks) {
+    parts.push(chunk);
+    length += chunk.length;
+    if (length > documentBytesMax) {
+      throw new CommandError(
+        `a JSON document of more than ${documentBytesMax / 1024 / 1024} MiB; NDJSON is streamed and may be of any size: ` +
+          `jq -c '.[]' events.json | esp send`,
+      );
+    }
+  }
+  return Buffer.concat(parts).toString();
+}
+
+/** The first byte that is not a blank, and the whole input all the same. */
+async function peek(chunks: AsyncIterable<Uint8Array>) {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const seen: Uint8Array[] = [];
+  let firstByte: number | undefined;
+  while (firstByte === undefined) {
+    const next = await iterator.next();
+    if (next.done) break;
+    seen.push(next.value);
+    firstByte = next.value.find((byte) => byte > 0x20);
+  }
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    yield* seen;
+    for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+  }
+  return { firstByte, chunks: whole() };
+}
+
+async function* withoutByteOrderMark(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let first = true;
+  for await (const chunk of chunks) {
+    const marked = first && chunk[0] === 0xef && chunk[1] === 0xbb && chunk[2] === 0xbf;
+    first = false;
+    yield marked ? chunk.subarray(3) : chunk;
+  }
+}
