@@ -1,0 +1,32 @@
+import type { MetricsView } from '../../../../src/http/contract.ts';
+
+/** One step of the series as the charts show it. */
+export interface Step {
+  /** Milliseconds since the epoch: the beginning of the step. */
+  readonly at: number;
+  readonly count: number;
+  readonly perSecond: number;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+}
+
+/** Of the step that is not over yet, the share that must have passed before its rate says anything. */
+const shareNeeded = 0.3;
+
+/**
+ * The step that holds now is counted over the time it has lasted so far; at its very beginning it is left out, or every
+ * step would begin with a dip.
+ */
+export function stepsOf(metrics: Pick<MetricsView, 'series' | 'step_seconds' | 'as_of'>): readonly Step[] {
+  const now = Date.parse(metrics.as_of);
+  const stepMs = metrics.step_seconds * 1_000;
+  const steps: Step[] = [];
+  for (const { at, count, p50, p95, p99 } of metrics.series) {
+    const start = Date.parse(at);
+    const lastedMs = Math.min(stepMs, now - start);
+    if (lastedMs < stepMs * shareNeeded) continue;
+    steps.push({ at: start, count, perSecond: (count * 1_000) / lastedMs, p50, p95, p99 });
+  }
+  return steps;
+}

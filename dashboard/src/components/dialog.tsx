@@ -1,0 +1,57 @@
+import { type ReactNode, type SyntheticEvent, useEffect, useId, useRef } from 'react';
+import { Button } from './button.tsx';
+import './dialog.css';
+
+interface DialogProps {
+  readonly title: ReactNode;
+  readonly kind: 'drawer' | 'box';
+  readonly onClose: () => void;
+  readonly children: ReactNode;
+  /** Stays in sight at the lower edge. */
+  readonly footer?: ReactNode;
+}
+
+/** The browser's modal dialog: it keeps the focus, gives it back, closes on Escape, and makes the page behind inert. */
+export function Dialog({ title, kind, onClose, children, footer }: DialogProps) {
+  const ref = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+
+  useEffect(() => {
+    const dialog = ref.current;
+    const opener = document.activeElement;
+    dialog?.showModal();
+    return () => {
+      dialog?.close();
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus({ preventScroll: true });
+    };
+  }, []);
+
+  const closeFromOutside = (event: SyntheticEvent) => {
+    if (event.target === ref.current) onClose();
+  };
+
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape is the keyboard's way, and the dialog has it by itself
+    <dialog
+      ref={ref}
+      className={`dialog dialog-${kind}`}
+      aria-labelledby={titleId}
+      onClick={closeFromOutside}
+      onCancel={(event) => {
+        event.preventDefault();
+        if (event.target === ref.current) onClose();
+      }}
+    >
+      <div className="dialog-frame">
+        <header className="dialog-head">
+          <h2 id={titleId} className="dialog-title">
+            {title}
+          </h2>
+          <Button look="quiet" icon="close" aria-label="Close" title="Close (Esc)" onClick={onClose} />
+        </header>
+        <div className="dialog-body">{children}</div>
+        {footer && <footer className="dialog-foot">{footer}</footer>}
+      </div>
+    </dialog>
+  );
+}

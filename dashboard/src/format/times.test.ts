@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { formatDuration, formatLag, formatMoment } from './times.ts';
+
+it('leaves the day out today, and the year within the year', () => {
+  const now = new Date(2026, 10, 23, 12, 0, 0).getTime();
+  const at = (...parts: [number, number, number, number, number, number, number]) => new Date(...parts).toISOString();
+  expect(formatMoment(at(2026, 10, 23, 9, 5, 7, 41), now)).toBe('09:05:07.041');
+  expect(formatMoment(at(2026, 10, 21, 0, 5, 7, 0), now)).toBe('21 Nov 00:05:07.000');
+  expect(formatMoment(at(2025, 0, 2, 9, 5, 7, 999), now)).toBe('2 Jan 2025 09:05:07.999');
+});
+
+it.each([
+  [-5, '0 s'],
+  [59_999, '59 s'],
+  [60_000, '1 min'],
+  [7_200_000, '2 h'],
+  [432_000_000, '5 d'],
+])('%d ms is %s', (durationMs, text) => expect(formatDuration(durationMs)).toBe(text));
+
+it.each([
+  [0, '0 s'],
+  [0.02, '0.1 s'],
+  [4.26, '4.3 s'],
+  [75, '1 min'],
+])('a lag of %d s is %s', (lagSeconds, text) => expect(formatLag(lagSeconds)).toBe(text));

@@ -1,0 +1,40 @@
+const clock = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hour12: false,
+});
+const shortClock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', hour12: false });
+const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const dayAndYear = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/** 14:03:22 */
+export const formatClock = (at: number) => clock.format(at);
+/** 14:03 */
+export const formatShortClock = (at: number) => shortClock.format(at);
+/** 21 Nov */
+export const formatDay = (at: number) => day.format(at);
+
+/** 14:03:22.041 today, 21 Nov 14:03:22.041 earlier; in the reader's time zone. */
+export function formatMoment(at: string, now: number): string {
+  const time = Date.parse(at);
+  const text = `${clock.format(time)}.${String(time % 1_000).padStart(3, '0')}`;
+  if (new Date(time).toDateString() === new Date(now).toDateString()) return text;
+  const isThisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
+  return `${(isThisYear ? day : dayAndYear).format(time)} ${text}`;
+}
+
+/** 8 s, 3 min, 2 h, 5 d; whole units, rounded down. */
+export function formatDuration(durationMs: number): string {
+  const seconds = Math.max(0, Math.floor(durationMs / 1_000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3_600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+/** How far the store is behind: under ten seconds with a decimal. */
+export function formatLag(lagSeconds: number): string {
+  if (lagSeconds === 0) return '0 s';
+  return lagSeconds < 10 ? `${Math.max(0.1, lagSeconds).toFixed(1)} s` : formatDuration(lagSeconds * 1_000);
+}

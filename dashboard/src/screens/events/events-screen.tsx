@@ -1,0 +1,68 @@
+import { api, type EventFilter } from '../../api/request.ts';
+import { usePages } from '../../api/use-pages.ts';
+import { Button } from '../../components/button.tsx';
+import { ListFoot } from '../../components/list-foot.tsx';
+import { Empty, Failure, Loading } from '../../components/states.tsx';
+import '../../components/table.css';
+import { useTitle } from '../../components/use-title.ts';
+import { useLive } from '../../live/live-provider.tsx';
+import { useQuery } from '../../routing/use-query.ts';
+import { FirstRun } from '../first-run.tsx';
+import { EventFilters } from './event-filters.tsx';
+import { EventRow, EventTableHead } from './event-row.tsx';
+import { timeFilter } from './time-spans.ts';
+
+export function EventsScreen() {
+  useTitle('Events');
+  const [query] = useQuery();
+  const snapshot = useLive('snapshot');
+  const own = {
+    event_type: query.get('event_type') ?? undefined,
+    source: query.get('source') ?? undefined,
+    last: query.get('last') ?? undefined,
+    from: query.get('from') ?? undefined,
+    to: query.get('to') ?? undefined,
+  };
+  const pages = usePages(JSON.stringify(own), async (cursor, signal) => {
+    const filter: EventFilter = { event_type: own.event_type, source: own.source, ...timeFilter(query, Date.now()) };
+    const { events, next_cursor: nextCursor } = await api.events(filter, cursor, signal);
+    return { items: events, nextCursor };
+  });
+  const hasFilter = Object.values(own).some((value) => value !== undefined);
+
+  if (snapshot?.ledger.appended === 0 && !hasFilter) return <FirstRun />;
+  return (
+    <>
+      <div className="page-head">
+        <h1>Events</h1>
+        <Button icon="refresh" onClick={pages.reload}>
+          Refresh
+        </Button>
+      </div>
+      <EventFilters />
+      <section className="panel" aria-label="Events">
+        {pages.isLoading && <Loading rows={12} what="events" />}
+        {pages.error && pages.items.length === 0 && <Failure error={pages.error} retry={pages.reload} />}
+        {!pages.isLoading && !pages.error && pages.items.length === 0 && (
+          <Empty title="No event matches">Type and source are compared whole, upper and lower case apart.</Empty>
+        )}
+        {pages.items.length > 0 && (
+          <>
+            <div className="table-region">
+              <table className="table table-rows">
+                <caption className="visually-hidden">Events, newest first</caption>
+                <EventTableHead />
+                <tbody>
+                  {pages.items.map((event) => (
+                    <EventRow key={event.id} event={event} />
+                  ))}
+                </tbody>
+              </table>
+            </div>
+            <ListFoot pages={pages} what="event" />
+          </>
+        )}
+      </section>
+    </>
+  );
+}

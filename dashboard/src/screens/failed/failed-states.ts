@@ -1,0 +1,26 @@
+import type { FailedEventSummary } from '../../../../src/http/contract.ts';
+import type { Tone } from '../../components/badge.tsx';
+
+export type FailedState = FailedEventSummary['state'];
+
+export const failedStates: Record<FailedState, { readonly text: string; readonly tone: Tone }> = {
+  open: { text: 'Open', tone: 'warn' },
+  redriving: { text: 'Redriving', tone: 'accent' },
+  resolved: { text: 'Resolved', tone: 'good' },
+  discarded: { text: 'Discarded', tone: 'plain' },
+};
+
+/** Reason codes of the store path, with the words for them. */
+export const reasons: Readonly<Record<string, string>> = {
+  conflict: 'Same id, other content',
+  invalid_json: 'Not JSON',
+  invalid_utf8: 'Not UTF-8',
+  invalid_event: 'Not a valid event',
+  missing_id: 'No id',
+  event_too_large: 'Too large',
+  nested_too_deep: 'Nested too deep',
+  unsupported_value: 'A value that can not be kept',
+  rejected_by_store: 'Refused by the store',
+};
+
+export const reasonText = (code: string) => reasons[code] ?? code;

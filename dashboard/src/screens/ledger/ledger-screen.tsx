@@ -1,0 +1,68 @@
+import { Badge } from '../../components/badge.tsx';
+import { Panel } from '../../components/panel.tsx';
+import { Loading } from '../../components/states.tsx';
+import { useTitle } from '../../components/use-title.ts';
+import { formatCount, plural } from '../../format/numbers.ts';
+import { useLive } from '../../live/live-provider.tsx';
+import { FirstRun } from '../first-run.tsx';
+import { LedgerStrip } from '../overview/ledger-strip.tsx';
+import './ledger.css';
+import { ledgerTerms } from './ledger-terms.ts';
+import { PartitionTable } from './partition-table.tsx';
+
+export function LedgerScreen() {
+  useTitle('Ledger');
+  const snapshot = useLive('snapshot');
+  if (snapshot?.ledger.appended === 0) return <FirstRun />;
+  return (
+    <>
+      <div className="page-head">
+        <h1>Ledger</h1>
+      </div>
+      {!snapshot && (
+        <div className="panel">
+          <Loading rows={10} what="the ledger" />
+        </div>
+      )}
+      {snapshot && (
+        <>
+          <section className="panel ledger-sum" aria-label="Sum">
+            <div className="ledger-verdict">
+              <Badge tone={snapshot.ledger.balanced ? 'good' : 'bad'}>
+                {snapshot.ledger.balanced ? 'Every record is accounted for' : 'The sums do not agree'}
+              </Badge>
+              <p className="soft">
+                {snapshot.ledger.balanced
+                  ? 'Each record that was appended to the log is exactly one of these, from one snapshot of the store.'
+                  : 'At least one partition below has taken more or fewer records than it has outcomes. Run esp verify to see where.'}
+              </p>
+            </div>
+            <dl className="ledger-terms">
+              <div>
+                <dt>Appended</dt>
+                <dd className="ledger-number">{formatCount(snapshot.ledger.appended)}</dd>
+                <dd className="ledger-explained">Records that the log has acknowledged</dd>
+              </div>
+              {ledgerTerms.map(({ key, name, explained, isBad }) => (
+                <div key={key}>
+                  <dt>{name}</dt>
+                  <dd className={`ledger-number ${isBad && snapshot.ledger[key] > 0 ? 'term-bad' : ''}`}>
+                    {formatCount(snapshot.ledger[key])}
+                  </dd>
+                  <dd className="ledger-explained">{explained}</dd>
+                </div>
+              ))}
+            </dl>
+            <LedgerStrip ledger={snapshot.ledger} lagSeconds={snapshot.metrics.lag_seconds} />
+          </section>
+          <Panel
+            title="Partitions"
+            note={`${plural(snapshot.ledger.partitions.length, 'partition')}, ${formatCount(snapshot.ledger.pruned)} rows pruned by retention`}
+          >
+            <PartitionTable partitions={snapshot.ledger.partitions} />
+          </Panel>
+        </>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,86 @@
+import type { ReactNode } from 'react';
+import { Link } from 'wouter';
+import type { LedgerView, MetricsView } from '../../../../src/http/contract.ts';
+import { formatCount, formatRate, formatShare, splitLatency } from '../../format/numbers.ts';
+import { paths, withQuery } from '../../routing/paths.ts';
+import './headline.css';
+
+interface HeadlineProps {
+  readonly metrics: MetricsView;
+  readonly ledger: LedgerView;
+  readonly windowLabel: string;
+}
+
+const quantiles = ['p50', 'p95', 'p99'] as const;
+
+export function Headline({ metrics, ledger, windowLabel }: HeadlineProps) {
+  const { all_time: allTime, latency_ms: latency } = metrics;
+  return (
+    <dl className="headline">
+      <Stat label="Events, all time" value={formatCount(allTime.total)} note="stored, each once" />
+      <Stat
+        label={`Last ${windowLabel}`}
+        value={formatCount(metrics.total)}
+        note={metrics.failed > 0 ? `and ${formatCount(metrics.failed)} failed` : 'none failed'}
+      />
+      <Stat label="Per second, now" value={formatRate(metrics.rate_per_second)} note="last whole 10 s" />
+      <div className="stat stat-latency">
+        <dt className="stat-label">Latency, last {windowLabel}</dt>
+        <dd className="stat-quantiles">
+          {quantiles.map((name) => {
+            const { value, unit } = splitLatency(latency[name]);
+            return (
+              <span key={name} className="quantile">
+                <span className="stat-value">
+                  {value}
+                  <span className="stat-unit">{unit}</span>
+                </span>
+                <span className={`stat-note quantile-${name}`}>{name}</span>
+              </span>
+            );
+          })}
+        </dd>
+      </div>
+      <Stat
+        label="Failed, open"
+        value={formatCount(ledger.open_in_inbox)}
+        tone={ledger.open_in_inbox > 0 ? 'warn' : undefined}
+        note={
+          ledger.open_in_inbox > 0 ? (
+            <Link href={withQuery(paths.failed, { state: 'open' })}>look at them</Link>
+          ) : (
+            'nothing to do'
+          )
+        }
+      />
+      <Stat
+        label="Duplicates"
+        value={formatCount(allTime.duplicates)}
+        note={
+          metrics.duplicates > 0
+            ? `${formatShare(metrics.duplicates, metrics.total + metrics.duplicates)} of the last ${windowLabel}`
+            : 'sent again, stored once'
+        }
+      />
+    </dl>
+  );
+}
+
+interface StatProps {
+  readonly label: string;
+  readonly value: string;
+  readonly note: ReactNode;
+  readonly tone?: 'warn';
+}
+
+function Stat({ label, value, note, tone }: StatProps) {
+  return (
+    <div className="stat">
+      <dt className="stat-label">{label}</dt>
+      <dd>
+        <span className={`stat-value ${tone ? `stat-${tone}` : ''}`}>{value}</span>
+        <span className="stat-note">{note}</span>
+      </dd>
+    </div>
+  );
+}

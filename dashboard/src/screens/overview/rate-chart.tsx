@@ -1,0 +1,93 @@
+import { useMemo, useState } from 'react';
+import type uPlot from 'uplot';
+import { axesOf, cursorOf, fromZero } from '../../components/chart/axes.ts';
+import { ChartPanel } from '../../components/chart/chart-panel.tsx';
+import type { Palette } from '../../components/chart/palette.ts';
+import { Plot } from '../../components/chart/plot.tsx';
+import { StepTable } from '../../components/chart/step-table.tsx';
+import type { Step } from '../../components/chart/steps.ts';
+import { formatCount, formatRate, plural } from '../../format/numbers.ts';
+import { formatClock } from '../../format/times.ts';
+
+export interface StepChartProps {
+  readonly steps: readonly Step[];
+  readonly stepSeconds: number;
+  /** The x axis, in seconds since the epoch. */
+  readonly range: readonly [number, number];
+  readonly windowLabel: string;
+}
+
+const heightPx = 208;
+
+const makeOptions = (palette: Palette): Omit<uPlot.Options, 'width' | 'height'> => ({
+  legend: { show: false },
+  cursor: cursorOf(palette),
+  axes: axesOf(palette, formatRate),
+  scales: { y: { range: fromZero(1) } },
+  series: [
+    {},
+    {
+      stroke: palette.color('series-rate'),
+      width: 1.5,
+      fill: palette.color('series-rate', 0.13),
+      points: { show: false },
+    },
+  ],
+});
+
+export function RateChart({ steps, stepSeconds, range, windowLabel }: StepChartProps) {
+  const [cursor, setCursor] = useState<number | null>(null);
+  const data = useMemo<uPlot.AlignedData>(
+    () => [steps.map((step) => step.at / 1_000), steps.map((step) => step.perSecond)],
+    [steps],
+  );
+  const peak = steps.reduce<Step | undefined>(
+    (best, step) => (step.perSecond > (best?.perSecond ?? 0) ? step : best),
+    undefined,
+  );
+  const under = cursor === null ? undefined : steps[cursor];
+  const last = steps.at(-1);
+
+  return (
+    <ChartPanel
+      title="Events per second"
+      note={`steps of ${plural(stepSeconds, 'second')}`}
+      heightPx={heightPx}
+      legend={[
+        {
+          name: under ? formatClock(under.at) : 'Now',
+          className: 'legend-rate',
+          value: formatRate((under ?? last)?.perSecond ?? 0),
+        },
+        { name: 'Peak', className: 'legend-plain', value: formatRate(peak?.perSecond ?? 0) },
+      ]}
+      chart={
+        <>
+          <Plot
+            data={data}
+            range={range}
+            makeOptions={makeOptions}
+            heightPx={heightPx}
+            onCursor={setCursor}
+            summary={
+              peak
+                ? `Events per second in the last ${windowLabel}: now ${formatRate(last?.perSecond ?? 0)}, at most ${formatRate(peak.perSecond)} at ${formatClock(peak.at)}.`
+                : `Events per second in the last ${windowLabel}: none.`
+            }
+          />
+          {!peak && <p className="chart-nothing">No events in the last {windowLabel}</p>}
+        </>
+      }
+      table={
+        <StepTable
+          caption={`Events per second in the last ${windowLabel}`}
+          steps={steps}
+          columns={[
+            { name: 'Events', valueOf: (step) => formatCount(step.count) },
+            { name: 'Per second', valueOf: (step) => formatRate(step.perSecond) },
+          ]}
+        />
+      }
+    />
+  );
+}
