@@ -1,6 +1,6 @@
 import type { EventContent, EventEnvelope, OutcomeCounts, Position, StoredEvent } from '../domain/event.ts';
-import type { InboxEntry, InboxResolution, InboxState } from '../domain/inbox.ts';
 import type { HistogramPairs } from '../domain/histogram.ts';
+import type { InboxEntry, InboxResolution, InboxState } from '../domain/inbox.ts';
 import type { RollupDelta } from '../domain/rollup.ts';
 
 /**
@@ -168,7 +168,13 @@ export interface MaintenanceRequest {
 export type MaintenanceResult =
   /** Nothing to do: nothing was written and the token is still `previousToken`. */
   | { readonly kind: 'idle' }
-  | { readonly kind: 'committed'; readonly alreadyCommitted: boolean; readonly prunedRows: number; readonly foldedRows: number; readonly more: boolean }
+  | {
+      readonly kind: 'committed';
+      readonly alreadyCommitted: boolean;
+      readonly prunedRows: number;
+      readonly foldedRows: number;
+      readonly more: boolean;
+    }
   | { readonly kind: 'fenced'; readonly found: PartitionProgress | null };
 
 /** One partition's metrics as the store tells them, in one snapshot with its watermark. */

@@ -1,0 +1,117 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
+import { type Attempt, firstRow, inTransaction } from './event-store.sqlite.connection.ts';
+import { createCurrentLog, type InboxRow, inboxColumns, toInboxEntry } from './event-store.sqlite.rows.ts';
+import { type Condition, type ScanKey, scanNewestFirst } from './event-store.sqlite.scan.ts';
+import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
+import { decodeCursor, encodeCursor } from './page-cursor.ts';
+
+export function createInboxReads(
+  db: DatabaseSync,
+  attempt: Attempt,
+): Pick<EventReader, 'inboxEntry' | 'inboxEntries' | 'job'> {
+  const byId = db.prepare(`SELECT ${inboxColumns} FROM inbox WHERE id = ?`);
+  const jobById = db.prepare(
+    `SELECT id, kind, state, total, done, failed, message, created_at AS createdAt, updated_at AS updatedAt
+     FROM jobs WHERE id = ?`,
+  );
+
+  async function inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>> {
+    const [first, ...others] = conditionsOf(query);
+    const scan = {
+      table: 'inbox',
+      columns: inboxColumns,
+      atColumn: 'failed_at',
+      tieColumn: 'id',
+      indexed: first === undefined ? [] : [first],
+      filters: others,
+      after: query.cursor === undefined ? null : decodeCursor('inbox', query.cursor),
+      limit: query.limit,
+    } as const;
+    const keyOf = (row: InboxRow): ScanKey => ({ at: row.failed_at, tie: row.id });
+    const { rows, next } = await scanNewestFirst(db, scan, keyOf, attempt);
+    const nextCursor = next === null ? null : encodeCursor('inbox', { at: next.at, tie: String(next.tie) });
+    return { items: rows.map(toInboxEntry), nextCursor };
+  }
+
+  return {
+    inboxEntries,
+    async inboxEntry(id) {
+      const row = await attempt(() => firstRow<InboxRow>(byId, id));
+      return row === null ? null : toInboxEntry(row);
+    },
+    async job(id) {
+      const row = await attempt(() => firstRow<Job>(jobById, id));
+      return row === null ? null : { ...row };
+    },
+  };
+}
+
+/** The first is the one whose index is used: the likely rarest. */
+function conditionsOf({ eventId, eventType, code, state }: InboxQuery): Condition[] {
+  const equal = (column: string, value: string | undefined): Condition[] =>
+    value === undefined ? [] : [{ sql: `${column} = ?`, parameters: [value] }];
+  return [
+    ...equal('event_id', eventId),
+    ...equal('event_type', eventType),
+    ...equal('code', code),
+    ...equal('state', state),
+  ];
+}
+
+/** Rows of one short write: about a millisecond, so that it never holds up the event loop or a batch. */
+const idsPerTransaction = 200;
+
+export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWriter {
+  const mark = db.prepare(`UPDATE inbox SET state = 'redriving', job_id = ? WHERE id = ? AND state = 'open'`);
+  const reopenOne = db.prepare(`UPDATE inbox SET state = 'open', job_id = NULL WHERE id = ? AND state = 'redriving'`);
+  const discardOne = db.prepare(
+    `UPDATE inbox SET state = 'discarded', resolution = ?, settled_at = ? WHERE id = ? AND state = 'open'`,
+  );
+  const discarded = JSON.stringify({ kind: 'discarded' } satisfies InboxResolution);
+  const upsertJob = db.prepare(
+    `INSERT INTO jobs (id, kind, state, total, done, failed, message, created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET state = excluded.state, total = excluded.total, done = excluded.done,
+       failed = excluded.failed, message = excluded.message, updated_at = excluded.updated_at`,
+  );
+  const currentLog = createCurrentLog(db);
+  const insertLog = db.prepare('INSERT INTO logs (log_no, log_id, adopted_at) VALUES (?, ?, ?)');
+
+  /** Answers the ids that `change` changed. */
+  async function changeEach(ids: readonly string[], change: (id: string) => boolean): Promise<string[]> {
+    const changed: string[] = [];
+    for (let from = 0; from < ids.length; from += idsPerTransaction) {
+      if (from > 0) await nextTurn();
+      const chunk = ids.slice(from, from + idsPerTransaction);
+      changed.push(...(await attempt(() => inTransaction(db, () => chunk.filter(change)))));
+    }
+    return changed;
+  }
+
+  return {
+    markRedriving: (ids, jobId) => changeEach(ids, (id) => mark.run(jobId, id).changes === 1),
+    async reopen(ids) {
+      await changeEach(ids, (id) => reopenOne.run(id).changes === 1);
+    },
+    discard: (ids, now) => changeEach(ids, (id) => discardOne.run(discarded, now, id).changes === 1),
+    async saveJob(job) {
+      const { id, kind, state, total, done, failed, message, createdAt, updatedAt } = job;
+      await attempt(() => {
+        upsertJob.run(id, kind, state, total, done, failed, message, createdAt, updatedAt);
+      });
+    },
+    adoptLog: (logId, now) =>
+      attempt(() =>
+        inTransaction(db, () => {
+          const current = currentLog();
+          // Asked twice: the log is the current one already.
+          if (current?.log_id === logId) return current.log_no;
+          const logNo = (current?.log_no ?? 0) + 1;
+          insertLog.run(logNo, logId, now);
+          return logNo;
+        }),
+      ),
+  };
+}

@@ -1,0 +1,50 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { inTransaction } from './event-store.sqlite.connection.ts';
+import { createFolding } from './event-store.sqlite.folding.ts';
+import { createGuardCheck } from './event-store.sqlite.guard.ts';
+import { createPruning } from './event-store.sqlite.pruning.ts';
+import type { MaintenanceRequest, MaintenanceResult } from './event-store.ts';
+
+/** Retention and folding: a commit like any other, same guard, new token, same next_offset. */
+export function createMaintain(db: DatabaseSync): (request: MaintenanceRequest) => MaintenanceResult {
+  const checkGuard = createGuardCheck(db);
+  const prune = createPruning(db);
+  const fold = createFolding(db);
+  const renewToken = db.prepare(
+    `UPDATE progress SET commit_token = ?
+     WHERE consumer = ? AND log_no = ? AND partition = ? AND owner_epoch = ? AND next_offset = ? AND commit_token = ?`,
+  );
+
+  function maintain(request: MaintenanceRequest): MaintenanceResult {
+    const finding = checkGuard(request);
+    // How much the earlier try did is not known any more; one more call finds out whether anything is left.
+    if (finding.kind === 'landed') {
+      return { kind: 'committed', alreadyCommitted: true, prunedRows: 0, foldedRows: 0, more: true };
+    }
+    if (finding.kind === 'fenced') return finding;
+
+    const folded = fold(request);
+    const pruned = prune(request);
+    if (folded.rows + pruned.rows === 0) return { kind: 'idle' };
+    const { changes } = renewToken.run(
+      request.token,
+      request.consumer,
+      request.logNo,
+      request.partition,
+      request.ownerEpoch,
+      request.expectedOffset,
+      request.previousToken,
+    );
+    if (changes !== 1) throw new Error('Progress changed inside a transaction that had locked it.');
+    const more = folded.more || pruned.more;
+    return { kind: 'committed', alreadyCommitted: false, prunedRows: pruned.rows, foldedRows: folded.rows, more };
+  }
+
+  return (request) => inTransaction(db, () => maintain(request));
+}
+
+/** How many rows a part of the maintenance took, and whether it left some for the next call. */
+export interface MaintenanceWork {
+  readonly rows: number;
+  readonly more: boolean;
+}

@@ -1,0 +1,176 @@
+import { statSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { UnavailableError } from '../domain/failure.ts';
+import { createClaim } from './event-store.sqlite.claim.ts';
+import { createCommit } from './event-store.sqlite.commit.ts';
+import {
+  type Attempt,
+  inTransaction,
+  openConnection,
+  retryWhileBusy,
+  type SqliteRole,
+  sqliteSettings,
+} from './event-store.sqlite.connection.ts';
+import { createEventReads } from './event-store.sqlite.events.ts';
+import { createInboxReads, createInboxWriter } from './event-store.sqlite.inbox.ts';
+import { createMaintain } from './event-store.sqlite.maintenance.ts';
+import { createMetricsRead } from './event-store.sqlite.metrics.ts';
+import { assertMigrated, createSqliteMigrationTarget } from './event-store.sqlite.migrations.ts';
+import { createProgressReads, flushWriteAheadLog } from './event-store.sqlite.progress.ts';
+import { verifyStore } from './event-store.sqlite.verify.ts';
+import type { EventReader, EventStore, EventWriter } from './event-store.ts';
+import { migrate, readMigrations } from './migrations.ts';
+
+export interface SqliteEventStoreOptions {
+  /** The file; beside it SQLite keeps `-wal` and `-shm`. */
+  readonly path: string;
+  readonly role: SqliteRole;
+  /** Event types that are counted by name; more count under `(other)`. */
+  readonly eventTypesMax: number;
+  /** How long a client's call tries again while the owner writes. Milliseconds. */
+  readonly busyMs?: number;
+  readonly now?: () => number;
+}
+
+/**
+ * The embedded EventStore: one SQLite file, in WAL mode, with one handle that writes batches and any number for the rest.
+ *
+ * @throws StartupError where the file can't be used, or (as a client) lacks migrations; UnavailableError
+ */
+export async function createSqliteEventStore(options: SqliteEventStoreOptions): Promise<EventStore> {
+  const { path, role, now = Date.now } = options;
+  const busyMs = options.busyMs ?? sqliteSettings.clientBusyMs;
+  const db = await retryWhileBusy(() => openConnection(path, role), busyMs);
+  try {
+    if (role === 'owner') await migrate(createSqliteMigrationTarget(db, now), readMigrations('sqlite'));
+    else await retryWhileBusy(() => assertMigrated(db, path), busyMs);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+
+  const patient: Attempt = (work) => retryWhileBusy(work, busyMs);
+  // The worker has its own way of waiting, with everything else that it must stop meanwhile.
+  const attempt: Attempt = role === 'owner' ? (work) => retryWhileBusy(work, 0) : patient;
+  const calls = createCalls(db);
+  return calls.guarded({
+    ...createReader(db, path, attempt, patient),
+    ...(role === 'owner' ? createWriter(db, options, now, attempt) : refuseBatches),
+    ...createInboxWriter(db, patient),
+  });
+}
+
+function createReader(db: DatabaseSync, path: string, attempt: Attempt, patient: Attempt): EventReader {
+  const { progress, ledger } = createProgressReads(db);
+  const readMetrics = createMetricsRead(db);
+  return {
+    ...createEventReads(db, attempt),
+    ...createInboxReads(db, attempt),
+    progress: (consumer) => attempt(() => progress(consumer)),
+    ledger: (consumer) => attempt(() => ledger(consumer)),
+    partitionMetrics: (consumer, partition, at) => attempt(() => readMetrics(consumer, partition, at)),
+    verify: (consumer) => verifyStore(path, consumer, patient),
+  };
+}
+
+function createWriter(
+  db: DatabaseSync,
+  { path, eventTypesMax }: SqliteEventStoreOptions,
+  now: () => number,
+  attempt: Attempt,
+): EventWriter {
+  const claim = createClaim(db, now);
+  const commit = createCommit(db, eventTypesMax);
+  const maintain = createMaintain(db);
+  const { progress } = createProgressReads(db);
+  return {
+    claim: (request) => attempt(() => claim(request)),
+    commit: (request, decide) =>
+      attempt(() => {
+        assertWalBounded(path, db);
+        return commit(request, decide);
+      }),
+    maintain: (request) => attempt(() => maintain(request)),
+    probe: () => attempt(() => probe(db)),
+    async durableProgress(consumer) {
+      const read = await attempt(() => progress(consumer));
+      await flushWriteAheadLog(path);
+      return read;
+    },
+  };
+}
+
+/** Lets `close` wait for what runs, and refuses what comes after it. */
+function createCalls(db: DatabaseSync) {
+  type Method = (...parameters: unknown[]) => Promise<unknown>;
+  const running = new Set<Promise<unknown>>();
+  let closing: Promise<void> | null = null;
+
+  async function track(method: Method, parameters: unknown[]): Promise<unknown> {
+    if (closing !== null) throw new Error('The event store is closed.');
+    const run = method(...parameters);
+    running.add(run);
+    try {
+      return await run;
+    } finally {
+      running.delete(run);
+    }
+  }
+
+  async function end(): Promise<void> {
+    await Promise.allSettled(running);
+    db.close();
+  }
+
+  function close(): Promise<void> {
+    closing ??= end();
+    return closing;
+  }
+
+  return {
+    guarded(port: Omit<EventStore, 'close'>): EventStore {
+      const methods = Object.entries(port).map(([name, method]) => [
+        name,
+        (...parameters: unknown[]) => track(method as Method, parameters),
+      ]);
+      return { ...(Object.fromEntries(methods) as Omit<EventStore, 'close'>), close };
+    },
+  };
+}
+
+function probe(db: DatabaseSync): void {
+  const undone = new Error('undone');
+  try {
+    inTransaction(db, () => {
+      db.exec(`INSERT INTO jobs (id, kind, state, total, done, failed, created_at, updated_at)
+        VALUES ('probe', 'probe', 'probe', 0, 0, 0, 0, 0)`);
+      throw undone;
+    });
+  } catch (error) {
+    if (error !== undone) throw error;
+  }
+}
+
+/** Somebody's long read keeps the WAL growing: at some point batches must wait for it instead of filling the disk. */
+function assertWalBounded(path: string, db: DatabaseSync): void {
+  const walBytes = () => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  if (walBytes() <= sqliteSettings.walBytesMax) return;
+  db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  if (walBytes() <= sqliteSettings.walBytesMax) return;
+  throw new UnavailableError(
+    'store_busy',
+    `${path}-wal has grown to its limit, because some process has been reading the store for long: end that read.`,
+  );
+}
+
+const batchesRefused = async () => {
+  throw new Error('This handle of the event store is a client: batches are written by the owner.');
+};
+
+const refuseBatches: EventWriter = {
+  claim: batchesRefused,
+  commit: batchesRefused,
+  maintain: batchesRefused,
+  probe: batchesRefused,
+  durableProgress: batchesRefused,
+};
