@@ -1,0 +1,115 @@
+/**
+ * What the threads of one process know together about the embedded log: how far it is durable, where it starts, who reads
+ * it, and that something of this has changed. Only the thread that appends moves `end` and `start`; it does so after the
+ * commit and before it answers, so a reader that goes by them sees nothing that is not on disk.
+ */
+export interface LogMarks {
+  readonly shared: SharedArrayBuffer;
+  end(partition: number): number;
+  start(partition: number): number;
+  setEnd(partition: number, offset: number): void;
+  setStart(partition: number, offset: number): void;
+  /** Number of joins so far: the latest member of the group is the one that got this number. */
+  generation(): number;
+  nextGeneration(): number;
+  /** Wakes every wait of every thread, to look again. */
+  announce(): void;
+  /** Wakes the waits of this handle only. */
+  recheck(): void;
+  /**
+   * True as soon as `isMet`, false after `timeoutMs` (null: never). Rejects with the signal's reason. `isMet` is called
+   * after each announcement, so it must be cheap.
+   */
+  until(isMet: () => boolean, timeoutMs: number | null, signal?: AbortSignal): Promise<boolean>;
+}
+
+const changesWord = 0;
+const generationWord = 1;
+const headerBytes = 16;
+
+export function createLogMarks(partitions: number): LogMarks {
+  return openLogMarks(
+    new SharedArrayBuffer(headerBytes + partitions * 2 * BigInt64Array.BYTES_PER_ELEMENT),
+    partitions,
+  );
+}
+
+export function openLogMarks(shared: SharedArrayBuffer, partitions: number): LogMarks {
+  const words = new Int32Array(shared, 0, headerBytes / Int32Array.BYTES_PER_ELEMENT);
+  const offsets = new BigInt64Array(shared, headerBytes, partitions * 2);
+  const { until, recheck } = createWaits(words);
+  return {
+    shared,
+    end: (partition) => Number(Atomics.load(offsets, partition)),
+    start: (partition) => Number(Atomics.load(offsets, partitions + partition)),
+    setEnd: (partition, offset) => void Atomics.store(offsets, partition, BigInt(offset)),
+    setStart: (partition, offset) => void Atomics.store(offsets, partitions + partition, BigInt(offset)),
+    generation: () => Atomics.load(words, generationWord),
+    nextGeneration: () => Atomics.add(words, generationWord, 1) + 1,
+    announce() {
+      Atomics.add(words, changesWord, 1);
+      Atomics.notify(words, changesWord);
+    },
+    recheck,
+    until,
+  };
+}
+
+interface Wait {
+  readonly isMet: () => boolean;
+  readonly settle: (isMet: boolean) => void;
+}
+
+/**
+ * Any number of waits on one `Atomics.waitAsync`. That can't be taken back and does not keep a process alive; timers and
+ * listeners of our own can, and do.
+ */
+function createWaits(words: Int32Array): Pick<LogMarks, 'until' | 'recheck'> {
+  const waits = new Set<Wait>();
+  let isListening = false;
+
+  function recheck(): void {
+    for (const wait of waits) if (wait.isMet()) wait.settle(true);
+  }
+
+  async function listen(): Promise<void> {
+    isListening = true;
+    while (waits.size > 0) {
+      // Taken before looking, so that a change between looking and waiting ends the wait at once.
+      const seen = Atomics.load(words, changesWord);
+      recheck();
+      if (waits.size === 0) break;
+      const change = Atomics.waitAsync(words, changesWord, seen);
+      if (change.async) await change.value;
+    }
+    isListening = false;
+  }
+
+  function until(isMet: () => boolean, timeoutMs: number | null, signal?: AbortSignal): Promise<boolean> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (isMet()) return Promise.resolve(true);
+    if (timeoutMs !== null && timeoutMs <= 0) return Promise.resolve(false);
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const timer = timeoutMs === null ? undefined : setTimeout(() => settle(false), timeoutMs);
+    const onAbort = () => {
+      leave();
+      reject(signal?.reason);
+    };
+    function leave(): void {
+      waits.delete(wait);
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+    function settle(wasMet: boolean): void {
+      leave();
+      resolve(wasMet);
+    }
+    const wait: Wait = { isMet, settle };
+    waits.add(wait);
+    signal?.addEventListener('abort', onAbort);
+    if (!isListening) void listen();
+    return promise;
+  }
+
+  return { until, recheck };
+}
