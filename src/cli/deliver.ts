@@ -19,12 +19,14 @@ export interface Delivery {
 }
 
 export interface DeliverOptions {
-  readonly client: ApiClient;
+  readonly client: Pick<ApiClient, 'request' | 'url'>;
   /** Waits this long in all for a server that says "later" or has gone away, before it gives up. */
   readonly patienceMs: number;
   /** Answers only when the outcome of each event is known. */
   readonly waitStored: boolean;
   readonly signal: AbortSignal;
+  /** In [0, 1): spreads the retries of several clients. */
+  readonly random?: () => number;
   /** Called before each wait. */
   readonly onRetry?: (reason: string, waitMs: number) => void;
 }
@@ -35,7 +37,14 @@ const newline = Buffer.from('\n');
  * Sends batches of NDJSON lines until the server has taken them. A batch is always sent again whole and under the same
  * Idempotency-Key: that is safe whatever became of the tries before, also for events without an id of their own.
  */
-export function createDelivery({ client, patienceMs, waitStored, signal, onRetry }: DeliverOptions) {
+export function createDelivery({
+  client,
+  patienceMs,
+  waitStored,
+  signal,
+  random = Math.random,
+  onRetry,
+}: DeliverOptions) {
   const path = `/api/events${waitStored ? '?wait=stored' : ''}`;
   // Before anything was ever answered, a refused connection is a wrong address rather than a restart to sit out.
   let answeredOnce = false;
@@ -64,7 +73,7 @@ export function createDelivery({ client, patienceMs, waitStored, signal, onRetry
       if (Array.isArray(judged)) return { results: judged, retries };
       if (waitedMs >= patienceMs) throw judged;
 
-      const waitMs = Math.max(retryAfterMs(outcome), backoffMs(retries, Math.random()));
+      const waitMs = Math.max(retryAfterMs(outcome), backoffMs(retries, random()));
       onRetry?.(judged.message, waitMs);
       try {
         await delay(waitMs, undefined, { signal });
@@ -82,7 +91,9 @@ function judge(answer: ApiAnswer, events: number, url: string): EventResult[] | 
     const { results, retry } = JSON.parse(answer.text) as ManyReceipt;
     return retry > 0 ? new CommandError(`${retry} events were not confirmed`) : [...results];
   }
-  if (answer.status === 429 || answer.status === 503) return problemError(answer, url);
+  if (answer.status === 429 || (answer.status === 503 && readProblem(answer)?.retriable !== false)) {
+    return problemError(answer, url);
+  }
   const refused = readRefusals(answer, events);
   if (refused) return refused;
   throw problemError(answer, url);
@@ -95,10 +106,9 @@ function readRefusals(answer: ApiAnswer, events: number): EventResult[] | null {
   if ('results' in problem && Array.isArray(problem.results)) return problem.results as EventResult[];
   return Array.from({ length: events }, (_, index) => {
     const own = problem.errors?.find(({ path }) => path === `/${index}` || path.startsWith(`/${index}/`));
-    return {
-      status: 'rejected',
-      error: own ?? { code: problem.code, path: '', message: problem.errors?.[0]?.message ?? problem.detail },
-    };
+    // The server lists a bounded number of problems.
+    const unlisted = { code: problem.code, path: '', message: 'not valid, like every event of its batch' };
+    return { status: 'rejected', error: own ? { ...own, path: own.path.slice(`/${index}`.length) } : unlisted };
   });
 }
 

@@ -31,10 +31,13 @@ export async function* readEvents(chunks: AsyncIterable<Uint8Array>, format: Inp
   // A first line that is JSON by itself makes it NDJSON. Else it may be objects over several lines; and if it isn't that
   // either, it is NDJSON with bad lines, which the server will name.
   const head: InputLine[] = [];
-  for await (const line of lines) {
-    head.push(line);
-    if (head.length === 1 && line.bytes !== null && isDocument(decode(line.bytes))) break;
-    if (head.reduce((sum, { bytes }) => sum + (bytes?.length ?? lineBytesMax), 0) > lineBytesMax) break;
+  let headBytes = 0;
+  // Not `for await`, which would end the lines where it is left.
+  for (let next = await lines.next(); !next.done; next = await lines.next()) {
+    head.push(next.value);
+    headBytes += next.value.bytes?.length ?? lineBytesMax;
+    const isFirst = head.length === 1;
+    if (headBytes >= lineBytesMax || (isFirst && isDocument(decode(next.value.bytes!)))) break;
   }
   const text = head.map(({ bytes }) => decode(bytes ?? new Uint8Array())).join('\n');
   if (head.length > 1 && isDocument(text)) {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -119,19 +120,27 @@ async function* inBatches(
   let taken: InputLine[] = [];
   let length = 0;
   for await (const line of lines) {
-    if (line.bytes === null) {
-      refuse({ line: line.number, code: 'event_too_large', path: '', message: 'longer than a whole request may be' });
+    const unsendable = judgeLine(line);
+    if (unsendable !== null) {
+      refuse({ line: line.number, path: '', ...unsendable });
       continue;
     }
-    if (taken.length === batch.eventsMax || (taken.length > 0 && length + line.bytes.length > batch.bytesMax)) {
+    const size = line.bytes!.length;
+    if (taken.length === batch.eventsMax || (taken.length > 0 && length + size > batch.bytesMax)) {
       yield taken;
       taken = [];
       length = 0;
     }
     taken.push(line);
-    length += line.bytes.length;
+    length += size;
   }
   if (taken.length > 0) yield taken;
+}
+
+/** What would have the server refuse the whole batch. */
+function judgeLine({ bytes }: InputLine): { readonly code: string; readonly message: string } | null {
+  if (bytes === null) return { code: 'event_too_large', message: 'longer than a whole request may be' };
+  return isUtf8(bytes) ? null : { code: 'invalid_utf8', message: 'not UTF-8' };
 }
 
 function createTally(context: CliContext, { json, wait }: SendOptions, clearProgress: () => void) {
