@@ -48,16 +48,18 @@ export function createWorker(options: WorkerOptions): Worker {
   const halted = new Map<number, HaltedPartition>();
   let consumer: LogConsumer | null = null;
   let running: Promise<void> | null = null;
+  /** The work on the present assignment. */
+  let working: Promise<void> = Promise.resolve();
 
   async function run(): Promise<void> {
     consumer = await retrying('join', () => log.join(), stopping.signal);
+    if (stopping.signal.aborted) return consumer.close();
     for await (const assignment of consumer.assignments()) {
       const signal = AbortSignal.any([assignment.ended, stopping.signal]);
-      try {
-        await workAssignment(assignment, signal);
-      } catch (error) {
+      working = workAssignment(assignment, signal).catch((error) => {
         if (!signal.aborted) throw error;
-      }
+      });
+      await working;
       if (stopping.signal.aborted) return;
     }
   }
@@ -175,8 +177,10 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     async stop() {
       stopping.abort(new Error('the worker stops'));
-      await running;
+      // First what runs, then the group: closing it also ends a wait for the next assignment.
+      await working.catch(() => undefined);
       await consumer?.close();
+      await running;
       await feed.settle();
     },
     halted: () => halted,
