@@ -13,9 +13,9 @@ export interface EventIdentity {
 
 /** The event's id for the id that a client sent. */
 export function resolveEventId({ id, source }: { readonly id: string; readonly source: string | null }): EventIdentity {
-  if (isUuid(id) && id[14] !== '8') {
-    const uuid = id.toLowerCase();
-    if (source === null || isIssuedFor(uuid, source)) return { id: uuid, clientId: null };
+  const uuid = uuidOf(id);
+  if (uuid !== null && uuid[14] !== '8' && (source === null || isIssuedFor(uuid, source))) {
+    return { id: uuid, clientId: null };
   }
   return { id: deriveEventId(source, id), clientId: id };
 }
@@ -78,20 +78,20 @@ export function newEventId(nowMs: number, source: string | null = null): string 
   return issue(uuid, source);
 }
 
+const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const uuidFormAnyCase = new RegExp(uuidForm, 'i');
+
 /** The 8-4-4-4-12 form, any version, either case. */
 export function isUuid(text: string): boolean {
-  if (text.length !== 36) return false;
-  for (let i = 0; i < 36; i++) {
-    const code = text.charCodeAt(i);
-    if (i === 8 || i === 13 || i === 18 || i === 23) {
-      if (code !== 0x2d) return false;
-    } else if (!isHexDigit(code)) return false;
-  }
-  return true;
+  return text.length === 36 && (uuidForm.test(text) || uuidFormAnyCase.test(text));
 }
 
-function isHexDigit(code: number): boolean {
-  return (code >= 0x30 && code <= 0x39) || (code >= 0x61 && code <= 0x66) || (code >= 0x41 && code <= 0x46);
+/** The UUID in lower case, or null if it is none. */
+export function uuidOf(text: string): string | null {
+  if (text.length !== 36) return null;
+  // Lower case already, nearly always: no copy is made.
+  if (uuidForm.test(text)) return text;
+  return uuidFormAnyCase.test(text) ? text.toLowerCase() : null;
 }
 
 const variants = '89ab';

@@ -27,10 +27,8 @@ export function violationProblems(scanner: JsonScanner, text: string, start: num
   return scanner.violations.map(({ code }, index) => ({ path: paths[index]!, code, message: violationMessages[code] }));
 }
 
-/** A sentence that says where the last scan ended and why. @param from where the text that the writer knows begins */
-export function syntaxMessage(scanner: JsonScanner, text: string, from = 0): string {
-  const { message, at } = scanner.syntaxError;
-  const own = from === 0 ? text : text.slice(from);
-  const { line, column } = lineAndColumn(own, at - from);
-  return `${message} at line ${line}, column ${column} (character ${at - from + 1})`;
+/** Where the last scan ended and why, for a person. */
+export function syntaxMessage({ syntaxError }: Pick<JsonScanner, 'syntaxError'>, text: string): string {
+  const { line, column } = lineAndColumn(text, syntaxError.at);
+  return `${syntaxError.message} at line ${line}, column ${column} (character ${syntaxError.at + 1})`;
 }

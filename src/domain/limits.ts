@@ -25,6 +25,8 @@ export const limits = {
   ingestDeadlineMs: 5_000,
   /** Bytes of records that wait for their append: 64 MiB is about three seconds of a full-speed disk. */
   ingestQueueBytesMax: 64 * 1024 * 1024,
+  /** Bodies that are arriving, all together: sixteen of the largest, whatever the number of connections. */
+  arrivingBodiesBytesMax: 128 * 1024 * 1024,
   /** One append group: bounds the time one flush takes, and so everybody's latency. */
   appendGroupBytesMax: 4 * 1024 * 1024,
   appendGroupRecordsMax: 10_000,

@@ -1,6 +1,6 @@
 import type { EventEnvelope } from './event.ts';
 import type { Rejection } from './failure.ts';
-import { isUuid, resolveEventId } from './identity.ts';
+import { type EventIdentity, resolveEventId, uuidOf } from './identity.ts';
 import { syntaxMessage, violationProblems } from './json-problem.ts';
 import { createJsonScanner, type ScannedField, skipSpace } from './json-scan.ts';
 import { quoted, unquote, withoutSigns } from './json-text.ts';
@@ -38,54 +38,58 @@ export function encodeRecord(event: EventEnvelope): Buffer {
 }
 
 /** Each field's place in `slots`. */
-const slot = {
+const place = {
   id: 0,
-  event_type: 1,
-  client_id: 2,
+  eventType: 1,
+  clientId: 2,
   source: 3,
   key: 4,
-  occurred_at: 5,
-  received_at: 6,
-  redrive_of: 7,
+  occurredAt: 5,
+  receivedAt: 6,
+  redriveOf: 7,
   payload: 8,
 } as const;
-type Name = keyof typeof slot;
-const slotOf = new Map<string, number>(Object.entries(slot));
+const names = ['id', 'event_type', 'client_id', 'source', 'key', 'occurred_at', 'received_at', 'redrive_of', 'payload'];
 
-const recordBytesMax = limits.eventBytesMax + limits.envelopeBytesMax;
+/** What ingest may have appended under the starting limits. */
+export const recordBytesMax = limits.eventBytesMax + limits.envelopeBytesMax;
 const scanner = createJsonScanner();
 /** Index of each field in the record that is being read, −1 where it has none. Of a duplicate the last one counts. */
-const slots = new Int32Array(slotOf.size);
+const slots = new Int32Array(names.length);
 
-/** @param timestampMs the log's own stamp, which stands in where the record does not tell when it was received */
-export function decodeRecord(value: Uint8Array, timestampMs: number): DecodedRecord {
+/**
+ * @param timestampMs the log's own stamp, which stands in where the record does not tell when it was received
+ * @param bytesMax larger records are refused
+ */
+export function decodeRecord(value: Uint8Array, timestampMs: number, bytesMax: number = recordBytesMax): DecodedRecord {
   const text = utf8Text(value);
   const start = skipSpace(text, 0, text.length);
   const isObject = text.charCodeAt(start) === 0x7b;
   const end = isObject ? scanner.object(text, start, text.length) : scanner.value(text, start, text.length);
   const unknown = findFields(text, isObject ? scanner.fieldCount : 0);
-  const rejection = textRejection(value, text, start, end) ?? eventRejection(text, isObject, unknown);
+  const rejection = textRejection(value, text, start, end, bytesMax) ?? eventRejection(text, isObject, unknown);
   if (rejection) return { ok: false, rejection, partial: readPartial(text, timestampMs) };
 
-  const source = optional(text, 'source');
-  const identity = identify(text, source);
-  const payload = fieldOf('payload')!;
+  return { ok: true, event: readEvent(text, timestampMs) };
+}
+
+function readEvent(text: string, timestampMs: number): EventEnvelope {
+  const source = optional(text, place.source);
+  const identity = identify(optional(text, place.id)!, source);
+  const payload = fieldOf(place.payload)!;
   return {
-    ok: true,
-    event: {
-      id: identity.id,
-      eventType: optional(text, 'event_type')!,
-      clientId: identity.clientId ?? optional(text, 'client_id'),
-      source,
-      key: optional(text, 'key'),
-      occurredAt: optional(text, 'occurred_at'),
-      receivedAt: receivedAt(text, timestampMs),
-      redriveOf: optional(text, 'redrive_of'),
-      payloadJson:
-        scanner.negativeZeros.length === 0
-          ? text.slice(payload.start, payload.end)
-          : withoutSigns(text, payload.start, payload.end, scanner.negativeZeros),
-    },
+    id: identity.id,
+    eventType: optional(text, place.eventType)!,
+    clientId: identity.clientId ?? optional(text, place.clientId),
+    source,
+    key: optional(text, place.key),
+    occurredAt: optional(text, place.occurredAt),
+    receivedAt: receivedAt(text, timestampMs),
+    redriveOf: optional(text, place.redriveOf),
+    payloadJson:
+      scanner.negativeZeros.length === 0
+        ? text.slice(payload.start, payload.end)
+        : withoutSigns(text, payload.start, payload.end, scanner.negativeZeros),
   };
 }
 
@@ -95,19 +99,46 @@ function findFields(text: string, count: number): string | null {
   let unknown: string | null = null;
   for (let index = 0; index < count; index++) {
     const field = scanner.fields[index]!;
-    const name = unquote(text.slice(field.keyStart, field.keyEnd), field.keyEscaped);
-    const place = slotOf.get(name);
-    if (place === undefined) unknown ??= name;
-    else slots[place] = index;
+    const found = field.keyEscaped
+      ? names.indexOf(keyOf(text, field))
+      : placeOf(text, field.keyStart + 1, field.keyEnd - field.keyStart - 2);
+    if (found < 0) unknown ??= keyOf(text, field);
+    else slots[found] = index;
   }
   return unknown;
 }
 
-function textRejection(value: Uint8Array, text: string, start: number, end: number): Rejection | null {
-  if (value.byteLength > recordBytesMax) {
+/** By length and then by comparing in place: a slice of the text would have to be hashed to be looked up. */
+function placeOf(text: string, start: number, length: number): number {
+  if (length === 2) return text.startsWith('id', start) ? place.id : -1;
+  if (length === 3) return text.startsWith('key', start) ? place.key : -1;
+  if (length === 6) return text.startsWith('source', start) ? place.source : -1;
+  if (length === 7) return text.startsWith('payload', start) ? place.payload : -1;
+  if (length === 9) return text.startsWith('client_id', start) ? place.clientId : -1;
+  if (length === 10) {
+    if (text.startsWith('event_type', start)) return place.eventType;
+    return text.startsWith('redrive_of', start) ? place.redriveOf : -1;
+  }
+  if (length !== 11) return -1;
+  if (text.startsWith('received_at', start)) return place.receivedAt;
+  return text.startsWith('occurred_at', start) ? place.occurredAt : -1;
+}
+
+function keyOf(text: string, field: ScannedField): string {
+  return unquote(text.slice(field.keyStart, field.keyEnd), field.keyEscaped);
+}
+
+function textRejection(
+  value: Uint8Array,
+  text: string,
+  start: number,
+  end: number,
+  bytesMax: number,
+): Rejection | null {
+  if (value.byteLength > bytesMax) {
     return {
       code: 'event_too_large',
-      message: `the record has ${value.byteLength} bytes; at most ${recordBytesMax} are taken`,
+      message: `the record has ${value.byteLength} bytes; at most ${bytesMax} are taken`,
     };
   }
   if (!isUtf8(value, text)) return { code: 'invalid_utf8', message: `not UTF-8 at byte ${invalidUtf8At(value)}` };
@@ -123,38 +154,38 @@ function textRejection(value: Uint8Array, text: string, start: number, end: numb
 
 function eventRejection(text: string, isObject: boolean, unknown: string | null): Rejection | null {
   if (!isObject) return { code: 'invalid_event', message: 'a record must be a JSON object' };
-  const problem = unknown === null ? fieldProblem(text) : `unknown field ${JSON.stringify(unknown.slice(0, 100))}`;
+  const problem = unknown === null ? fieldsProblem(text) : `unknown field ${JSON.stringify(unknown.slice(0, 100))}`;
   if (problem !== null) return { code: 'invalid_event', message: problem };
-  return slots[slot.id]! < 0 ? { code: 'missing_id', message: 'id is missing' } : null;
+  return slots[place.id]! < 0 ? { code: 'missing_id', message: 'id is missing' } : null;
 }
 
-const charactersMax = {
-  id: limits.idCharactersMax,
-  event_type: limits.eventTypeCharactersMax,
-  client_id: limits.idCharactersMax,
-  source: limits.sourceCharactersMax,
-  key: limits.keyCharactersMax,
-  redrive_of: limits.idCharactersMax,
-} as const;
-const boundedNames = Object.keys(charactersMax) as (keyof typeof charactersMax)[];
-
-function fieldProblem(text: string): string | null {
-  if (slots[slot.event_type]! < 0) return 'event_type is missing';
-  const payload = fieldOf('payload');
+/** @returns the first thing that is wrong with the fields, or null */
+function fieldsProblem(text: string): string | null {
+  if (slots[place.eventType]! < 0) return 'event_type is missing';
+  const payload = fieldOf(place.payload);
   if (!payload) return 'payload is missing';
   if (payload.kind !== 'object') return `payload must be a JSON object, got ${payload.kind}`;
-  for (const name of boundedNames) {
-    const field = fieldOf(name);
-    if (!field) continue;
-    if (field.kind !== 'string') return `${name} must be a string, got ${field.kind}`;
-    if (!hasLength(text, field, charactersMax[name])) return `${name} must have 1 to ${charactersMax[name]} characters`;
-  }
-  if (/[\u0000-\u001f\u007f-\u009f]/.test(optional(text, 'event_type')!))
-    return 'event_type must not have control characters';
-  const occurredAt = fieldOf('occurred_at');
-  if (!occurredAt) return null;
-  if (occurredAt.kind !== 'string') return `occurred_at must be a string, got ${occurredAt.kind}`;
-  return isRfc3339(optional(text, 'occurred_at')!) ? null : 'occurred_at must be an RFC 3339 time with an offset';
+  const problem =
+    stringProblem(text, place.id, limits.idCharactersMax) ??
+    stringProblem(text, place.eventType, limits.eventTypeCharactersMax) ??
+    stringProblem(text, place.clientId, limits.idCharactersMax) ??
+    stringProblem(text, place.source, limits.sourceCharactersMax) ??
+    stringProblem(text, place.key, limits.keyCharactersMax) ??
+    stringProblem(text, place.redriveOf, limits.idCharactersMax) ??
+    stringProblem(text, place.occurredAt, Number.POSITIVE_INFINITY);
+  if (problem !== null) return problem;
+  if (controlCharacter.test(optional(text, place.eventType)!)) return 'event_type must not have control characters';
+  const occurredAt = optional(text, place.occurredAt);
+  return occurredAt === null || isRfc3339(occurredAt) ? null : 'occurred_at must be an RFC 3339 time with an offset';
+}
+
+const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/;
+
+function stringProblem(text: string, at: number, charactersMax: number): string | null {
+  const field = fieldOf(at);
+  if (!field) return null;
+  if (field.kind !== 'string') return `${names[at]} must be a string, got ${field.kind}`;
+  return hasLength(text, field, charactersMax) ? null : `${names[at]} must have 1 to ${charactersMax} characters`;
 }
 
 /** Length in code points, as JSON Schema counts it. */
@@ -169,42 +200,43 @@ function hasLength(text: string, field: ScannedField, max: number): boolean {
   return characters <= max;
 }
 
-function fieldOf(name: Name): ScannedField | undefined {
-  return scanner.fields[slots[slot[name]]!];
+function fieldOf(at: number): ScannedField | null {
+  const index = slots[at]!;
+  return index < 0 ? null : scanner.fields[index]!;
 }
 
 /** The field's string, or null where the record has none. */
-function optional(text: string, name: Name): string | null {
-  const field = fieldOf(name);
-  return field ? unquote(text.slice(field.start, field.end), field.escaped) : null;
+function optional(text: string, at: number): string | null {
+  const field = fieldOf(at);
+  if (!field) return null;
+  return field.escaped ? unquote(text.slice(field.start, field.end), true) : text.slice(field.start + 1, field.end - 1);
 }
 
-function identify(text: string, source: string | null) {
-  const id = optional(text, 'id')!;
+function identify(id: string, source: string | null): EventIdentity {
   // Ingest has derived already: any UUID, a version 8 above all, is the event's id as it stands.
-  return isUuid(id) ? { id: id.toLowerCase(), clientId: null } : resolveEventId({ id, source });
+  const uuid = uuidOf(id);
+  return uuid === null ? resolveEventId({ id, source }) : { id: uuid, clientId: null };
 }
 
 function receivedAt(text: string, timestampMs: number): number {
-  const field = fieldOf('received_at');
-  if (field?.kind !== 'string') return timestampMs;
-  return parseStamp(optional(text, 'received_at')!) ?? timestampMs;
+  if (fieldOf(place.receivedAt)?.kind !== 'string') return timestampMs;
+  return parseStamp(optional(text, place.receivedAt)!) ?? timestampMs;
 }
 
 /** Only what a text column can hold: a value of the wrong kind or length, or with a broken character in it, is left out. */
 function readPartial(text: string, timestampMs: number): PartialRecord {
-  const read = (name: keyof typeof charactersMax) => {
-    const field = fieldOf(name);
-    if (field?.kind !== 'string' || !hasLength(text, field, charactersMax[name])) return null;
-    const value = optional(text, name)!;
+  const read = (at: number, charactersMax: number) => {
+    const field = fieldOf(at);
+    if (field?.kind !== 'string' || !hasLength(text, field, charactersMax)) return null;
+    const value = optional(text, at)!;
     return value.isWellFormed() && !/[\u0000\ufffd]/.test(value) ? value : null;
   };
-  const id = read('id');
+  const id = read(place.id, limits.idCharactersMax);
   return {
-    eventId: id === null ? null : identify(text, read('source')).id,
-    eventType: read('event_type'),
-    key: read('key'),
-    redriveOf: read('redrive_of'),
+    eventId: id === null ? null : identify(id, read(place.source, limits.sourceCharactersMax)).id,
+    eventType: read(place.eventType, limits.eventTypeCharactersMax),
+    key: read(place.key, limits.keyCharactersMax),
+    redriveOf: read(place.redriveOf, limits.idCharactersMax),
     receivedAt: receivedAt(text, timestampMs),
   };
 }

@@ -35,6 +35,7 @@ export const describeIngest: RouteDescription = {
     },
   },
   problems: [
+    'invalid_request',
     'invalid_json',
     'empty_body',
     'invalid_encoding',
@@ -49,5 +50,6 @@ export const describeIngest: RouteDescription = {
     'log_unavailable',
     'log_replaced',
     'disk_full',
+    'shutting_down',
   ],
 };

@@ -33,6 +33,19 @@ export const EventsQuery = Type.Object(
 );
 export type EventsQuery = Static<typeof EventsQuery>;
 
+export const IngestQuery = Type.Object(
+  {
+    wait: Type.Optional(
+      Type.String({
+        enum: ['stored'],
+        description: 'Answer once the events are stored, or after 5 s (prefer: wait=N)',
+      }),
+    ),
+  },
+  closed,
+);
+export type IngestQuery = Static<typeof IngestQuery>;
+
 export const FailedEventsQuery = Type.Object(
   {
     state: Type.Optional(Type.String({ enum: ['open', 'redriving', 'resolved', 'discarded'] })),
@@ -55,17 +68,6 @@ export const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLeng
 export type IdParameter = Static<typeof IdParameter>;
 
 export const NoQuery = Type.Object({}, closed);
-
-/** @returns milliseconds since the epoch. The schema has checked the form; a leap second has it and still is no time here. */
-export function parseTime(text: string, parameter: string): number {
-  const ms = Date.parse(text);
-  if (Number.isNaN(ms)) {
-    throw new ProblemError('invalid_request', `/query/${parameter}: is not a time.`, {
-      errors: [{ path: `/query/${parameter}`, code: 'invalid_value', message: 'is not a time' }],
-    });
-  }
-  return ms;
-}
 
 /** A page of the store; its RangeError says that the cursor is not one of its own. */
 export async function withCursor<Result>(

@@ -1,4 +1,199 @@
-/** placeholder: the ingest port is being written */
+import { limits } from '../domain/limits.ts';
+import type { LogAppender, RecordToAppend } from '../event-log/event-log.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { type AppendOutcome, type AppendQueue, createAppendQueue } from './append-queue.ts';
+import type { ClosedCode, EventResult, IngestAnswer, Refusal, RefusalCode } from './ingest-answer.ts';
+import { createDecompressor, readFormat, readText, tooLarge } from './read-body.ts';
+import { createIdSource } from './read-event.ts';
+import { type Draft, type Rejected, readRequest } from './read-request.ts';
+import { refuse } from './refuse.ts';
+
+export interface IngestRequest {
+  readonly body: Uint8Array;
+  readonly contentType: string | undefined;
+  readonly contentEncoding: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** Owner of the API key, or `anonymous`. */
+  readonly owner: string;
+}
+
 export interface Ingest {
-  readonly placeholder: true;
+  /** Reads and judges the whole request before anything of it is appended; answers when the log has it, or won't say. */
+  submit(request: IngestRequest): Promise<IngestAnswer>;
+  /** Records that wait for the log, and their bytes. */
+  queue(): { readonly records: number; readonly bytes: number };
+  /** Takes nothing more; resolves when every append has settled. */
+  drain(): Promise<void>;
+}
+
+export interface IngestLimits {
+  readonly eventBytesMax: number;
+  readonly requestBytesMax: number;
+  readonly requestEventsMax: number;
+  readonly ingestDeadlineMs: number;
+  readonly ingestQueueBytesMax: number;
+  readonly appendGroupBytesMax: number;
+  readonly appendGroupRecordsMax: number;
+}
+
+export interface IngestOptions {
+  readonly log: LogAppender;
+  readonly telemetry: Pick<Telemetry, 'emit'>;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** Why nothing may be appended now, or null. */
+  readonly gate?: () => ClosedCode | null;
+  readonly limits?: Partial<IngestLimits>;
+}
+
+const closedDetails: Record<ClosedCode, string> = {
+  disk_full: 'There is too little free disk space to take events safely. Nothing of this request was taken.',
+  log_replaced:
+    'The log is not the one that the store belongs to, so nothing is taken until an operator has looked: `esp doctor` explains the ways out.',
+  shutting_down: 'The server is stopping. Nothing of this request was taken: send it again.',
+};
+const resend =
+  'Send what `results` marks as retry again under the ids given there: even what had been appended is stored once.';
+
+export function createIngest(options: IngestOptions): Ingest {
+  const { log, telemetry, now = Date.now, gate = () => null } = options;
+  const bounds: IngestLimits = { ...limits, ...options.limits };
+  const decompressor = createDecompressor(bounds.requestBytesMax);
+  const queue = createAppendQueue({
+    log,
+    telemetry,
+    bytesMax: bounds.ingestQueueBytesMax,
+    deadlineMs: bounds.ingestDeadlineMs,
+    groupBytesMax: bounds.appendGroupBytesMax,
+    groupRecordsMax: bounds.appendGroupRecordsMax,
+  });
+  let isDraining = false;
+
+  function refused(refusal: Refusal, events = 0): Refusal {
+    telemetry.emit('ingest.refused', { code: refusal.code, events });
+    return refusal;
+  }
+
+  function closed(): Refusal | null {
+    const code = isDraining ? 'shutting_down' : gate();
+    return code === null ? null : refuse(code, closedDetails[code]);
+  }
+
+  async function submit(request: IngestRequest): Promise<IngestAnswer> {
+    const refusal = closed() ?? requestProblem(request, bounds.requestBytesMax);
+    if (refusal) return refused(refusal);
+    if (decompressor.isIdentity(request.contentEncoding)) return take(request, request.body);
+    const body = await decompressor.decompress(request.body, request.contentEncoding!);
+    // The gate may have closed meanwhile.
+    const late = 'kind' in body ? body : closed();
+    return late ? refused(late) : take(request, body as Uint8Array);
+  }
+
+  /** @param body without its content-encoding */
+  function take(request: IngestRequest, body: Uint8Array): IngestAnswer | Promise<IngestAnswer> {
+    const format = readFormat(request.contentType);
+    if (typeof format !== 'string') return refused(format);
+    const text = readText(body, format);
+    if (text.kind === 'refused') return refused(text);
+    const receivedAt = now();
+    const events = readRequest(text, {
+      receivedAt,
+      ids: createIdSource(receivedAt, request.owner, request.idempotencyKey),
+      partitions: log.partitions,
+      eventBytesMax: bounds.eventBytesMax,
+      eventsMax: bounds.requestEventsMax,
+    });
+    if (events.kind === 'refused') return refused(events, events.problems.length > 0 ? 1 : 0);
+    if (events.kind === 'one') return appendOne(events.draft);
+    return appendMany(events.items);
+  }
+
+  async function appendOne(draft: Draft): Promise<IngestAnswer> {
+    const records = [draft.record];
+    if (!queue.hasRoomFor(draft.record.value.byteLength)) return full(queue, 1);
+    const outcome = await queue.add(records);
+    const at = outcome.appended[0];
+    if (at) return { kind: 'accepted', id: draft.id, partition: at.partition, offset: at.offset };
+    return unconfirmed(outcome, [{ status: 'retry', id: draft.id }]);
+  }
+
+  async function appendMany(items: readonly (Draft | Rejected)[]): Promise<IngestAnswer> {
+    const records: RecordToAppend[] = [];
+    let bytes = 0;
+    for (const item of items) {
+      if (!('record' in item)) continue;
+      records.push(item.record);
+      bytes += item.record.value.byteLength;
+    }
+    if (!queue.hasRoomFor(bytes)) return full(queue, records.length);
+    reportRejected(items);
+    const outcome = await queue.add(records);
+    return manyAnswer(items, outcome);
+  }
+
+  function manyAnswer(items: readonly (Draft | Rejected)[], outcome: AppendOutcome): IngestAnswer {
+    const counts = { accepted: 0, rejected: 0, retry: 0 };
+    let next = 0;
+    const results = items.map((item): EventResult => {
+      if (!('record' in item)) {
+        counts.rejected += 1;
+        return { status: 'rejected', problem: firstOf(item) };
+      }
+      const at = outcome.appended[next++];
+      counts[at ? 'accepted' : 'retry'] += 1;
+      if (!at) return { status: 'retry', id: item.id };
+      return { status: 'accepted', id: item.id, partition: at.partition, offset: at.offset };
+    });
+    return counts.accepted > 0 ? { kind: 'many', ...counts, results } : unconfirmed(outcome, results);
+  }
+
+  function full({ size }: AppendQueue, events: number): Refusal {
+    const detail = `${size().bytes} bytes wait for the log already. Nothing of this request was taken: send it again a little later.`;
+    return refused(refuse('queue_full', detail), events);
+  }
+
+  function unconfirmed({ failure }: AppendOutcome, results: readonly EventResult[]): Refusal {
+    const code: RefusalCode = failure?.code ?? 'not_confirmed';
+    const reason =
+      code === 'not_confirmed'
+        ? `The log did not confirm within ${bounds.ingestDeadlineMs} ms.`
+        : code === 'internal'
+          ? 'The log failed in a way that it should not.'
+          : `The log did not take it: ${failure?.message}.`;
+    return refused(refuse(code, `${reason} ${resend}`, { results }), results.length);
+  }
+
+  function reportRejected(items: readonly (Draft | Rejected)[]): void {
+    const counts = new Map<string, number>();
+    for (const item of items) {
+      if ('record' in item) continue;
+      const { code } = firstOf(item);
+      counts.set(code, (counts.get(code) ?? 0) + 1);
+    }
+    for (const [code, events] of counts) telemetry.emit('ingest.rejected', { code, events });
+  }
+
+  return {
+    submit,
+    queue: queue.size,
+    drain() {
+      isDraining = true;
+      return queue.idle();
+    },
+  };
+}
+
+/** What a result shows of one that is not valid: its first problem, and how many more it has. */
+function firstOf({ problems }: Rejected) {
+  const first = problems[0]!;
+  if (problems.length === 1) return first;
+  return { ...first, message: `${first.message} (and ${problems.length - 1} more problems)` };
+}
+
+function requestProblem({ body, idempotencyKey }: IngestRequest, requestBytesMax: number): Refusal | null {
+  if (body.byteLength === 0) return refuse('empty_body', 'The request has no body: send at least one event.');
+  if (body.byteLength > requestBytesMax) return tooLarge(requestBytesMax);
+  if (idempotencyKey === undefined) return null;
+  if (idempotencyKey.length > 0 && idempotencyKey.length <= limits.idempotencyKeyCharactersMax) return null;
+  return refuse('invalid_request', `idempotency-key must have 1 to ${limits.idempotencyKeyCharactersMax} characters.`);
 }

@@ -1,0 +1,59 @@
+import type { JsonProblem } from '../domain/json-problem.ts';
+
+/** Why nothing, or nothing for certain, of a request was taken. http/problems.ts has status and title of each. */
+export type RefusalCode =
+  // The request can't be read. Nothing of it was taken.
+  | 'empty_body'
+  | 'invalid_encoding'
+  | 'invalid_json'
+  | 'invalid_request'
+  | 'body_too_large'
+  | 'too_many_events'
+  | 'unsupported_media_type'
+  | 'unsupported_encoding'
+  | 'invalid_event'
+  // Not now. Nothing of it was taken.
+  | ClosedCode
+  | 'queue_full'
+  // The log did not say that it has them: `results` has the ids to send again under.
+  | UnconfirmedCode;
+
+/** What the gate may say while ingest must not append. */
+export type ClosedCode = 'disk_full' | 'log_replaced' | 'shutting_down';
+
+export type UnconfirmedCode = 'not_confirmed' | 'log_unavailable' | 'disk_full' | 'log_replaced' | 'internal';
+
+export interface Appended {
+  readonly id: string;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export type EventResult =
+  | ({ readonly status: 'accepted' } & Appended)
+  | { readonly status: 'rejected'; readonly problem: JsonProblem }
+  /** Perhaps in the log, perhaps not: to be sent again under this id. */
+  | { readonly status: 'retry'; readonly id: string };
+
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly code: RefusalCode;
+  readonly detail: string;
+  /** At most limits.problemsListedMax. */
+  readonly problems: readonly JsonProblem[];
+  /** Given where some of the events may have been taken. */
+  readonly results: readonly EventResult[] | null;
+}
+
+export type IngestAnswer =
+  /** One event that was sent as one: durable in the log. */
+  | ({ readonly kind: 'accepted' } & Appended)
+  /** Many, at least one of them accepted. */
+  | {
+      readonly kind: 'many';
+      readonly accepted: number;
+      readonly rejected: number;
+      readonly retry: number;
+      readonly results: readonly EventResult[];
+    }
+  | Refusal;

@@ -1,0 +1,119 @@
+import { promisify } from 'node:util';
+import {
+  type BrotliOptions,
+  brotliDecompress,
+  gunzip,
+  inflate,
+  inflateRaw,
+  type ZlibOptions,
+  zstdDecompress,
+} from 'node:zlib';
+import { invalidUtf8At, isUtf8, utf8Text } from '../domain/utf8.ts';
+import type { Refusal } from './ingest-answer.ts';
+import { refuse } from './refuse.ts';
+
+/** The bytes of a request → its text. Whether that text is JSON is not judged here. */
+export type BodyFormat = 'json' | 'ndjson';
+
+export interface BodyText {
+  readonly kind: 'text';
+  readonly text: string;
+  readonly format: BodyFormat;
+  /** Every character is one byte. */
+  readonly isAscii: boolean;
+}
+
+const formats = new Map<string, BodyFormat>([
+  ['application/json', 'json'],
+  ['application/x-ndjson', 'ndjson'],
+  ['application/jsonl', 'ndjson'],
+]);
+const formatsTaken =
+  'send application/json (one event, or an array of them), or application/x-ndjson (also application/jsonl), one event a line';
+
+export function readFormat(contentType: string | undefined): BodyFormat | Refusal {
+  if (contentType === 'application/json') return 'json';
+  if (contentType === undefined)
+    return refuse('unsupported_media_type', `The request has no content-type: ${formatsTaken}.`);
+  const [type = '', ...parameters] = contentType.split(';').map((part) => part.trim().toLowerCase());
+  const format = formats.get(type);
+  if (!format) return refuse('unsupported_media_type', `"${contentType}" is not taken: ${formatsTaken}.`);
+  const charset = parameters
+    .find((parameter) => parameter.startsWith('charset='))
+    ?.slice(8)
+    .replaceAll('"', '');
+  if (charset === undefined || charset === 'utf-8' || charset === 'utf8') return format;
+  return refuse('unsupported_media_type', `The charset "${charset}" is not taken: send UTF-8.`);
+}
+
+const byteOrderMark = '\ufeff';
+
+/** JSON is UTF-8. A byte order mark at the very start, which some editors write, is skipped (RFC 8259 section 8.1). */
+export function readText(bytes: Uint8Array, format: BodyFormat): BodyText | Refusal {
+  const text = utf8Text(bytes);
+  if (!isUtf8(bytes, text)) return refuse('invalid_encoding', `The body is not UTF-8 at byte ${invalidUtf8At(bytes)}.`);
+  const isAscii = text.length === bytes.length;
+  return { kind: 'text', text: text.startsWith(byteOrderMark) ? text.slice(1) : text, format, isAscii };
+}
+
+type Decompress = (bytes: Uint8Array, options: ZlibOptions & BrotliOptions) => Promise<Buffer>;
+
+const decompressors = new Map<string, Decompress>([
+  ['gzip', promisify(gunzip) as Decompress],
+  ['x-gzip', promisify(gunzip) as Decompress],
+  ['br', promisify(brotliDecompress) as Decompress],
+  ['zstd', promisify(zstdDecompress) as Decompress],
+  ['deflate', inflateEither],
+]);
+
+/** HTTP's deflate is zlib's format (RFC 1950), but clients have always sent bare deflate (RFC 1951) too. */
+function inflateEither(bytes: Uint8Array, options: ZlibOptions): Promise<Buffer> {
+  const [first = 0, second = 0] = bytes;
+  const hasZlibHeader = (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
+  return promisify(hasZlibHeader ? inflate : inflateRaw)(bytes, options) as Promise<Buffer>;
+}
+
+/** What libuv's pool works on side by side; more at once would only hold more output in memory. */
+const decompressionsMax = 4;
+
+export interface Decompressor {
+  /** Whether the header names nothing that has to be undone. */
+  isIdentity(contentEncoding: string | undefined): boolean;
+  decompress(bytes: Uint8Array, contentEncoding: string): Promise<Uint8Array | Refusal>;
+}
+
+export function createDecompressor(bytesMax: number): Decompressor {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+
+  async function decompress(bytes: Uint8Array, contentEncoding: string): Promise<Uint8Array | Refusal> {
+    const encoding = contentEncoding.trim().toLowerCase();
+    const run = decompressors.get(encoding);
+    if (!run) {
+      const hint = encoding.includes(',') ? 'one encoding at a time' : 'identity, gzip, br, deflate or zstd';
+      return refuse('unsupported_encoding', `The content-encoding "${contentEncoding}" is not taken: use ${hint}.`);
+    }
+    if (running >= decompressionsMax) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running += 1;
+    try {
+      return await run(bytes, { maxOutputLength: bytesMax });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(bytesMax);
+      return refuse('invalid_encoding', `The body is not ${encoding}: ${(error as Error).message}.`);
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running -= 1;
+    }
+  }
+
+  return {
+    isIdentity: (contentEncoding) =>
+      contentEncoding === undefined || contentEncoding === '' || contentEncoding.trim().toLowerCase() === 'identity',
+    decompress,
+  };
+}
+
+export function tooLarge(bytesMax: number): Refusal {
+  return refuse('body_too_large', `A request may have ${bytesMax} bytes, after decompression: send it in parts.`);
+}

@@ -1,0 +1,193 @@
+import { type JsonProblem, syntaxMessage } from '../domain/json-problem.ts';
+import { createJsonScanner, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
+import { partitionOf } from '../domain/partitioner.ts';
+import { encodeRecord } from '../domain/record-codec.ts';
+import type { RecordToAppend } from '../event-log/event-log.ts';
+import type { Refusal } from './ingest-answer.ts';
+import type { BodyText } from './read-body.ts';
+import { type IdSource, readEvent } from './read-event.ts';
+import { refuse } from './refuse.ts';
+
+/** An event that may be appended. */
+export interface Draft {
+  readonly id: string;
+  readonly record: RecordToAppend;
+}
+
+/** One of many that may not, with everything that is wrong with it. */
+export interface Rejected {
+  readonly problems: readonly JsonProblem[];
+}
+
+export type RequestEvents =
+  | { readonly kind: 'one'; readonly draft: Draft }
+  | { readonly kind: 'many'; readonly items: readonly (Draft | Rejected)[] }
+  | Refusal;
+
+export interface ReadContext {
+  /** Milliseconds since the epoch, the same for every event of the request. */
+  readonly receivedAt: number;
+  readonly ids: IdSource;
+  readonly partitions: number;
+  readonly eventBytesMax: number;
+  readonly eventsMax: number;
+}
+
+const scanner = createJsonScanner();
+const openBrace = 0x7b;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const comma = 0x2c;
+
+/** The text of a request → its events. Nothing is appended before this has seen the last character. */
+export function readRequest(body: BodyText, context: ReadContext): RequestEvents {
+  const { text } = body;
+  const start = skipSpace(text, 0, text.length);
+  if (start === text.length) return refuse('empty_body', 'The body is blank: send at least one event.');
+  if (body.format === 'ndjson') return readLines(body, context);
+  const code = text.charCodeAt(start);
+  if (code === openBracket) return readArray(body, start, context);
+  if (code === openBrace) return readOne(body, start, context);
+  const end = scanner.value(text, start, text.length);
+  if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
+  const message = `the body must be an event (a JSON object) or an array of them, got ${jsonKindAt(text, start)}`;
+  return invalid([{ path: '', code: 'wrong_type', message }]);
+}
+
+function readOne(body: BodyText, start: number, context: ReadContext): RequestEvents {
+  const { text } = body;
+  const end = scanner.object(text, start, text.length);
+  if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
+  const item = readItem(body, start, end, context);
+  if ('record' in item) return { kind: 'one', draft: item };
+  const [first] = item.problems;
+  if (first?.code === 'event_too_large') return refuse('body_too_large', sentence(first.message), item);
+  return invalid(item.problems);
+}
+
+function readArray(body: BodyText, start: number, context: ReadContext): RequestEvents {
+  const { text } = body;
+  const items: (Draft | Rejected)[] = [];
+  let at = skipSpace(text, start + 1, text.length);
+  const isEmpty = at < text.length && text.charCodeAt(at) === closeBracket;
+  if (isEmpty) at += 1;
+  while (!isEmpty) {
+    if (items.length === context.eventsMax) return tooMany(context.eventsMax);
+    const isObject = text.charCodeAt(at) === openBrace;
+    const end = isObject ? scanner.object(text, at, text.length) : scanner.value(text, at, text.length);
+    if (end < 0) return brokenJson(text, end);
+    items.push(isObject ? readItem(body, at, end, context) : notAnObject(text, at, ''));
+    at = skipSpace(text, end, text.length);
+    const next = text.charCodeAt(at);
+    at += 1;
+    if (next === closeBracket) break;
+    if (next !== comma) return brokenJson(text, end);
+    at = skipSpace(text, at, text.length);
+  }
+  const rest = skipSpace(text, at, text.length);
+  if (rest < text.length) return brokenJson(text, at);
+  if (isEmpty)
+    return invalid([{ path: '', code: 'no_events', message: 'the array is empty: send at least one event' }]);
+  return many(items);
+}
+
+function readLines(body: BodyText, context: ReadContext): RequestEvents {
+  const { text } = body;
+  const items: (Draft | Rejected)[] = [];
+  let line = 0;
+  for (let from = 0; from < text.length; ) {
+    line += 1;
+    const newline = text.indexOf('\n', from);
+    const lineEnd = newline < 0 ? text.length : newline;
+    const start = skipSpace(text, from, lineEnd);
+    if (start < lineEnd) {
+      if (items.length === context.eventsMax) return tooMany(context.eventsMax);
+      items.push(readLine(body, start, lineEnd, line, context));
+    }
+    from = lineEnd + 1;
+  }
+  return many(items);
+}
+
+function readLine(
+  body: BodyText,
+  start: number,
+  lineEnd: number,
+  line: number,
+  context: ReadContext,
+): Draft | Rejected {
+  const { text } = body;
+  const isObject = text.charCodeAt(start) === openBrace;
+  const end = isObject ? scanner.object(text, start, lineEnd) : scanner.value(text, start, lineEnd);
+  if (end < 0) return rejected('invalid_json', syntaxMessage(scanner, text));
+  const rest = skipSpace(text, end, lineEnd);
+  if (rest < lineEnd) return rejected('invalid_json', `line ${line}: text goes on after the event; one event a line`);
+  return isObject ? readItem(body, start, end, context) : notAnObject(text, start, `line ${line}: `);
+}
+
+/** The object that has just been scanned. */
+function readItem(body: BodyText, start: number, end: number, context: ReadContext): Draft | Rejected {
+  const { text } = body;
+  const bytes = byteLength(body, start, end, context.eventBytesMax);
+  if (bytes > context.eventBytesMax) {
+    return rejected('event_too_large', `the event has ${bytes} bytes; at most ${context.eventBytesMax} are taken`);
+  }
+  const event = readEvent(scanner, text, start, end, context.receivedAt, context.ids);
+  if (!('id' in event)) return { problems: event };
+  const partition = partitionOf(event.key ?? event.id, context.partitions);
+  return { id: event.id, record: { partition, value: encodeRecord(event) } };
+}
+
+/** Exact only where it matters: no character of UTF-16 takes more than three bytes. */
+function byteLength(body: BodyText, start: number, end: number, max: number): number {
+  const length = end - start;
+  return body.isAscii || length * 3 <= max ? length : Buffer.byteLength(body.text.slice(start, end));
+}
+
+function many(items: readonly (Draft | Rejected)[]): RequestEvents {
+  if (items.some((item) => 'record' in item)) return { kind: 'many', items };
+  const problems = items.flatMap((item, index) =>
+    'record' in item ? [] : item.problems.map((problem) => ({ ...problem, path: `/${index}${problem.path}` })),
+  );
+  return invalid(problems);
+}
+
+function invalid(problems: readonly JsonProblem[]): Refusal {
+  const [first] = problems;
+  const where = first?.path ? ` (at ${first.path})` : '';
+  const others = problems.length > 1 ? ` and ${problems.length - 1} more: see errors.` : '.';
+  return refuse('invalid_event', `${capitalised(first?.message ?? 'not valid')}${where}${others}`, { problems });
+}
+
+/** @param end −1 where the scanner stopped, else where the value ended that more text follows */
+function brokenJson(text: string, end: number): Refusal {
+  const message = end < 0 ? syntaxMessage(scanner, text) : trailingMessage(text, end);
+  return refuse('invalid_json', sentence(message), { problems: [{ path: '', code: 'invalid_json', message }] });
+}
+
+function trailingMessage(text: string, end: number): string {
+  return syntaxMessage(
+    { syntaxError: { message: 'expected nothing more', at: skipSpace(text, end, text.length) } },
+    text,
+  );
+}
+
+function tooMany(eventsMax: number): Refusal {
+  return refuse('too_many_events', `A request may hold ${eventsMax} events: send them in parts.`);
+}
+
+function notAnObject(text: string, start: number, prefix: string): Rejected {
+  return rejected('wrong_type', `${prefix}an event must be a JSON object, got ${jsonKindAt(text, start)}`);
+}
+
+function rejected(code: string, message: string): Rejected {
+  return { problems: [{ path: '', code, message }] };
+}
+
+function sentence(message: string): string {
+  return `${capitalised(message)}.`;
+}
+
+function capitalised(message: string): string {
+  return message.charAt(0).toUpperCase() + message.slice(1);
+}
