@@ -11,22 +11,24 @@ export interface PacerOptions {
 
 /** What a server was too slow for is not made up for later: past this the load would no longer be the one asked for. */
 const backlogSecondsMax = 1;
-const burst = { everySeconds: 25, lastsSeconds: 3, factor: 3 } as const;
+const burst = { everySecondsMax: 25, ofTheTime: 0.12, factor: 3 } as const;
 
 /** Says how many events are due. */
 export function createPacer({ ratePerSecond, steady, daySeconds, seed }: PacerOptions) {
   const random = createSeededRandom(seed + 1);
   // Bursts add to the mean; everything else is lowered by as much.
-  const burstShare = burst.lastsSeconds / burst.everySeconds;
-  const calm = 1 / (1 + burstShare * (burst.factor - 1));
+  const calm = 1 / (1 + burst.ofTheTime * (burst.factor - 1));
+  // A short run has short bursts: several in any case.
+  const everySeconds = Math.min(burst.everySecondsMax, daySeconds / 4);
+  const lastsSeconds = everySeconds * burst.ofTheTime;
   let budget = 0;
   let lastSeconds = 0;
-  let burstFrom = burst.everySeconds * random.number();
+  let burstFrom = everySeconds * random.number();
 
   function factorAt(seconds: number): number {
     if (steady) return 1;
-    while (seconds > burstFrom + burst.lastsSeconds) {
-      burstFrom += burst.everySeconds * (0.5 + random.number());
+    while (seconds > burstFrom + lastsSeconds) {
+      burstFrom += everySeconds * (0.5 + random.number());
     }
     const bursting = seconds >= burstFrom ? burst.factor : 1;
     // Starts at the mean and rises, as a morning does.

@@ -28,6 +28,8 @@ export function addStartCommand(program: Command, context: CliContext): void {
 async function start({ port, host, dataDir }: StartOptions, context: CliContext): Promise<void> {
   const config = requireConfig(
     loadConfig({
+      // On a terminal a person reads along; what they have to know is in the greeting and in warnings.
+      ...(context.stdout.isTTY ? { ESP_LOG_LEVEL: 'warn' } : {}),
       ...context.env,
       ...(port === undefined ? {} : { PORT: String(port) }),
       ...(host === undefined ? {} : { HOST: host }),

@@ -37,13 +37,17 @@ Examples:
 
 async function tail(options: TailOptions, context: CliContext): Promise<void> {
   const client = createApiClient(context);
+  // Each connection starts with the latest events, of which a new one after a break has some that were shown already.
+  const seen = createRecentSet(1_000);
   let shown = 0;
   let failures = 0;
   while (true) {
     try {
       for await (const batch of liveEvents(client)) {
         failures = 0;
-        for (const event of batch.events) {
+        // They come newest first, and are read downwards.
+        for (const event of batch.events.toReversed()) {
+          if (!seen.add(event.view.id)) continue;
           if (options.type.length > 0 && !options.type.includes(event.view.event_type)) continue;
           printLine(context.stdout, options.json ? event.text : describe(event));
           if (++shown === options.count) return;
@@ -81,4 +85,18 @@ function describe({ view, payloadText }: LiveEvent): string {
   const time = view.stored_at.slice(11, 23);
   const key = view.key === null ? '' : ` ${view.key}`;
   return `${time} ${view.event_type}${key} ${payloadText}`;
+}
+
+/** Remembers the last `size` of what was added. */
+function createRecentSet(size: number) {
+  const items = new Set<string>();
+  return {
+    /** @returns whether it is new */
+    add(item: string): boolean {
+      if (items.has(item)) return false;
+      items.add(item);
+      if (items.size > size) items.delete(items.values().next().value!);
+      return true;
+    },
+  };
 }
