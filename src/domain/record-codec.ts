@@ -57,25 +57,35 @@ const scanner = createJsonScanner();
 /** Index of each field in the record that is being read, −1 where it has none. Of a duplicate the last one counts. */
 const slots = new Int32Array(names.length);
 
-/**
- * @param timestampMs the log's own stamp, which stands in where the record does not tell when it was received
- * @param bytesMax larger records are refused
- */
-export function decodeRecord(value: Uint8Array, timestampMs: number, bytesMax: number = recordBytesMax): DecodedRecord {
+export interface DecodeOptions {
+  /** Larger records are refused. */
+  readonly bytesMax?: number;
+  /** The event's id where the record has none; else a record without one is refused. */
+  readonly idWhenMissing?: string;
+}
+
+/** @param timestampMs the log's own stamp, which stands in where the record does not tell when it was received */
+export function decodeRecord(
+  value: Uint8Array,
+  timestampMs: number,
+  { bytesMax = recordBytesMax, idWhenMissing }: DecodeOptions = {},
+): DecodedRecord {
   const text = utf8Text(value);
   const start = skipSpace(text, 0, text.length);
   const isObject = text.charCodeAt(start) === 0x7b;
   const end = isObject ? scanner.object(text, start, text.length) : scanner.value(text, start, text.length);
   const unknown = findFields(text, isObject ? scanner.fieldCount : 0);
-  const rejection = textRejection(value, text, start, end, bytesMax) ?? eventRejection(text, isObject, unknown);
+  const rejection =
+    textRejection(value, text, start, end, bytesMax) ?? eventRejection(text, isObject, unknown, idWhenMissing);
   if (rejection) return { ok: false, rejection, partial: readPartial(text, timestampMs) };
 
-  return { ok: true, event: readEvent(text, timestampMs) };
+  return { ok: true, event: readEvent(text, timestampMs, idWhenMissing) };
 }
 
-function readEvent(text: string, timestampMs: number): EventEnvelope {
+function readEvent(text: string, timestampMs: number, idWhenMissing = ''): EventEnvelope {
   const source = optional(text, place.source);
-  const identity = identify(optional(text, place.id)!, source);
+  const id = optional(text, place.id);
+  const identity = id === null ? { id: idWhenMissing, clientId: null } : identify(id, source);
   const payload = fieldOf(place.payload)!;
   return {
     id: identity.id,
@@ -152,11 +162,16 @@ function textRejection(
   return { code, message: `${first!.path}: ${first!.message}` };
 }
 
-function eventRejection(text: string, isObject: boolean, unknown: string | null): Rejection | null {
+function eventRejection(
+  text: string,
+  isObject: boolean,
+  unknown: string | null,
+  idWhenMissing: string | undefined,
+): Rejection | null {
   if (!isObject) return { code: 'invalid_event', message: 'a record must be a JSON object' };
   const problem = unknown === null ? fieldsProblem(text) : `unknown field ${JSON.stringify(unknown.slice(0, 100))}`;
   if (problem !== null) return { code: 'invalid_event', message: problem };
-  return slots[place.id]! < 0 ? { code: 'missing_id', message: 'id is missing' } : null;
+  return slots[place.id]! < 0 && idWhenMissing === undefined ? { code: 'missing_id', message: 'id is missing' } : null;
 }
 
 /** @returns the first thing that is wrong with the fields, or null */

@@ -9,18 +9,37 @@ export interface TelemetryEvents {
   'process.stopping': { readonly reason: string };
   'process.stopped': { readonly forced: boolean };
 
-  'request.failed': { readonly requestId: string; readonly method: string; readonly route: string; readonly error: string };
-  'request.completed': { readonly method: string; readonly route: string; readonly status: number; readonly durationMs: number };
+  'request.failed': {
+    readonly requestId: string;
+    readonly method: string;
+    readonly route: string;
+    readonly error: string;
+  };
+  'request.completed': {
+    readonly method: string;
+    readonly route: string;
+    readonly status: number;
+    readonly durationMs: number;
+  };
   'ingest.appended': { readonly events: number; readonly bytes: number; readonly durationMs: number };
   'ingest.refused': { readonly code: string; readonly events: number };
   'ingest.unconfirmed': { readonly events: number; readonly error: string };
   'ingest.rejected': { readonly events: number; readonly code: string };
 
   'partition.claimed': { readonly partition: number; readonly ownerEpoch: number; readonly nextOffset: number };
-  'partition.paused': { readonly partition: number; readonly reason: string; readonly retryInMs: number; readonly attempt: number };
+  'partition.paused': {
+    readonly partition: number;
+    readonly reason: string;
+    readonly retryInMs: number;
+    readonly attempt: number;
+  };
   'partition.resumed': { readonly partition: number };
   'partition.fenced': { readonly partition: number };
-  'partition.halted': { readonly partition: number; readonly reason: 'log_replaced' | 'bug' | 'unbalanced'; readonly message: string };
+  'partition.halted': {
+    readonly partition: number;
+    readonly reason: 'log_replaced' | 'bug' | 'unbalanced';
+    readonly message: string;
+  };
   'partition.bisecting': { readonly partition: number; readonly records: number; readonly reason: string };
   'gap.lost': { readonly partition: number; readonly from: number; readonly to: number };
   'gap.skipped': { readonly partition: number; readonly from: number; readonly to: number };
