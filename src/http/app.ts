@@ -19,6 +19,7 @@ import { registerMaintenanceRoutes, registerMetricsRoutes } from './routes/metri
 import { registerOpenApiRoute } from './routes/openapi.route.ts';
 import { createSocketErrorHandler } from './socket-errors.ts';
 import { createUnknownAddressHandler } from './unknown-address.ts';
+import { createValidatorCompiler } from './validator.ts';
 
 /** What bounds connections and live clients; tests shorten some. */
 export interface HttpLimits {
@@ -70,7 +71,6 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
     // Fastify's own answer while it closes is not a problem document; the hook below gives one.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 500 },
-    ajv: { customOptions: { allErrors: true, removeAdditional: false, coerceTypes: true, verbose: true } },
     clientErrorHandler: createSocketErrorHandler(requestIds),
     frameworkErrors: (error, request, reply) => {
       reply.headers(commonHeaders).header('x-request-id', request.id);
@@ -82,6 +82,7 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   app.removeAllContentTypeParsers();
   app.setErrorHandler(handleError);
+  app.setValidatorCompiler(createValidatorCompiler());
 
   let isClosing = false;
   app.addHook('preClose', (done) => {

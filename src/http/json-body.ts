@@ -1,8 +1,11 @@
-import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { syntaxMessage, violationProblems } from '../domain/json-problem.ts';
 import { createJsonScanner } from '../domain/json-scan.ts';
+import { unquote, withoutSigns } from '../domain/json-text.ts';
 import { limits } from '../domain/limits.ts';
+import { isUtf8, utf8Text } from '../domain/utf8.ts';
 import { ProblemError, type ProblemItem } from './problems.ts';
+import { escapePointer, summaryOf } from './validation-problem.ts';
 
 /**
  * Bodies of the operators' routes stay text until the route reads them: one of them carries a payload, whose numbers must keep
@@ -11,7 +14,8 @@ import { ProblemError, type ProblemItem } from './problems.ts';
 export function acceptJsonText(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
-    if (isUtf8(body)) done(null, body.toString('utf8'));
+    const text = utf8Text(body);
+    if (isUtf8(body, text)) done(null, text);
     else done(new ProblemError('invalid_encoding', 'The body is not UTF-8.'));
   });
 }
@@ -41,51 +45,38 @@ export function readRedrivePayload(request: FastifyRequest): string | undefined 
   const text = bodyText(request);
   if (text === '') return undefined;
   const scanner = createJsonScanner();
-  const end = text.startsWith('{') ? scanner.object(text, 0, text.length) : scanner.value(text, 0, text.length);
-  if (end < 0) {
-    const { message, at } = scanner.syntaxError;
-    throw new ProblemError('invalid_json', `At character ${at}: ${message}.`);
-  }
-  if (end !== text.length) throw new ProblemError('invalid_json', `At character ${end}: expected the end of the body.`);
-  if (!text.startsWith('{')) throw new ProblemError('invalid_request', 'The body must be an object.');
+  const isObject = text.startsWith('{');
+  const end = isObject ? scanner.object(text, 0, text.length) : scanner.value(text, 0, text.length);
+  if (end < 0) throw new ProblemError('invalid_json', `${syntaxMessage(scanner, text)}.`);
+  if (end !== text.length)
+    throw new ProblemError('invalid_json', `There is more after the value, from character ${end + 1} on.`);
+  if (!isObject) throw new ProblemError('invalid_request', 'The body must be an object.');
 
-  const errors: ProblemItem[] = scanner.violations.map(({ code, at }) => ({
-    path: '/payload',
-    code,
-    message: `at character ${at} of the body`,
-  }));
+  const errors: ProblemItem[] = violationProblems(scanner, text, 0);
   let payloadJson: string | undefined;
-  for (const field of scanner.fields.slice(0, scanner.fieldCount)) {
-    const name = String(JSON.parse(text.slice(field.keyStart, field.keyEnd)));
+  for (const { keyStart, keyEnd, keyEscaped, kind, start, end: valueEnd } of scanner.fields.slice(
+    0,
+    scanner.fieldCount,
+  )) {
+    const name = unquote(text.slice(keyStart, keyEnd), keyEscaped);
     if (name !== 'payload') {
-      errors.push({ path: `/${name}`, code: 'unknown_field', message: 'is not known here; known: payload' });
-    } else if (field.kind !== 'object') {
+      errors.push({
+        path: `/${escapePointer(name)}`,
+        code: 'unknown_field',
+        message: 'is not known here; known: payload',
+      });
+    } else if (kind !== 'object') {
       errors.push({ path: '/payload', code: 'invalid_value', message: 'must be an object' });
     } else {
-      payloadJson = withoutNegativeZeros(text, field.start, field.end, scanner.negativeZeros);
+      // -0 is stored as 0, as ingest does.
+      payloadJson = withoutSigns(text, start, valueEnd, scanner.negativeZeros);
     }
   }
   if (payloadJson !== undefined && Buffer.byteLength(payloadJson) > limits.eventBytesMax) {
     errors.push({ path: '/payload', code: 'event_too_large', message: `may have ${limits.eventBytesMax} bytes` });
   }
-  if (errors.length > 0) {
-    throw new ProblemError('invalid_request', errors.map(({ path, message }) => `${path}: ${message}`).join('; '), {
-      errors,
-    });
-  }
+  if (errors.length > 0) throw new ProblemError('invalid_request', summaryOf(errors), { errors });
   return payloadJson;
-}
-
-/** −0 is stored as 0, as ingest does: not every store can tell them apart. */
-function withoutNegativeZeros(text: string, start: number, end: number, negativeZeros: readonly number[]): string {
-  let result = '';
-  let from = start;
-  for (const at of negativeZeros) {
-    if (at < start || at >= end) continue;
-    result += text.slice(from, at);
-    from = at + 1;
-  }
-  return result + text.slice(from, end);
 }
 
 function bodyText({ body }: FastifyRequest): string {

@@ -134,7 +134,8 @@ export function createLive({ metrics, operations, readiness }: Sources, limits: 
   async function greet(client: LiveReceiver, window: MetricsWindow): Promise<void> {
     const taking = greetings.get(window) ?? takeSnapshots(new Set([window])).finally(() => greetings.delete(window));
     greetings.set(window, taking);
-    const { snapshots } = await taking;
+    const { snapshots, stored } = await taking;
+    storedBefore ??= stored;
     sendOrComment(client, snapshots.get(window));
     const recent = await metrics.recent(limits.eventsPerTick).catch(() => []);
     if (recent.length > 0) client.sendEvents(recent.map(eventJson).join(','), recent.length, 0);

@@ -1,7 +1,7 @@
+import { formatRfc3339 } from '../domain/rfc3339.ts';
 import type { LatencyQuantiles, MetricsReading, MetricsWindow } from '../metrics-store/metrics-store.ts';
 import type { LedgerView, MetricsView, ReadinessView } from './contract.ts';
 import type { Operations, Readiness } from './dependencies.ts';
-import { isoTime } from './views.ts';
 
 type CountsByType = MetricsReading['byType'];
 
@@ -22,14 +22,14 @@ export function metricsView(
     latency_ms: quantilesView(reading.latencyMs),
     lag_seconds: rounded(lagSeconds),
     step_seconds: reading.stepMs / 1000,
-    series: reading.series.map((step) => ({ at: isoTime(step.at), count: step.count, ...quantilesView(step) })),
+    series: reading.series.map((step) => ({ at: formatRfc3339(step.at), count: step.count, ...quantilesView(step) })),
     all_time: {
       total: allTime.total,
       duplicates: allTime.duplicates,
       failed: allTime.failed,
       by_type: byTypeView(allTime.byType),
     },
-    as_of: isoTime(now),
+    as_of: formatRfc3339(now),
   };
 }
 
@@ -63,7 +63,7 @@ export function ledgerView(ledger: Awaited<ReturnType<Operations['ledger']>>): L
     pruned: ledger.pruned,
     open_in_inbox: ledger.openInInbox,
     balanced: ledger.balanced,
-    as_of: isoTime(ledger.asOf),
+    as_of: formatRfc3339(ledger.asOf),
     partitions: ledger.partitions.map((entry) => ({
       log_no: entry.logNo,
       partition: entry.partition,

@@ -2,7 +2,6 @@ import type { FastifySchema } from 'fastify';
 import type { TSchema } from 'typebox';
 import * as contract from './contract.ts';
 import type { AnswerDescription, RouteDescription } from './describe.ts';
-import { describeIngest } from './describe-ingest.ts';
 import { type ProblemCode, problemTable } from './problems.ts';
 
 export interface RegisteredRoute {
@@ -40,8 +39,7 @@ export function createOpenApi(routes: readonly RegisteredRoute[], version: strin
 function document(routes: readonly RegisteredRoute[], version: string): Json {
   const paths: Record<string, Json> = {};
   for (const route of routes) {
-    const describe =
-      route.describe ?? (route.url === '/api/events' && route.method === 'POST' ? describeIngest : undefined);
+    const { describe } = route;
     // Pages for people, and the files they load, are no part of the API.
     if (!describe) continue;
     const path = route.url.replaceAll(/:(\w+)/g, '{$1}');
@@ -83,7 +81,7 @@ function operation({ method, url, schema }: RegisteredRoute, describe: RouteDesc
     ...(describe.body
       ? { requestBody: { required: describe.body.required, content: contents(describe.body.contents) } }
       : {}),
-    responses: responses(describe),
+    responses: responses(describe, method === 'GET' ? everywhere : [...everywhere, 'origin_not_allowed']),
   };
 }
 
@@ -110,10 +108,10 @@ function parametersOf(schema: unknown, place: 'path' | 'query'): Json[] {
   }));
 }
 
-function responses({ answers, problems }: RouteDescription): Json {
+function responses({ answers, problems }: RouteDescription, always: readonly ProblemCode[]): Json {
   const result: Json = {};
   for (const [status, answer] of Object.entries(answers)) result[status] = response(answer);
-  const byStatus = Map.groupBy(new Set([...problems, ...everywhere]), (code) => problemTable[code].status);
+  const byStatus = Map.groupBy(new Set([...problems, ...always]), (code) => problemTable[code].status);
   for (const [status, codes] of byStatus) {
     const description = codes.map((code) => `\`${code}\`: ${problemTable[code].title}`).join('; ');
     const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemDocument' } } };

@@ -25,10 +25,13 @@ export function validationProblem(error: Error): ProblemError | null {
   if (!Array.isArray(validation)) return null;
   const place = placeNames[validationContext ?? 'body'] ?? '';
   const errors = collect(validation, place);
+  return new ProblemError('invalid_request', summaryOf(errors), { errors, cause: error });
+}
+
+/** A sentence for people who read no further than `detail`. */
+export function summaryOf(errors: readonly ProblemItem[]): string {
   const [first] = errors;
-  const detail =
-    errors.length === 1 && first ? `${first.path}: ${first.message}` : `${errors.length} problems, see errors.`;
-  return new ProblemError('invalid_request', detail, { errors, cause: error });
+  return errors.length === 1 && first ? `${first.path}: ${first.message}` : `${errors.length} problems, see errors.`;
 }
 
 function collect(violations: readonly Violation[], place: string): ProblemItem[] {
@@ -86,6 +89,6 @@ function item(violation: Violation, place: string): ProblemItem {
 }
 
 /** RFC 6901. */
-function escapePointer(name: string): string {
+export function escapePointer(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
 }

@@ -1,5 +1,7 @@
 import type { EventEnvelope, Position, StoredEvent } from '../domain/event.ts';
 import type { InboxEntry } from '../domain/inbox.ts';
+import { formatRfc3339 } from '../domain/rfc3339.ts';
+import { isUtf8, utf8Text } from '../domain/utf8.ts';
 import type { DuplicateRecord, Job, Page } from '../event-store/event-store.ts';
 import type {
   EventDetail,
@@ -19,10 +21,6 @@ export type ViewableEvent = Omit<EventEnvelope, 'redriveOf'> & {
   readonly storedAt: number;
 };
 
-export function isoTime(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
 export function eventJson(event: ViewableEvent): string {
   const head: Omit<EventView, 'payload'> = {
     id: event.id,
@@ -31,8 +29,8 @@ export function eventJson(event: ViewableEvent): string {
     source: event.source,
     key: event.key,
     occurred_at: event.occurredAt,
-    received_at: isoTime(event.receivedAt),
-    stored_at: isoTime(event.storedAt),
+    received_at: formatRfc3339(event.receivedAt),
+    stored_at: formatRfc3339(event.storedAt),
     partition: event.position.partition,
     offset: event.position.offset,
   };
@@ -68,16 +66,16 @@ export function storedEventJson(
     source: event.source,
     key: event.key,
     occurred_at: event.occurredAt,
-    received_at: isoTime(event.receivedAt),
-    stored_at: isoTime(event.storedAt),
+    received_at: formatRfc3339(event.receivedAt),
+    stored_at: formatRfc3339(event.storedAt),
     partition,
     offset,
     failed_event: history.entries.find(isUnsettled)?.id ?? null,
     timeline: inOrder([
-      { at: isoTime(event.receivedAt), what: 'received', partition, offset },
-      { at: isoTime(event.storedAt), what: 'stored', partition, offset },
+      { at: formatRfc3339(event.receivedAt), what: 'received', partition, offset },
+      { at: formatRfc3339(event.storedAt), what: 'stored', partition, offset },
       ...duplicates.map((duplicate) => ({
-        at: isoTime(duplicate.receivedAt),
+        at: formatRfc3339(duplicate.receivedAt),
         what: 'duplicate' as const,
         partition: duplicate.position.partition,
         offset: duplicate.position.offset,
@@ -99,7 +97,7 @@ export function failedEventJson(newest: InboxEntry, history: InboxHistory): stri
     source: null,
     key: newest.key,
     occurred_at: null,
-    received_at: isoTime(newest.receivedAt),
+    received_at: formatRfc3339(newest.receivedAt),
     stored_at: null,
     partition,
     offset,
@@ -107,7 +105,7 @@ export function failedEventJson(newest: InboxEntry, history: InboxHistory): stri
     failed_event: newest.id,
     timeline: inOrder([
       ...history.entries.map((entry) => ({
-        at: isoTime(entry.receivedAt),
+        at: formatRfc3339(entry.receivedAt),
         what: 'received' as const,
         partition: entry.position.partition,
         offset: entry.position.offset,
@@ -126,12 +124,19 @@ function historyEntries({ entries, jobs }: InboxHistory): TimelineEntry[] {
   return entries.flatMap((entry) => {
     const { partition, offset } = entry.position;
     const timeline: TimelineEntry[] = [
-      { at: isoTime(entry.failedAt), what: 'failed', partition, offset, note: `${entry.code}: ${entry.message}` },
+      { at: formatRfc3339(entry.failedAt), what: 'failed', partition, offset, note: `${entry.code}: ${entry.message}` },
     ];
     const job = entry.jobId === null ? undefined : jobs.get(entry.jobId);
-    if (job) timeline.push({ at: isoTime(job.createdAt), what: 'redriven', partition, offset, note: `job ${job.id}` });
+    if (job)
+      timeline.push({ at: formatRfc3339(job.createdAt), what: 'redriven', partition, offset, note: `job ${job.id}` });
     if (entry.settledAt !== null) {
-      timeline.push({ at: isoTime(entry.settledAt), what: 'resolved', partition, offset, note: resolutionNote(entry) });
+      timeline.push({
+        at: formatRfc3339(entry.settledAt),
+        what: 'resolved',
+        partition,
+        offset,
+        note: resolutionNote(entry),
+      });
     }
     return timeline;
   });
@@ -164,10 +169,10 @@ export function failedEventSummary(entry: InboxEntry): FailedEventSummary {
     event_type: entry.eventType,
     key: entry.key,
     origin: { log_no: entry.position.logNo, partition: entry.position.partition, offset: entry.position.offset },
-    received_at: isoTime(entry.receivedAt),
-    failed_at: isoTime(entry.failedAt),
+    received_at: formatRfc3339(entry.receivedAt),
+    failed_at: formatRfc3339(entry.failedAt),
     job_id: entry.jobId,
-    settled_at: entry.settledAt === null ? null : isoTime(entry.settledAt),
+    settled_at: entry.settledAt === null ? null : formatRfc3339(entry.settledAt),
     resolution: resolutionView(entry),
     value_bytes: entry.value.byteLength,
   };
@@ -186,21 +191,13 @@ function resolutionView({ resolution }: InboxEntry): FailedEventSummary['resolut
 }
 
 export function failedEventDetail(entry: InboxEntry): FailedEventDetail {
-  const text = utf8OrNull(entry.value);
+  const lossy = utf8Text(entry.value);
+  const text = isUtf8(entry.value, lossy) ? lossy : null;
   return {
     ...failedEventSummary(entry),
     value: text,
     value_base64: text === null ? Buffer.from(entry.value).toString('base64') : null,
   };
-}
-
-function utf8OrNull(bytes: Uint8Array): string | null {
-  try {
-    // Without ignoreBOM a leading byte order mark would vanish from what is meant to be the record, byte for byte.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null;
-  }
 }
 
 export function jobView(job: Job): JobView {
@@ -212,7 +209,7 @@ export function jobView(job: Job): JobView {
     done: job.done,
     failed: job.failed,
     message: job.message,
-    created_at: isoTime(job.createdAt),
-    updated_at: isoTime(job.updatedAt),
+    created_at: formatRfc3339(job.createdAt),
+    updated_at: formatRfc3339(job.updatedAt),
   };
 }

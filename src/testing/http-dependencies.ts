@@ -189,7 +189,7 @@ function makeReading(window: MetricsWindow, total: number): MetricsReading {
     failed: 1,
     byType,
     ratePerSecond: 3.3333,
-    latencyMs: { p50: 1.005, p95: 10, p99: 99.999 },
+    latencyMs: { p50: 1.006, p95: 10, p99: 99.999 },
     stepMs: window === '5m' || window === '15m' ? 10_000 : 60_000,
     series: [
       { at: 1_700_000_000_000, count: total, p50: 1, p95: 2, p99: 3 },

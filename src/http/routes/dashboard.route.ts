@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 
@@ -36,30 +35,25 @@ export function registerDashboardRoutes(app: FastifyInstance, dashboardDir: stri
     return;
   }
 
+  const assets = join(dashboardDir, 'assets') + sep;
   app.register(fastifyStatic, {
     root: dashboardDir,
     serve: false,
     dotfiles: 'deny',
     cacheControl: false,
+    setHeaders(reply, path) {
+      // The bundler puts a hash of the content into the name of everything under assets/.
+      const caching = path.startsWith(assets) ? 'public, max-age=31536000, immutable' : 'no-cache';
+      reply.headers(pageHeaders).header('cache-control', caching);
+    },
   });
 
-  function sendPage(reply: FastifyReply): FastifyReply {
-    return reply.headers(pageHeaders).header('cache-control', 'no-cache').sendFile('index.html');
-  }
-
   app.get('/dashboard', (_request, reply) => {
-    sendPage(reply);
+    reply.sendFile('index.html');
   });
   app.get<{ Params: { '*': string } }>('/dashboard/*', (request, reply) => {
     const path = request.params['*'];
     // Names with an extension are files; what is not there is a 404, never the page, which a browser would take for a script.
-    if (!/\.[a-z\d]+$/i.test(path)) {
-      sendPage(reply);
-      return;
-    }
-    // The bundler puts a hash of the content into the name of everything under assets/.
-    const caching = path.startsWith('assets/') ? 'public, max-age=31536000, immutable' : 'no-cache';
-    if (existsSync(join(dashboardDir, path))) reply.headers(pageHeaders).header('cache-control', caching);
-    reply.sendFile(path);
+    reply.sendFile(/\.[a-z\d]+$/i.test(path) ? path : 'index.html');
   });
 }

@@ -2,11 +2,12 @@ import type { FastifyInstance } from 'fastify';
 import type { StoredEvent } from '../../domain/event.ts';
 import { isUuid, resolveEventId } from '../../domain/identity.ts';
 import { limits } from '../../domain/limits.ts';
+import { parseRfc3339 } from '../../domain/rfc3339.ts';
 import type { EventQuery, Job, Page } from '../../event-store/event-store.ts';
 import { EventDetail, EventPage } from '../contract.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { json } from '../describe.ts';
-import { EventsQuery, IdParameter, NoQuery, parseTime, withCursor } from '../parameters.ts';
+import { EventsQuery, IdParameter, NoQuery, withCursor } from '../parameters.ts';
 import { ProblemError } from '../problems.ts';
 import { eventPageJson, failedEventJson, type InboxHistory, storedEventJson } from '../views.ts';
 
@@ -70,8 +71,8 @@ async function findEvents(store: Store, query: EventsQuery): Promise<Page<Stored
     ...(eventType === undefined ? {} : { eventType }),
     ...(source === undefined ? {} : { source }),
     ...(id === undefined ? {} : { clientId: id }),
-    ...(from === undefined ? {} : { from: parseTime(from, 'from') }),
-    ...(to === undefined ? {} : { to: parseTime(to, 'to') }),
+    ...(from === undefined ? {} : { from: timeOf(from) }),
+    ...(to === undefined ? {} : { to: timeOf(to) }),
     ...(cursor === undefined ? {} : { cursor }),
   };
   if (id !== undefined && source !== undefined)
@@ -80,6 +81,11 @@ async function findEvents(store: Store, query: EventsQuery): Promise<Page<Stored
   const own = id !== undefined && isUuid(id) ? await store.event(id.toLowerCase()) : null;
   if (own !== null) return oneEvent(own, conditions);
   return withCursor(cursor, () => store.events(conditions));
+}
+
+/** The schema has checked that it is a time. */
+function timeOf(text: string): number {
+  return parseRfc3339(text) ?? 0;
 }
 
 function oneEvent(event: StoredEvent | null, { eventType, from, to }: EventQuery): Page<StoredEvent> {
