@@ -1,5 +1,14 @@
 import { expect, it } from 'vitest';
-import { formatBytes, formatCount, formatLatency, formatRate, formatShare, plural } from './numbers.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatLatency,
+  formatLatencyTick,
+  formatRate,
+  formatShare,
+  formatTick,
+  plural,
+} from './numbers.ts';
 
 it.each([
   [0, '0'],
@@ -43,3 +52,17 @@ it.each([
   [1_536, '1.5 KiB'],
   [3_145_728, '3.0 MiB'],
 ])('%d bytes are %s', (bytes, text) => expect(formatBytes(bytes)).toBe(text));
+
+it.each([
+  [0, '0'],
+  [2.5, '2.5'],
+  [0.30000000000000004, '0.3'],
+  [75, '75'],
+  [12_000, '12K'],
+])('tick %d is %s', (value, text) => expect(formatTick(value)).toBe(text));
+
+it.each([
+  [0, '0'],
+  [500, '500 ms'],
+  [1_500, '1.5 s'],
+])('latency tick %d is %s', (value, text) => expect(formatLatencyTick(value)).toBe(text));

@@ -19,6 +19,11 @@ export function formatRate(perSecond: number): string {
   return perSecond < 100 ? oneDecimal.format(perSecond) : formatCount(perSecond);
 }
 
+/** For an axis: as short as it can be without lying about a tick. */
+export function formatTick(value: number): string {
+  return value < 10_000 ? String(Number(value.toPrecision(4))) : compact.format(value);
+}
+
 /** Splits number and unit, so that a headline can set them in two sizes. */
 export function splitLatency(latencyMs: number | null): { readonly value: string; readonly unit: string } {
   if (latencyMs === null) return { value: noNumber, unit: '' };
@@ -32,6 +37,12 @@ export function splitLatency(latencyMs: number | null): { readonly value: string
 export function formatLatency(latencyMs: number | null): string {
   const { value, unit } = splitLatency(latencyMs);
   return unit === '' ? value : `${value} ${unit}`;
+}
+
+/** For an axis, where ticks are round numbers already. */
+export function formatLatencyTick(latencyMs: number): string {
+  if (latencyMs === 0) return '0';
+  return latencyMs < 1_000 ? `${formatTick(latencyMs)} ms` : `${formatTick(latencyMs / 1_000)} s`;
 }
 
 export function formatBytes(bytes: number): string {

@@ -15,10 +15,14 @@ export const formatShortClock = (at: number) => shortClock.format(at);
 /** 21 Nov */
 export const formatDay = (at: number) => day.format(at);
 
-/** 14:03:22.041 today, 21 Nov 14:03:22.041 earlier; in the reader's time zone. */
-export function formatMoment(at: string, now: number): string {
+/**
+ * 14:03:22.041 today, 21 Nov 14:03:22.041 earlier; in the reader's time zone.
+ * @param now null: day and year in any case
+ */
+export function formatMoment(at: string, now: number | null): string {
   const time = Date.parse(at);
   const text = `${clock.format(time)}.${String(time % 1_000).padStart(3, '0')}`;
+  if (now === null) return `${dayAndYear.format(time)} ${text}`;
   if (new Date(time).toDateString() === new Date(now).toDateString()) return text;
   const isThisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
   return `${(isThisYear ? day : dayAndYear).format(time)} ${text}`;

@@ -9,7 +9,7 @@ function createBrowserClient(window: string): LiveClient {
     window,
     now: Date.now,
     // A hidden page gets no frames; the state is then taken over when it is shown again.
-    onFrame: requestAnimationFrame,
+    onFrame: (callback) => void requestAnimationFrame(callback),
     openSource: (shown) => new EventSource(apiPath('/live', { window: shown })),
     loadRecent: async () => (await api.events({}, undefined, AbortSignal.timeout(10_000))).events,
   });

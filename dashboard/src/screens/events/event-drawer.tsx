@@ -49,8 +49,8 @@ function EventDetails({ event }: { readonly event: WholeEvent }) {
           ['Source', event.source],
           ['Key', event.key],
           ['Occurred', event.occurred_at],
-          ['Received', <Moment key="received" at={event.received_at} />],
-          ['Stored', event.stored_at && <Moment at={event.stored_at} />],
+          ['Received', <Moment key="received" hasDay at={event.received_at} />],
+          ['Stored', event.stored_at && <Moment hasDay at={event.stored_at} />],
           ['Latency', latencyMs === null ? null : formatLatency(Math.max(0, latencyMs))],
           ['Position', `partition ${event.partition}, offset ${event.offset}`],
           [

@@ -69,14 +69,14 @@ function FailedDetails({ failed }: { readonly failed: FailedEventDetail }) {
           ['Event', failed.event_id && <DetailLink path={paths.event(failed.event_id)}>{failed.event_id}</DetailLink>],
           ['Key', failed.key],
           ['Attempt', failed.attempt],
-          ['Received', <Moment key="received" at={failed.received_at} />],
-          ['Failed', <Moment key="failed" at={failed.failed_at} />],
+          ['Received', <Moment key="received" hasDay at={failed.received_at} />],
+          ['Failed', <Moment key="failed" hasDay at={failed.failed_at} />],
           [
             'Origin',
             `log ${failed.origin.log_no}, partition ${failed.origin.partition}, offset ${failed.origin.offset}`,
           ],
-          ['Settled', failed.settled_at && <Moment at={failed.settled_at} />],
-          ['Settled as', resolution && resolution.kind.replaceAll('_', ' ')],
+          ['Settled', failed.settled_at && <Moment hasDay at={failed.settled_at} />],
+          ['Settled as', resolution?.kind.replaceAll('_', ' ')],
           [
             'Became',
             resolution?.event_id && (

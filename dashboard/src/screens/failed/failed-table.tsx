@@ -11,7 +11,7 @@ import { RedriveButton } from './redrive-button.tsx';
 export function FailedTable({ items }: { readonly items: readonly FailedEventSummary[] }) {
   return (
     <div className="table-region">
-      <table className="table table-rows">
+      <table className="table table-rows failed-table">
         <caption className="visually-hidden">Failed events, newest first</caption>
         <thead>
           <tr>
@@ -45,6 +45,7 @@ export function FailedTable({ items }: { readonly items: readonly FailedEventSum
               </td>
               <td className="event-type clip">
                 {failed.event_type ?? <span className="faint">No readable type</span>}
+                <span className="failed-why-small clip">{reasonText(failed.reason.code)}</span>
               </td>
               <td className="column-payload column-mid">
                 <span className="failed-why clip" title={failed.reason.message}>

@@ -5,7 +5,7 @@ import { useTitle } from '../../components/use-title.ts';
 import { formatCount, plural } from '../../format/numbers.ts';
 import { useLive } from '../../live/live-provider.tsx';
 import { FirstRun } from '../first-run.tsx';
-import { LedgerStrip } from '../overview/ledger-strip.tsx';
+import { Lag } from './lag.tsx';
 import './ledger.css';
 import { ledgerTerms } from './ledger-terms.ts';
 import { PartitionTable } from './partition-table.tsx';
@@ -36,6 +36,7 @@ export function LedgerScreen() {
                   ? 'Each record that was appended to the log is exactly one of these, from one snapshot of the store.'
                   : 'At least one partition below has taken more or fewer records than it has outcomes. Run esp verify to see where.'}
               </p>
+              <Lag inFlight={snapshot.ledger.in_flight} lagSeconds={snapshot.metrics.lag_seconds} />
             </div>
             <dl className="ledger-terms">
               <div>
@@ -43,8 +44,8 @@ export function LedgerScreen() {
                 <dd className="ledger-number">{formatCount(snapshot.ledger.appended)}</dd>
                 <dd className="ledger-explained">Records that the log has acknowledged</dd>
               </div>
-              {ledgerTerms.map(({ key, name, explained, isBad }) => (
-                <div key={key}>
+              {ledgerTerms.map(({ key, name, explained, isBad }, index) => (
+                <div key={key} data-sign={index === 0 ? '=' : '+'}>
                   <dt>{name}</dt>
                   <dd className={`ledger-number ${isBad && snapshot.ledger[key] > 0 ? 'term-bad' : ''}`}>
                     {formatCount(snapshot.ledger[key])}
@@ -53,7 +54,6 @@ export function LedgerScreen() {
                 </div>
               ))}
             </dl>
-            <LedgerStrip ledger={snapshot.ledger} lagSeconds={snapshot.metrics.lag_seconds} />
           </section>
           <Panel
             title="Partitions"

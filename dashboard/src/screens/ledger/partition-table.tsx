@@ -73,9 +73,10 @@ function PartitionState({ partition }: { readonly partition: Partition }) {
   if (!partition.balanced) return <Badge tone="bad">Unbalanced</Badge>;
   if (partition.halted !== null) {
     return (
-      <span title={partition.halted}>
-        <Badge tone="bad">Halted</Badge> <span className="soft">{partition.halted}</span>
-      </span>
+      <div className="ledger-halted">
+        <Badge tone="bad">Halted</Badge>
+        <p className="soft">{partition.halted}</p>
+      </div>
     );
   }
   return <Badge tone="good">Balanced</Badge>;

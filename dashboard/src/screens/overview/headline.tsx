@@ -58,7 +58,7 @@ export function Headline({ metrics, ledger, windowLabel }: HeadlineProps) {
         value={formatCount(allTime.duplicates)}
         note={
           metrics.duplicates > 0
-            ? `${formatShare(metrics.duplicates, metrics.total + metrics.duplicates)} of the last ${windowLabel}`
+            ? `${formatShare(metrics.duplicates, metrics.total + metrics.duplicates)} of this window`
             : 'sent again, stored once'
         }
       />

@@ -5,7 +5,7 @@ import { ChartPanel } from '../../components/chart/chart-panel.tsx';
 import type { Palette } from '../../components/chart/palette.ts';
 import { Plot } from '../../components/chart/plot.tsx';
 import { StepTable } from '../../components/chart/step-table.tsx';
-import { formatLatency } from '../../format/numbers.ts';
+import { formatLatency, formatLatencyTick } from '../../format/numbers.ts';
 import type { StepChartProps } from './rate-chart.tsx';
 
 interface LatencyChartProps extends StepChartProps {
@@ -19,7 +19,7 @@ const heightPx = 208;
 const makeOptions = (palette: Palette): Omit<uPlot.Options, 'width' | 'height'> => ({
   legend: { show: false },
   cursor: cursorOf(palette),
-  axes: axesOf(palette, (value) => (value === 0 ? '0' : formatLatency(value))),
+  axes: axesOf(palette, formatLatencyTick),
   scales: { y: { range: fromZero(10) } },
   series: [
     {},
@@ -71,7 +71,11 @@ export function LatencyChart({ steps, stepSeconds, range, windowLabel, overall }
               .map((name) => `${name} ${formatLatency(overall[name])}`)
               .join(', ')}.`}
           />
-          {overall.p50 === null && <p className="chart-nothing">No latencies in the last {windowLabel}</p>}
+          {overall.p50 === null && (
+            <p className="chart-nothing">
+              <span>No latencies in the last {windowLabel}</span>
+            </p>
+          )}
         </>
       }
       table={

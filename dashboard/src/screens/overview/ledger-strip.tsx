@@ -1,10 +1,10 @@
 import { Link } from 'wouter';
 import type { LedgerView } from '../../../../src/http/contract.ts';
 import { Badge } from '../../components/badge.tsx';
-import { formatCount, plural } from '../../format/numbers.ts';
-import { formatLag } from '../../format/times.ts';
+import { formatCount } from '../../format/numbers.ts';
 import { paths } from '../../routing/paths.ts';
 import './ledger-strip.css';
+import { Lag } from '../ledger/lag.tsx';
 import { ledgerTerms } from '../ledger/ledger-terms.ts';
 
 interface LedgerStripProps {
@@ -34,9 +34,7 @@ export function LedgerStrip({ ledger, lagSeconds }: LedgerStripProps) {
         ))}
       </div>
       <div className="strip-side">
-        <span className="strip-lag">
-          Lag <b>{plural(ledger.in_flight, 'record')}</b>, <b>{formatLag(lagSeconds)}</b>
-        </span>
+        <Lag inFlight={ledger.in_flight} lagSeconds={lagSeconds} />
         <Link href={paths.ledger} className="strip-mark">
           <Badge tone={ledger.balanced ? 'good' : 'bad'}>{ledger.balanced ? 'Balanced' : 'Unbalanced'}</Badge>
         </Link>

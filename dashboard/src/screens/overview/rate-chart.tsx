@@ -6,7 +6,7 @@ import type { Palette } from '../../components/chart/palette.ts';
 import { Plot } from '../../components/chart/plot.tsx';
 import { StepTable } from '../../components/chart/step-table.tsx';
 import type { Step } from '../../components/chart/steps.ts';
-import { formatCount, formatRate, plural } from '../../format/numbers.ts';
+import { formatCount, formatRate, formatTick, plural } from '../../format/numbers.ts';
 import { formatClock } from '../../format/times.ts';
 
 export interface StepChartProps {
@@ -22,7 +22,7 @@ const heightPx = 208;
 const makeOptions = (palette: Palette): Omit<uPlot.Options, 'width' | 'height'> => ({
   legend: { show: false },
   cursor: cursorOf(palette),
-  axes: axesOf(palette, formatRate),
+  axes: axesOf(palette, formatTick),
   scales: { y: { range: fromZero(1) } },
   series: [
     {},
@@ -75,7 +75,11 @@ export function RateChart({ steps, stepSeconds, range, windowLabel }: StepChartP
                 : `Events per second in the last ${windowLabel}: none.`
             }
           />
-          {!peak && <p className="chart-nothing">No events in the last {windowLabel}</p>}
+          {!peak && (
+            <p className="chart-nothing">
+              <span>No events in the last {windowLabel}</span>
+            </p>
+          )}
         </>
       }
       table={
