@@ -1,0 +1,41 @@
+/**
+ * What the product's ingest is measured against: node:http alone. It reads the body, parses its JSON, makes an id for each
+ * event and answers in the product's form. It checks nothing, keeps nothing, and forgets everything.
+ */
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { answerParent } from '../child.ts';
+
+function answerTo(contentType: string | undefined, body: string): string {
+  if (contentType === 'application/json') {
+    JSON.parse(body);
+    return JSON.stringify({ id: randomUUID(), status: 'accepted' });
+  }
+  const results = [];
+  for (const line of body.split('\n')) {
+    if (line === '') continue;
+    JSON.parse(line);
+    results.push({ id: randomUUID(), status: 'accepted' });
+  }
+  return JSON.stringify({ accepted: results.length, rejected: 0, retry: 0, results });
+}
+
+const server = createServer((request, response) => {
+  const chunks: Buffer[] = [];
+  request.on('data', (chunk) => chunks.push(chunk));
+  request.on('end', () => {
+    const answer = answerTo(request.headers['content-type'], Buffer.concat(chunks).toString());
+    response.writeHead(202, {
+      'content-type': 'application/json; charset=utf-8',
+      'content-length': Buffer.byteLength(answer),
+    });
+    response.end(answer);
+  });
+});
+
+/** Answers the port. */
+answerParent(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+});

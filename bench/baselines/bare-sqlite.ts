@@ -1,0 +1,50 @@
+/**
+ * What the product's processing is measured against: node:sqlite alone. Each event is parsed and inserted into one table
+ * with a unique index on its id and one on its time, 2,000 rows a transaction, as fast as one thread can. No log, no
+ * rollups, no duplicates, no metrics.
+ */
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { answerParent } from '../child.ts';
+import { sampleEvent } from '../load/sample-event.ts';
+
+export interface BareSqlitePlan {
+  readonly directory: string;
+  readonly events: number;
+}
+
+const batchRows = 2_000;
+
+function makeLines(events: number): Buffer[] {
+  return Array.from({ length: events }, (_, number) => Buffer.from(sampleEvent(number)));
+}
+
+/** Answers rows a second. */
+answerParent(async ({ directory, events }: BareSqlitePlan) => {
+  const lines = makeLines(events);
+  const database = new DatabaseSync(join(directory, 'bare.sqlite'));
+  database.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    CREATE TABLE events (
+      row_no INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, received_at INTEGER NOT NULL,
+      event_type TEXT NOT NULL, payload TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX events_received ON events (received_at);
+  `);
+  const insert = database.prepare('INSERT INTO events (id, received_at, event_type, payload) VALUES (?, ?, ?, ?)');
+  const startedAt = performance.now();
+  for (let first = 0; first < events; first += batchRows) {
+    database.exec('BEGIN IMMEDIATE');
+    for (const line of lines.slice(first, first + batchRows)) {
+      const { event_type: eventType, payload } = JSON.parse(line.toString());
+      const id = Buffer.from(randomUUID().replaceAll('-', ''), 'hex');
+      insert.run(id, Date.now(), eventType, JSON.stringify(payload));
+    }
+    database.exec('COMMIT');
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  database.close();
+  return events / seconds;
+});

@@ -1,0 +1,75 @@
+import { type Connection, openConnection } from './connection.ts';
+import { buildRequests } from './requests.ts';
+import { createTally, type LoadResult } from './tally.ts';
+
+export interface LoadPlan {
+  readonly port: number;
+  readonly connections: number;
+  readonly seconds: number;
+  /** 1: one JSON object a request; more: NDJSON. */
+  readonly eventsPerRequest: number;
+  /** Null: every connection sends its next request as soon as its last one is answered. */
+  readonly requestsPerSecond: number | null;
+  /** The ids of single events that were accepted are appended here, 36 bytes each. */
+  readonly idsFile: string | null;
+}
+
+/** Sends until the time is over and then waits for every answer that is still due, so that nothing sent is uncounted. */
+export async function drive(plan: LoadPlan): Promise<LoadResult> {
+  const requests = buildRequests(plan.port, plan.eventsPerRequest);
+  const tally = createTally(plan.eventsPerRequest);
+  const over = Promise.withResolvers<void>();
+  const idle: number[] = [];
+  const connections: Connection[] = [];
+  const sentAt = new Float64Array(plan.connections);
+  let sent = 0;
+  let inFlight = 0;
+  let deadline = Number.POSITIVE_INFINITY;
+  let pace: NodeJS.Timeout | undefined;
+
+  function send(connection: number, dueAt: number): void {
+    sentAt[connection] = dueAt;
+    inFlight += 1;
+    connections[connection]!.send(requests[sent++ % requests.length]!);
+  }
+
+  function onAnswer(connection: number, status: number, bodyStart: string): void {
+    const now = performance.now();
+    inFlight -= 1;
+    tally.add(status, bodyStart, now - sentAt[connection]!, now <= deadline);
+    if (now < deadline) {
+      if (plan.requestsPerSecond === null) send(connection, now);
+      else idle.push(connection);
+    } else if (inFlight === 0) over.resolve();
+  }
+
+  for (let index = 0; index < plan.connections; index += 1) {
+    const answer = (status: number, bodyStart: string) => onAnswer(index, status, bodyStart);
+    connections.push(await openConnection(plan.port, answer, over.reject));
+    idle.push(index);
+  }
+
+  const cpuBefore = process.cpuUsage();
+  const startedAt = performance.now();
+  deadline = startedAt + plan.seconds * 1000;
+  const { requestsPerSecond } = plan;
+  if (requestsPerSecond === null) for (const connection of idle) send(connection, startedAt);
+  else {
+    // Latency counts from when a request was due, so a server that falls behind can't hide it by being sent less.
+    pace = setInterval(() => {
+      const now = Math.min(performance.now(), deadline);
+      const due = Math.floor(((now - startedAt) / 1000) * requestsPerSecond);
+      while (sent < due && idle.length > 0) send(idle.pop()!, startedAt + (sent / requestsPerSecond) * 1000);
+      if (now >= deadline && inFlight === 0) over.resolve();
+    }, 1);
+  }
+
+  try {
+    await over.promise;
+  } finally {
+    clearInterval(pace);
+    for (const connection of connections) connection.end();
+  }
+  const cpu = process.cpuUsage(cpuBefore);
+  return tally.result(plan.seconds, (cpu.user + cpu.system) / 1e6, plan.idsFile);
+}

@@ -1,0 +1,66 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { LedgerView } from '../../src/http/contract.ts';
+
+/**
+ * What was accepted against what is there, counted by the rows of the stopped store and not by the product's own numbers.
+ * Lost: accepted, and no row. Doubled: more rows, or more records of the log, than were accepted.
+ */
+export interface Account {
+  readonly accepted: number;
+  readonly stored: number;
+  /** Ids of answers that were looked up one by one. */
+  readonly idsChecked: number;
+  readonly lost: number;
+  readonly doubled: number;
+  /** The ledger says the same as the rows. */
+  readonly ledgerAgrees: boolean;
+}
+
+export interface Accepted {
+  readonly events: number;
+  /** 36 bytes an id; null where ids were not kept. */
+  readonly idsFile: string | null;
+}
+
+/** @param ledger the last answer of the product, with nothing in flight */
+export function takeAccount(dataDir: string, accepted: Accepted, ledger: LedgerView): Account {
+  const database = new DatabaseSync(join(dataDir, 'store.sqlite'), { readOnly: true });
+  try {
+    const count = (sql: string) => Number(database.prepare(sql).get()!.count);
+    const stored = count('SELECT count(*) AS count FROM events');
+    const distinct = count('SELECT count(DISTINCT id) AS count FROM events');
+    const missing = readIds(accepted.idsFile);
+    const idsChecked = missing.size;
+    if (idsChecked > 0) {
+      for (const { id } of database.prepare('SELECT id FROM events').iterate()) missing.delete(hexOf(id as Uint8Array));
+    }
+    return {
+      accepted: accepted.events,
+      stored,
+      idsChecked,
+      lost: Math.max(missing.size, accepted.events - distinct, 0),
+      doubled: Math.max(stored - distinct, stored - accepted.events, ledger.appended - accepted.events, 0),
+      ledgerAgrees:
+        ledger.balanced && ledger.in_flight === 0 && ledger.stored === stored && ledger.appended === accepted.events,
+    };
+  } finally {
+    database.close();
+  }
+}
+
+const idBytes = 36;
+
+function readIds(file: string | null): Set<string> {
+  const ids = new Set<string>();
+  if (file === null || !existsSync(file)) return ids;
+  const text = readFileSync(file, 'latin1');
+  for (let at = 0; at < text.length; at += idBytes) ids.add(text.slice(at, at + idBytes).replaceAll('-', ''));
+  if (ids.size !== text.length / idBytes) throw new Error('the product gave one id to two events');
+  return ids;
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}

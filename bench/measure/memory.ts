@@ -1,0 +1,59 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { startProduct } from './product.ts';
+import { makeDataDir, type Setup, startGenerator } from './setup.ts';
+import { type MemoryUsage, memoryUsage } from './usage.ts';
+
+/** Resident memory of the product's one process, in MiB. */
+export interface MemoryResult {
+  readonly startMs: number;
+  /** Some seconds after the start, on an empty directory. */
+  readonly idle: MemoryUsage;
+  /** Highest seen while 64 connections send single events as fast as they can. */
+  readonly singlePeak: MemoryUsage;
+  /** Highest seen while 8 connections send 1,000 events a request. */
+  readonly batchPeak: MemoryUsage;
+  /** With everything stored and nobody sending. */
+  readonly after: MemoryUsage;
+}
+
+const idleMs = 4_000;
+const sampleEveryMs = 50;
+
+export async function measureMemory(setup: Setup): Promise<MemoryResult> {
+  await using stack = new AsyncDisposableStack();
+  const dataDir = makeDataDir(setup, stack);
+  const generator = stack.use(startGenerator());
+  const product = stack.use(await startProduct({ dataDir, profileDir: setup.profileDir }));
+  const plan = { port: product.port, seconds: setup.seconds, requestsPerSecond: null, idsFile: null };
+  await delay(idleMs);
+  const idle = memoryUsage(product.pid);
+  const singlePeak = await peakDuring(product.pid, async () => {
+    await generator.ask({ ...plan, connections: 64, eventsPerRequest: 1 });
+    await product.settled();
+  });
+  const batchPeak = await peakDuring(product.pid, async () => {
+    await generator.ask({ ...plan, connections: 8, eventsPerRequest: 1_000 });
+    await product.settled();
+  });
+  await delay(idleMs);
+  const after = memoryUsage(product.pid);
+  setup.progress(
+    `idle ${Math.round(idle.rssMb)} MiB, peak ${Math.round(Math.max(singlePeak.rssMb, batchPeak.rssMb))} MiB`,
+  );
+  await product.stop();
+  return { startMs: product.startMs, idle, singlePeak, batchPeak, after };
+}
+
+async function peakDuring(pid: number, run: () => Promise<void>): Promise<MemoryUsage> {
+  let peak = memoryUsage(pid);
+  const timer = setInterval(() => {
+    const now = memoryUsage(pid);
+    if (now.rssMb > peak.rssMb) peak = now;
+  }, sampleEveryMs);
+  try {
+    await run();
+  } finally {
+    clearInterval(timer);
+  }
+  return peak;
+}

@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import type { BareSqlitePlan } from '../baselines/bare-sqlite.ts';
+import { startChild } from '../child.ts';
+import type { BacklogPlan } from '../load/backlog.ts';
+import { type Account, takeAccount } from './account.ts';
+import { startProduct } from './product.ts';
+import { makeDataDir, type Setup, watch } from './setup.ts';
+import { type Spread, spreadOf } from './statistics.ts';
+import { waitFor } from './wait.ts';
+
+export interface ProcessingResult {
+  readonly events: number;
+  readonly rowsPerSecond: Spread;
+  readonly bareRowsPerSecond: Spread;
+  readonly ratio: Spread;
+  /** Of the product's process while it worked the backlog off, by thread. */
+  readonly cpuSecondsPer100k: Spread;
+  readonly threadCpuSecondsPer100k: Readonly<Record<string, Spread>>;
+  readonly otherCores: Spread;
+  readonly account: Account;
+}
+
+/** How many events a round stores: seconds' worth of what a fast machine does. */
+const eventsPerSecondOfRound = 80_000;
+
+interface Round {
+  readonly bareRowsPerSecond: number;
+  readonly rowsPerSecond: number;
+  readonly settledEvents: number;
+  readonly cpuSeconds: number;
+  readonly threads: Readonly<Record<string, number>>;
+  readonly otherCores: number;
+  readonly account: Account;
+}
+
+/**
+ * A log filled while no worker runs, then the product started on it. The clock runs from the first answer of its ledger to
+ * the one that says nothing is in flight, and only what was settled between the two counts: starting up is left out.
+ */
+export async function measureProcessing(setup: Setup): Promise<ProcessingResult> {
+  const events = Math.round(setup.seconds * eventsPerSecondOfRound);
+  const rounds: Round[] = [];
+  for (let round = 1; round <= setup.rounds; round += 1) {
+    rounds.push(await oneRound(setup, events));
+    const { bareRowsPerSecond, rowsPerSecond } = rounds.at(-1)!;
+    setup.progress(
+      `round ${round}: bare SQLite ${Math.round(bareRowsPerSecond)}/s, product ${Math.round(rowsPerSecond)}/s`,
+    );
+  }
+  const spread = (pick: (round: Round) => number) => spreadOf(rounds.map(pick));
+  const threads = [...new Set(rounds.flatMap((round) => Object.keys(round.threads)))];
+  const per100k = (seconds: number, round: Round) => (seconds / round.settledEvents) * 100_000;
+  return {
+    events,
+    rowsPerSecond: spread((round) => round.rowsPerSecond),
+    bareRowsPerSecond: spread((round) => round.bareRowsPerSecond),
+    ratio: spread((round) => round.rowsPerSecond / round.bareRowsPerSecond),
+    cpuSecondsPer100k: spread((round) => per100k(round.cpuSeconds, round)),
+    threadCpuSecondsPer100k: Object.fromEntries(
+      threads.map((name) => [name, spread((round) => per100k(round.threads[name] ?? 0, round))]),
+    ),
+    otherCores: spread((round) => round.otherCores),
+    account: sumOf(rounds.map((round) => round.account)),
+  };
+}
+
+async function oneRound(setup: Setup, events: number): Promise<Round> {
+  await using stack = new AsyncDisposableStack();
+  const dataDir = makeDataDir(setup, stack);
+  const bareRowsPerSecond = await inChild<BareSqlitePlan, number>('../baselines/bare-sqlite.ts', {
+    directory: dataDir,
+    events,
+  });
+  await inChild<BacklogPlan, object>('../load/backlog.ts', { dataDir, events });
+
+  const product = stack.use(await startProduct({ dataDir, profileDir: setup.profileDir, waitUntilReady: false }));
+  const before = await waitFor('the first answer of the ledger', () => product.ledger(), { everyMs: 2 });
+  const startedAt = performance.now();
+  const watched = await watch([product.pid], () => product.settled());
+  const seconds = (performance.now() - startedAt) / 1000;
+  const after = watched.result;
+  const settledEvents = before.in_flight;
+  if (settledEvents < events / 2) throw new Error(`only ${settledEvents} events were left when the clock started`);
+  await product.stop();
+  return {
+    bareRowsPerSecond,
+    rowsPerSecond: settledEvents / seconds,
+    settledEvents,
+    cpuSeconds: watched.cpu[0]!.totalSeconds,
+    threads: watched.cpu[0]!.byThread,
+    otherCores: watched.otherCores,
+    account: takeAccount(dataDir, { events, idsFile: null }, after),
+  };
+}
+
+async function inChild<Command extends object, Answer>(file: string, command: Command): Promise<Answer> {
+  await using child = startChild<Command, Answer>(join(import.meta.dirname, file));
+  return await child.ask(command);
+}
+
+function sumOf(accounts: readonly Account[]): Account {
+  const sum = (pick: (account: Account) => number) => accounts.reduce((total, account) => total + pick(account), 0);
+  return {
+    accepted: sum((account) => account.accepted),
+    stored: sum((account) => account.stored),
+    idsChecked: sum((account) => account.idsChecked),
+    lost: sum((account) => account.lost),
+    doubled: sum((account) => account.doubled),
+    ledgerAgrees: accounts.every((account) => account.ledgerAgrees),
+  };
+}

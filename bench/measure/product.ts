@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { LedgerView, MetricsView } from '../../src/http/contract.ts';
+import { waitFor } from './wait.ts';
+
+export const projectRoot = join(import.meta.dirname, '..', '..');
+
+/** The product as anybody starts it: `esp start`, embedded, on a directory of its own. */
+export interface Product extends AsyncDisposable {
+  readonly port: number;
+  readonly pid: number;
+  /** From the start of the process until it listened. */
+  readonly startMs: number;
+  ledger(): Promise<LedgerView>;
+  metrics(): Promise<MetricsView>;
+  /** Waits until nothing is in flight. */
+  settled(timeoutMs?: number): Promise<LedgerView>;
+  /** SIGTERM, and waits for the end. */
+  stop(): Promise<void>;
+}
+
+export interface ProductOptions {
+  readonly dataDir: string;
+  /** A directory for CPU profiles, one file a thread; written when the product ends. */
+  readonly profileDir: string | null;
+  /** False: return as soon as it listens. */
+  readonly waitUntilReady?: boolean;
+}
+
+export async function startProduct({ dataDir, profileDir, waitUntilReady = true }: ProductOptions): Promise<Product> {
+  const startedAt = performance.now();
+  const profiling = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
+  const child = spawn(process.execPath, [...profiling, join(projectRoot, 'src', 'cli', 'main.ts'), 'start'], {
+    cwd: projectRoot,
+    env: cleanEnvironment({ PORT: '0', HOST: '127.0.0.1', ESP_DATA_DIR: dataDir }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const collect = (chunk: string) => {
+    output = (output + chunk).slice(-20_000);
+  };
+  child.stdout.setEncoding('utf8').on('data', collect);
+  child.stderr.setEncoding('utf8').on('data', collect);
+  const exited = once(child, 'exit');
+  const killOnExit = () => child.kill('SIGKILL');
+  process.once('exit', killOnExit);
+  void exited.then(() => process.off('exit', killOnExit));
+
+  async function stop(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGTERM');
+    await exited;
+    if (child.exitCode !== 0)
+      throw new Error(`the product ended with ${child.exitCode ?? child.signalCode}:\n${output}`);
+  }
+
+  const ended = exited.then(() => {
+    throw new Error(`the product ended too early:\n${output}`);
+  });
+  ended.catch(() => undefined);
+  const port = await Promise.race([
+    ended,
+    waitFor('the product to listen', () => /listening at http:\/\/[^\s:]+:(\d+)/.exec(output)?.[1], { everyMs: 2 }),
+  ]);
+  const startMs = performance.now() - startedAt;
+  const url = `http://127.0.0.1:${port}`;
+
+  async function get<Body>(path: string): Promise<Body> {
+    const response = await fetch(url + path);
+    if (!response.ok) throw new Error(`GET ${path} answered ${response.status}: ${await response.text()}`);
+    return (await response.json()) as Body;
+  }
+
+  if (waitUntilReady) await waitFor('the product to be ready', async () => (await fetch(`${url}/health/ready`)).ok);
+  return {
+    port: Number(port),
+    pid: child.pid!,
+    startMs,
+    ledger: () => get<LedgerView>('/api/ledger'),
+    metrics: () => get<MetricsView>('/api/metrics?window=5m'),
+    settled: (timeoutMs = 120_000) =>
+      waitFor(
+        'everything to be stored',
+        async () => {
+          const ledger = await get<LedgerView>('/api/ledger');
+          return ledger.in_flight === 0 && ledger;
+        },
+        { timeoutMs, everyMs: 50 },
+      ),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** This process's own environment, without anything that would configure the product. */
+function cleanEnvironment(overrides: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const names = /^(ESP_|PORT$|HOST$|KAFKA_|DATABASE_URL|REDIS_URL|NODE_OPTIONS$|NODE_ENV$)/;
+  return { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.test(name))), ...overrides };
+}

@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Child, startChild } from '../child.ts';
+import type { LoadPlan } from '../load/drive.ts';
+import type { LoadResult } from '../load/tally.ts';
+import { cpuSince, cpuUsage, machineCpuSeconds } from './usage.ts';
+
+/** What every measurement is given. */
+export interface Setup {
+  /** Of one round. */
+  readonly seconds: number;
+  readonly rounds: number;
+  /** Where data directories are made. */
+  readonly directory: string;
+  /** Null: no CPU profiles. */
+  readonly profileDir: string | null;
+  progress(line: string): void;
+}
+
+export function makeDataDir(setup: Setup, stack: AsyncDisposableStack): string {
+  const directory = mkdtempSync(join(setup.directory, 'esp-bench-'));
+  stack.defer(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  return directory;
+}
+
+export type Generator = Child<LoadPlan, LoadResult>;
+
+export function startGenerator(): Generator {
+  return startChild<LoadPlan, LoadResult>(join(import.meta.dirname, '..', 'load', 'generator.ts'));
+}
+
+/** @returns the port it listens on */
+export async function startBareHttp(stack: AsyncDisposableStack): Promise<{ port: number; pid: number }> {
+  const child = stack.use(startChild<object, number>(join(import.meta.dirname, '..', 'baselines', 'bare-http.ts')));
+  return { port: await child.ask({}), pid: child.pid };
+}
+
+export interface Watched<Result> {
+  readonly result: Result;
+  readonly wallSeconds: number;
+  /** Of each process, in the order given. */
+  readonly cpu: readonly ReturnType<typeof cpuSince>[];
+  /** Cores that anything but these processes kept busy: what is above about 0.1 has disturbed the measurement. */
+  readonly otherCores: number;
+}
+
+/** Runs something and tells what processor time it took of whom. */
+export async function watch<Result>(pids: readonly number[], run: () => Promise<Result>): Promise<Watched<Result>> {
+  const before = pids.map((pid) => cpuUsage(pid));
+  const ownBefore = process.cpuUsage();
+  const machineBefore = machineCpuSeconds();
+  const startedAt = performance.now();
+  const result = await run();
+  const wallSeconds = (performance.now() - startedAt) / 1000;
+  const cpu = pids.map((pid, index) => cpuSince(before[index]!, pid));
+  const own = process.cpuUsage(ownBefore);
+  const ours = cpu.reduce((sum, { totalSeconds }) => sum + totalSeconds, (own.user + own.system) / 1e6);
+  const otherCores = Math.max(0, (machineCpuSeconds() - machineBefore - ours) / wallSeconds);
+  return { result, wallSeconds, cpu, otherCores };
+}

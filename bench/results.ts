@@ -1,0 +1,24 @@
+import type { Machine } from './machine.ts';
+import type { Account } from './measure/account.ts';
+import type { IngestResult } from './measure/ingest.ts';
+import type { LatencyResult } from './measure/latency.ts';
+import type { MemoryResult } from './measure/memory.ts';
+import type { ProcessingResult } from './measure/processing.ts';
+
+/** Everything that one run of the benchmark found out: what is written to bench/results. */
+export interface Results {
+  readonly startedAt: string;
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly machine: Machine;
+  ingest?: IngestResult;
+  batch?: readonly IngestResult[];
+  processing?: ProcessingResult;
+  latency?: LatencyResult;
+  memory?: MemoryResult;
+}
+
+/** The accounts of all that was measured. */
+export function accountsOf({ ingest, batch, processing, latency }: Results): readonly Account[] {
+  return [ingest, ...(batch ?? []), processing, latency].flatMap((result) => (result ? [result.account] : []));
+}
