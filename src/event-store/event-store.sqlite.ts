@@ -29,6 +29,8 @@ export interface SqliteEventStoreOptions {
   readonly eventTypesMax: number;
   /** How long a client's call tries again while the owner writes. Milliseconds. */
   readonly busyMs?: number;
+  /** How large the WAL may grow under a long read before batches wait. */
+  readonly walBytesMax?: number;
   readonly now?: () => number;
 }
 
@@ -75,7 +77,7 @@ function createReader(db: DatabaseSync, path: string, attempt: Attempt, patient:
 
 function createWriter(
   db: DatabaseSync,
-  { path, eventTypesMax }: SqliteEventStoreOptions,
+  { path, eventTypesMax, walBytesMax = sqliteSettings.walBytesMax }: SqliteEventStoreOptions,
   now: () => number,
   attempt: Attempt,
 ): EventWriter {
@@ -87,7 +89,7 @@ function createWriter(
     claim: (request) => attempt(() => claim(request)),
     commit: (request, decide) =>
       attempt(() => {
-        assertWalBounded(path, db);
+        assertWalBounded(db, path, walBytesMax);
         return commit(request, decide);
       }),
     maintain: (request) => attempt(() => maintain(request)),
@@ -152,11 +154,11 @@ function probe(db: DatabaseSync): void {
 }
 
 /** Somebody's long read keeps the WAL growing: at some point batches must wait for it instead of filling the disk. */
-function assertWalBounded(path: string, db: DatabaseSync): void {
+function assertWalBounded(db: DatabaseSync, path: string, bytesMax: number): void {
   const walBytes = () => statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  if (walBytes() <= sqliteSettings.walBytesMax) return;
+  if (walBytes() <= bytesMax) return;
   db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-  if (walBytes() <= sqliteSettings.walBytesMax) return;
+  if (walBytes() <= bytesMax) return;
   throw new UnavailableError(
     'store_busy',
     `${path}-wal has grown to its limit, because some process has been reading the store for long: end that read.`,

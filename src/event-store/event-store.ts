@@ -10,7 +10,8 @@ import type { RollupDelta } from '../domain/rollup.ts';
  * Contract (testing/event-store.contract.ts):
  *
  * Claimed     `claim` adds one to the partition's owner_epoch. From then on a commit under an older epoch can't succeed.
- *             A first claim makes the row at the log's start. It never judges the log; the caller does.
+ *             A first claim makes the row at the log's start. It never judges the log; the caller does. Only where the current
+ *             log has another id and the partition no row, none is made, and what is answered (epoch 0) can commit nothing.
  * Atomic      `commit` writes event rows, duplicates, inbox rows, closed inbox rows, rollups, type totals and progress in one
  *             transaction, if and only if progress still has (owner_epoch, next_offset, commit_token) as expected; or
  *             nothing at all.
@@ -182,7 +183,11 @@ export interface PartitionMetrics {
   readonly partition: number;
   readonly watermark: Watermark;
   readonly totals: readonly TypeTotals[];
-  /** Rollup rows that a window can still reach: `stepMs` tells each row's length. */
+  /**
+   * Three lengths of step side by side, each whole for its own reach (metrics-reach.ts): rows of 10 s for the last 20
+   * minutes, of a minute for the last 25 hours, of an hour for the last 8 days. What is kept in shorter steps is in the
+   * longer rows too, so a window reads the rows of one length and adds nothing twice.
+   */
   readonly counts: readonly RollupCountRow[];
   readonly latencies: readonly RollupLatencyRow[];
 }
@@ -223,6 +228,10 @@ export interface LedgerSnapshot {
   readonly openInInbox: number;
 }
 
+/**
+ * A page may be short, even empty, and not the last: looking for what has no index ends after a bounded time.
+ * Only `nextCursor: null` says that there is no more.
+ */
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly nextCursor: string | null;

@@ -1,0 +1,267 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { statSync, truncateSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { StartupError, UnavailableError } from '../domain/failure.ts';
+import { storeConsumer } from '../domain/inbox.ts';
+import { decideBatch } from '../processing/decide-batch.ts';
+import {
+  batchOf,
+  claimOf,
+  commitBatch,
+  eventOf,
+  eventsOf,
+  progressOf,
+  rejectedOf,
+} from '../testing/event-store.batches.ts';
+import type { EventStoreHarness } from '../testing/event-store.contract.harness.ts';
+import { eventStoreContract } from '../testing/event-store.contract.ts';
+import { createCommit } from './event-store.sqlite.commit.ts';
+import { openConnection, toStoreError } from './event-store.sqlite.connection.ts';
+import { createSqliteEventStore, type SqliteEventStoreOptions } from './event-store.sqlite.ts';
+import type { EventStore, Job } from './event-store.ts';
+
+async function makeDirectory() {
+  const directory = await mkdtemp(join(tmpdir(), 'event-store-'));
+  const path = join(directory, 'store.db');
+  const opened: EventStore[] = [];
+  return {
+    path,
+    async open(options: Partial<SqliteEventStoreOptions> = {}): Promise<EventStore> {
+      const store = await createSqliteEventStore({ path, role: 'owner', eventTypesMax: 2_000, ...options });
+      opened.push(store);
+      return store;
+    },
+    async dispose() {
+      for (const store of opened) await store.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+async function makeHarness(): Promise<EventStoreHarness> {
+  const { path, open, dispose } = await makeDirectory();
+  return {
+    open: (options) => open(options),
+    openClient: () => open({ role: 'client' }),
+    async execute(sql) {
+      const db = new DatabaseSync(path);
+      db.exec(sql);
+      db.close();
+    },
+    dispose,
+  };
+}
+
+eventStoreContract('event store on SQLite', makeHarness);
+
+describe('event store on SQLite, its own promises', () => {
+  let directory: Awaited<ReturnType<typeof makeDirectory>>;
+  beforeEach(async () => {
+    directory = await makeDirectory();
+  });
+  afterEach(() => directory.dispose());
+
+  const job: Job = {
+    id: 'job-1',
+    kind: 'redrive',
+    state: 'running',
+    total: 1,
+    done: 0,
+    failed: 0,
+    message: null,
+    createdAt: 1,
+    updatedAt: 1,
+  };
+
+  /** Somebody who writes and does not end it. */
+  function lock(): { release(): void } {
+    const db = new DatabaseSync(directory.path);
+    db.exec('BEGIN IMMEDIATE');
+    return {
+      release() {
+        db.exec('ROLLBACK');
+        db.close();
+      },
+    };
+  }
+
+  describe('while somebody else writes', () => {
+    it('lets the owner back off at once', async () => {
+      const store = await directory.open();
+      const progress = await store.claim(claimOf());
+      const held = lock();
+      const startedAt = performance.now();
+      const busy = { name: 'UnavailableError', code: 'store_busy' };
+      await expect(store.commit(batchOf(progress, [eventOf()]), decideBatch)).rejects.toMatchObject(busy);
+      await expect(store.claim(claimOf())).rejects.toMatchObject(busy);
+      expect(performance.now() - startedAt).toBeLessThan(2_000);
+      held.release();
+      await commitBatch(store, progress, [eventOf()]);
+    });
+
+    it('reads on', async () => {
+      const store = await directory.open();
+      const client = await directory.open({ role: 'client' });
+      const progress = await store.claim(claimOf());
+      const held = lock();
+      expect(await client.progress(storeConsumer)).toEqual([progress]);
+      expect(await client.verify(storeConsumer)).toEqual([]);
+      held.release();
+    });
+
+    it('lets a client wait for its turn without holding up the event loop', async () => {
+      await directory.open();
+      const client = await directory.open({ role: 'client' });
+      const held = lock();
+      let settled = false;
+      const saved = client.saveJob(job).finally(() => {
+        settled = true;
+      });
+      // Turns of the event loop that go by while the write waits: one that waited inside SQLite would allow none.
+      for (let turns = 0; turns < 1_000; turns++) await nextTurn();
+      expect(settled).toBe(false);
+      held.release();
+      await saved;
+      expect(await client.job(job.id)).toEqual(job);
+    });
+
+    it('gives up in the end', async () => {
+      await directory.open();
+      const client = await directory.open({ role: 'client', busyMs: 100 });
+      const held = lock();
+      await expect(client.saveJob(job)).rejects.toMatchObject({ name: 'UnavailableError', code: 'store_busy' });
+      await expect(client.markRedriving(['x'], 'job-1')).rejects.toBeInstanceOf(UnavailableError);
+      held.release();
+      await client.saveJob(job);
+    });
+  });
+
+  it('refuses batches on a client’s handle', async () => {
+    await directory.open();
+    const client = await directory.open({ role: 'client' });
+    await expect(client.claim(claimOf())).rejects.toThrow(/client/);
+  });
+
+  it('does not open as a client what no owner has made', async () => {
+    await expect(directory.open({ role: 'client' })).rejects.toBeInstanceOf(StartupError);
+    await writeFile(directory.path, '');
+    await expect(directory.open({ role: 'client' })).rejects.toThrow(/migrat/);
+  });
+
+  it('says so where the file is something else', async () => {
+    await writeFile(directory.path, 'not a database, but long enough to be read as the head of one: '.repeat(20));
+    await expect(directory.open()).rejects.toBeInstanceOf(StartupError);
+  });
+
+  it('works on after the disk was full', async () => {
+    const store = await directory.open();
+    const progress = await store.claim(claimOf());
+    await store.close();
+
+    const db = openConnection(directory.path, 'owner');
+    const commit = createCommit(db, 100);
+    const { page_count: pages } = db.prepare('PRAGMA page_count').get() as { page_count: number };
+    db.exec(`PRAGMA max_page_count = ${pages}`);
+    const request = batchOf(progress, eventsOf(2_000));
+    const thrown = (() => {
+      try {
+        return commit(request, decideBatch);
+      } catch (error) {
+        return toStoreError(error);
+      }
+    })();
+    expect(thrown).toMatchObject({ name: 'UnavailableError', code: 'disk_full' });
+    expect(db.isTransaction).toBe(false);
+
+    db.exec(`PRAGMA max_page_count = ${pages * 1_000}`);
+    expect(commit(request, decideBatch)).toMatchObject({ kind: 'committed', alreadyCommitted: false });
+    db.close();
+    const reopened = await directory.open();
+    expect((await progressOf(reopened)).outcomes.stored).toBe(2_000);
+    expect(await reopened.verify(storeConsumer)).toEqual([]);
+  });
+
+  describe('the write-ahead log', () => {
+    const walBytes = () => statSync(`${directory.path}-wal`).size;
+    const large = () => eventsOf(200, () => ({ payloadJson: JSON.stringify({ text: 'x'.repeat(4_000) }) }));
+
+    it('starts over again and again', async () => {
+      const store = await directory.open();
+      let progress = await store.claim(claimOf());
+      let written = 0;
+      while (written < 120 * 1024 * 1024) {
+        ({ progress } = await commitBatch(store, progress, large()));
+        written += 200 * 4_000;
+      }
+      expect(walBytes()).toBeLessThan(48 * 1024 * 1024);
+    });
+
+    it('makes batches wait instead of growing without end under a long read', async () => {
+      const store = await directory.open({ walBytesMax: 20 * 1024 * 1024 });
+      let progress = await store.claim(claimOf());
+      const reader = new DatabaseSync(directory.path, { readOnly: true });
+      reader.exec('BEGIN');
+      reader.prepare('SELECT * FROM progress').all();
+      const fill = async () => {
+        for (let batch = 0; batch < 60; batch++) ({ progress } = await commitBatch(store, progress, large()));
+      };
+      await expect(fill()).rejects.toMatchObject({ code: 'store_busy' });
+      expect(walBytes()).toBeLessThan(32 * 1024 * 1024);
+      reader.close();
+      await commitBatch(store, progress, large());
+    });
+  });
+
+  it('takes rows and progress back together where the end of the log file is gone, as after a power cut', async () => {
+    const store = await directory.open();
+    let progress = await store.claim(claimOf());
+    for (let batch = 0; batch < 20; batch++) {
+      const [first, ...others] = eventsOf(10);
+      ({ progress } = await commitBatch(store, progress, [first!, ...others, first!, rejectedOf()]));
+    }
+    for (const part of [0, 0.3, 0.5, 0.77, 0.999]) {
+      const copy = await makeDirectory();
+      // By a process of its own: opening and closing the files here would drop the locks SQLite holds on them.
+      for (const suffix of ['', '-wal']) spawnSync('cp', [directory.path + suffix, copy.path + suffix]);
+      const { size } = statSync(`${copy.path}-wal`);
+      truncateSync(`${copy.path}-wal`, Math.floor(size * part));
+      const cut = await copy.open();
+      const [found] = await cut.progress(storeConsumer);
+      expect((found?.nextOffset ?? 0) % 12).toBe(0);
+      expect(await cut.verify(storeConsumer)).toEqual([]);
+      await copy.dispose();
+    }
+  });
+
+  it('holds whole batches only after kill -9', { timeout: 60_000 }, async () => {
+    const program = fileURLToPath(new URL('../testing/commit-loop.ts', import.meta.url));
+    const recordsPerBatch = 37;
+    for (let round = 0; round < 4; round++) {
+      const child = spawn(process.execPath, [program, directory.path, String(recordsPerBatch)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const exited = once(child, 'exit');
+      let answered = 0;
+      let lines = 0;
+      for await (const line of createInterface({ input: child.stdout })) {
+        answered = Number(line);
+        if (++lines === 7 + round * 5) child.kill('SIGKILL');
+      }
+      await exited;
+      const store = await directory.open();
+      const { nextOffset } = await progressOf(store);
+      expect(nextOffset % recordsPerBatch).toBe(0);
+      expect(nextOffset).toBeGreaterThanOrEqual(answered);
+      expect(await store.verify(storeConsumer)).toEqual([]);
+      await store.close();
+    }
+  });
+});

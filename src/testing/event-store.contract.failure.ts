@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { RejectedByStoreError } from '../domain/failure.ts';
+import { storeConsumer } from '../domain/inbox.ts';
+import type { Decide } from '../event-store/event-store.ts';
+import { decideBatch } from '../processing/decide-batch.ts';
+import { batchOf, claimOf, commitBatch, eventOf, eventsOf, progressOf, startAt } from './event-store.batches.ts';
+import { expectClean, type MakeEventStoreHarness, useStore } from './event-store.contract.harness.ts';
+
+export function failureCases(makeHarness: MakeEventStoreHarness): void {
+  describe('failing', () => {
+    const current = useStore(makeHarness);
+
+    it('rolls back all of a batch that holds a value the store refuses, and works on', async () => {
+      const { store } = current();
+      const progress = await store.claim(claimOf());
+      const good = eventsOf(3);
+      // No store of milliseconds in whole numbers can hold this one.
+      const bad = eventOf({ receivedAt: startAt + 0.5 });
+      const refused = store.commit(batchOf(progress, [good[0]!, bad, good[1]!]), decideBatch);
+      await expect(refused).rejects.toBeInstanceOf(RejectedByStoreError);
+
+      expect(await progressOf(store)).toEqual(progress);
+      expect(await store.event(good[0]!.id)).toBeNull();
+      await store.probe();
+      await commitBatch(store, progress, good);
+      await expectClean(store);
+    });
+
+    it('rolls back when the decision throws', async () => {
+      const { store } = current();
+      const progress = await store.claim(claimOf());
+      const broken: Decide = () => {
+        throw new TypeError('broken');
+      };
+      await expect(store.commit(batchOf(progress, [eventOf({ eventType: 'new' })]), broken)).rejects.toThrow('broken');
+      expect(await progressOf(store)).toEqual(progress);
+      await commitBatch(store, progress, [eventOf()]);
+      await expectClean(store);
+    });
+
+    it('leaves nothing behind after a probe', async () => {
+      const { store } = current();
+      await store.probe();
+      expect(await store.job('probe')).toBeNull();
+      expect(await store.ledger(storeConsumer)).toMatchObject({ partitions: [] });
+    });
+
+    it('tells progress that is on stable storage', async () => {
+      const { store } = current();
+      expect(await store.durableProgress(storeConsumer)).toEqual([]);
+      const { progress } = await commitBatch(store, await store.claim(claimOf()), eventsOf(5));
+      expect(await store.durableProgress(storeConsumer)).toEqual([progress]);
+    });
+
+    it('finds everything again after it was closed', async () => {
+      const { store, harness } = current();
+      const events = eventsOf(3);
+      const { progress } = await commitBatch(store, await store.claim(claimOf()), events);
+      await store.close();
+      const reopened = await harness.open();
+      expect(await progressOf(reopened)).toEqual(progress);
+      expect((await reopened.events({ limit: 10 })).items.map(({ id }) => id).sort()).toEqual(
+        events.map(({ id }) => id).sort(),
+      );
+      await commitBatch(reopened, await reopened.claim(claimOf()), eventsOf(1));
+      await expectClean(reopened);
+    });
+
+    it('refuses calls after close, and may be closed twice', async () => {
+      const { store } = current();
+      await Promise.all([store.close(), store.close()]);
+      await expect(store.progress(storeConsumer)).rejects.toThrow(/closed/);
+      await expect(store.claim(claimOf())).rejects.toThrow(/closed/);
+    });
+
+    it('lets what runs end before it closes', async () => {
+      const { store, harness } = current();
+      const progress = await store.claim(claimOf());
+      const committed = store.commit(batchOf(progress, eventsOf(50)), decideBatch);
+      const closed = store.close();
+      expect(await committed).toMatchObject({ kind: 'committed' });
+      await closed;
+      expect((await progressOf(await harness.open())).outcomes.stored).toBe(50);
+    });
+  });
+}
