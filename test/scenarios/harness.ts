@@ -5,11 +5,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { onTestFailed, onTestFinished } from 'vitest';
-import type { LedgerView, ManyReceipt } from '../../src/http/contract.ts';
+import { expect, onTestFailed, onTestFinished } from 'vitest';
+import type { EventPage, EventView, LedgerView, ManyReceipt, MetricsView } from '../../src/http/contract.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');
 const mainFile = join(projectRoot, 'src', 'cli', 'main.ts');
@@ -123,7 +124,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     'the server to listen',
     () => {
       if (!running) return 'ended';
-      return /listening at (http:\/\/[^\s",]+)/.exec(output())?.[1];
+      // By number, as it is bound: the name may also mean an address that something else listens on.
+      return /listening at (http:\/\/[^\s",]+)/.exec(output())?.[1]?.replace('//localhost:', '//127.0.0.1:');
     },
     { timeoutMs },
   );
@@ -197,6 +199,16 @@ function createClient(
   };
 }
 
+/** A port that nothing listens on, for servers that must come back on the same one. */
+export async function freePort(): Promise<string> {
+  const holder = createServer().listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as AddressInfo;
+  holder.close();
+  await once(holder, 'close');
+  return String(port);
+}
+
 export interface CommandOutcome extends ExitOutcome {
   readonly stdout: string;
   readonly stderr: string;
@@ -231,6 +243,36 @@ export async function runCommand(
   child.stdin.end(options.input ?? '');
   const [code, signal] = await closed;
   return { code, signal, stdout, stderr };
+}
+
+/** Every stored event, by the pages of GET /api/events, newest first. */
+export async function storedEvents(server: RunningServer): Promise<EventView[]> {
+  const events: EventView[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const after = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+    const page: EventPage = await server.get(`/api/events?limit=1000${after}`);
+    events.push(...page.events);
+    cursor = page.next_cursor;
+  }
+  return events;
+}
+
+/**
+ * Waits until nothing is in flight, then holds every number against the others: the ledger balances, the metrics tell what
+ * the ledger tells, and `esp verify` finds every number in agreement with the rows.
+ */
+export async function expectEverythingAddsUp(server: RunningServer): Promise<LedgerView> {
+  const ledger = await server.settled();
+  const { stored, duplicate, failed, lost, skipped } = ledger;
+  expect(ledger).toMatchObject({ balanced: true, lost: 0, appended: stored + duplicate + failed + lost + skipped });
+  const told = await waitFor('the metrics to tell what the ledger tells', async () => {
+    const { all_time } = await server.get<MetricsView>('/api/metrics?window=5m');
+    return all_time.total + all_time.duplicates + all_time.failed === stored + duplicate + failed && all_time;
+  });
+  expect(told).toMatchObject({ total: stored, duplicates: duplicate, failed });
+  const verified = await runEsp(['verify'], { env: { ESP_URL: server.url } });
+  expect(verified).toMatchObject({ code: 0, stdout: expect.stringMatching(/^OK: /) });
+  return ledger;
 }
 
 /** Numbers in [0, 1) from a seed that is printed if the test fails; ESP_TEST_SEED repeats a run. */
