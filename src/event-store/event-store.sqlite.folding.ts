@@ -3,7 +3,7 @@ import type { HistogramPairs } from '../domain/histogram.ts';
 import { limits } from '../domain/limits.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import { allRows, firstRow } from './event-store.sqlite.connection.ts';
-import type { MaintenanceWork } from './event-store.sqlite.maintenance.ts';
+import type { MaintenanceWork } from './event-store.sqlite.pruning.ts';
 import { createLatencyUpsert } from './event-store.sqlite.write.ts';
 import type { MaintenanceRequest } from './event-store.ts';
 

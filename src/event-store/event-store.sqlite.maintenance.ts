@@ -42,9 +42,3 @@ export function createMaintain(db: DatabaseSync): (request: MaintenanceRequest) 
 
   return (request) => inTransaction(db, () => maintain(request));
 }
-
-/** How many rows a part of the maintenance took, and whether it left some for the next call. */
-export interface MaintenanceWork {
-  readonly rows: number;
-  readonly more: boolean;
-}

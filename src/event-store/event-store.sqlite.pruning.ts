@@ -3,8 +3,13 @@ import { otherEventType } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import { allRows, firstRow } from './event-store.sqlite.connection.ts';
-import type { MaintenanceWork } from './event-store.sqlite.maintenance.ts';
 import type { MaintenanceRequest } from './event-store.ts';
+
+/** How many rows a part of the maintenance took, and whether it left some for the next call. */
+export interface MaintenanceWork {
+  readonly rows: number;
+  readonly more: boolean;
+}
 
 interface PrunableRow {
   readonly row_no: number;

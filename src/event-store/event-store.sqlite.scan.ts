@@ -2,7 +2,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Attempt, allRows, firstRow } from './event-store.sqlite.connection.ts';
 
-/** A condition with one `?` for each parameter. */
+/** A condition that starts with a column's name and has one `?` for each parameter. */
 export interface Condition {
   readonly sql: string;
   readonly parameters: readonly SQLInputValue[];
@@ -89,7 +89,9 @@ function selectRows<Row>(
   last: ScanKey | null,
   limit: number,
 ): Row[] {
-  const { sql, parameters } = where([...scan.indexed, ...range(scan, after, last), ...scan.filters]);
+  // The plus keeps a filter's own index out of it, which would lead to rows outside of the step.
+  const filters = scan.filters.map((filter) => ({ ...filter, sql: `+${filter.sql}` }));
+  const { sql, parameters } = where([...scan.indexed, ...range(scan, after, last), ...filters]);
   const statement = db.prepare(`SELECT ${scan.columns} FROM ${scan.table} ${sql} ${order(scan)} LIMIT ${limit}`);
   return allRows<Row>(statement, ...parameters);
 }

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { otherEventType } from '../domain/event.ts';
 import { UnavailableError } from '../domain/failure.ts';
@@ -72,10 +72,12 @@ function partitionsOf(db: DatabaseSync): number[] {
 }
 
 async function readInbox({ db, verification, pause }: Verifying, consumer: string): Promise<void> {
-  const sql = `SELECT rowid AS row_no, log_no AS logNo, partition, log_offset AS "offset", counted_as AS countedAs
-    FROM inbox WHERE rowid > ? AND consumer = ? ORDER BY rowid LIMIT ${stepRows}`;
-  const rows = readSteps<PositionedRow & { row_no: number }>(db, sql, (last) => [last?.row_no ?? -1, consumer]);
-  for (const step of rows) {
+  const select = db.prepare(
+    `SELECT rowid AS row_no, log_no AS logNo, partition, log_offset AS "offset", counted_as AS countedAs
+     FROM inbox WHERE rowid > ? AND consumer = ? ORDER BY rowid LIMIT ${stepRows}`,
+  );
+  type Row = PositionedRow & { row_no: number };
+  for (const step of readSteps<Row>((last) => allRows(select, last?.row_no ?? -1, consumer))) {
     for (const row of step) verification.inboxEntry(row);
     await pause();
   }
@@ -105,12 +107,14 @@ async function readPartition(verifying: Verifying, partition: number): Promise<v
 /** @returns the hours that have any. */
 async function readRollups({ db, verification, pause }: Verifying, partition: number): Promise<Set<number>> {
   const hours = new Set<number>();
-  const sql = `SELECT ${countColumns} FROM rollup_counts WHERE partition = ? AND (step_ms, at, event_type) > (?, ?, ?)
-    ORDER BY step_ms, at, event_type LIMIT ${stepRows}`;
-  const rows = readSteps<RollupCountRow>(db, sql, (last) =>
-    last === null ? [partition, 0, 0, ''] : [partition, last.stepMs, last.at, last.eventType],
+  const select = db.prepare(
+    `SELECT ${countColumns} FROM rollup_counts WHERE partition = ? AND (step_ms, at, event_type) > (?, ?, ?)
+     ORDER BY step_ms, at, event_type LIMIT ${stepRows}`,
   );
-  for (const step of rows) {
+  const steps = readSteps<RollupCountRow>((last) =>
+    allRows(select, partition, last?.stepMs ?? 0, last?.at ?? 0, last?.eventType ?? ''),
+  );
+  for (const step of steps) {
     for (const row of step) {
       verification.rollup(partition, row);
       hours.add(stepStart(row.at, rollupSteps.hourMs));
@@ -126,14 +130,20 @@ async function readEvents(
   partition: number,
   closeHour: (hour: number) => void,
 ): Promise<void> {
-  const sql = `SELECT row_no, log_no AS logNo, partition, log_offset AS "offset", received_at AS receivedAt,
+  type Row = PositionedRow & { row_no: number; receivedAt: number };
+  const select = `SELECT row_no, log_no AS logNo, partition, log_offset AS "offset", received_at AS receivedAt,
       CASE counted_as_other WHEN 1 THEN '${otherEventType}' ELSE event_type END AS countedAs
-    FROM events WHERE partition = ? AND (received_at, row_no) > (?, ?) ORDER BY received_at, row_no LIMIT ${stepRows}`;
-  const rows = readSteps<PositionedRow & { row_no: number; receivedAt: number }>(db, sql, (last) =>
-    last === null ? [partition, Number.MIN_SAFE_INTEGER, 0] : [partition, last.receivedAt, last.row_no],
-  );
+    FROM events`;
+  const order = `ORDER BY received_at, row_no LIMIT ${stepRows}`;
+  const later = db.prepare(`${select} WHERE partition = ? AND received_at > ? ${order}`);
+  // Many rows can share a time; row_no is sought in the index only behind an equal one.
+  const sameTime = db.prepare(`${select} WHERE partition = ? AND received_at = ? AND row_no > ? ${order}`);
+  const steps = readSteps<Row>((last) => {
+    const same = last === null ? [] : allRows<Row>(sameTime, partition, last.receivedAt, last.row_no);
+    return same.length > 0 ? same : allRows<Row>(later, partition, last?.receivedAt ?? Number.MIN_SAFE_INTEGER);
+  });
   let current: number | null = null;
-  for (const step of rows) {
+  for (const step of steps) {
     for (const row of step) {
       const hour = stepStart(row.receivedAt, rollupSteps.hourMs);
       if (current !== null && hour !== current) closeHour(current);
@@ -162,18 +172,13 @@ function createHourClosing({ db, coverage }: Verifying, partition: number): (hou
   };
 }
 
-/** Every row of a query, a step at a time; `after` gives the parameters that lead past the last row read. */
-function* readSteps<Row>(
-  db: DatabaseSync,
-  sql: string,
-  after: (last: Row | null) => SQLInputValue[],
-): Generator<readonly Row[]> {
-  const statement = db.prepare(sql);
+/** Every row, a step at a time; `readAfter` reads the rows past the last one, and none only at the end. */
+function* readSteps<Row>(readAfter: (last: Row | null) => readonly Row[]): Generator<readonly Row[]> {
   let last: Row | null = null;
   for (;;) {
-    const rows: Row[] = allRows<Row>(statement, ...after(last));
+    const rows: readonly Row[] = readAfter(last);
+    if (rows.length === 0) return;
     yield rows;
-    if (rows.length < stepRows) return;
     last = rows.at(-1)!;
   }
 }
