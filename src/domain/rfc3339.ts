@@ -52,7 +52,7 @@ export function formatRfc3339(ms: number): string {
   return lastText;
 }
 
-let parsedText = '';
+let parsedText = '1970-01-01T00:00:00.000Z';
 let parsedMs = 0;
 
 /** parseRfc3339 for the stamps of a log, where neighbours often share theirs. */

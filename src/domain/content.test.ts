@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { hashContent, sameContent } from './content.ts';
+import type { EventContent } from './event.ts';
+
+const content = (payloadJson: string, more: Partial<EventContent> = {}): EventContent => ({
+  eventType: 'a',
+  source: null,
+  occurredAt: null,
+  payloadJson,
+  ...more,
+});
+const same = (a: string, b: string) => sameContent(content(a), content(b));
+
+describe('payloads are the same', () => {
+  test.each([
+    ['white space', '{"a":[1,2]}', '{ "a" :\n[1 ,2]\t}'],
+    ['key order', '{"a":1,"b":{"c":2,"d":3}}', '{"b":{"d":3,"c":2},"a":1}'],
+    ['spelling of numbers', '{"a":[1,1.0,1e0,100e-2,10E-1]}', '{"a":[1.00,1,0.1e1,1,1]}'],
+    ['zeros', '{"a":[0,-0,0.0,-0e9]}', '{"a":[0,0,0,0]}'],
+    ['large numbers', '{"a":1e308}', `{"a":1${'0'.repeat(308)}}`],
+    ['small numbers', '{"a":1e-400}', '{"a":10e-401}'],
+    ['exponents beyond any integer', `{"a":1e-${'9'.repeat(30)}}`, `{"a":0.1e-${'9'.repeat(29)}8}`],
+    ['escapes', '{"\\u0061":"\\u00e4\\/\\ud83d\\ude00"}', '{"a":"ä/😀"}'],
+    ['of a duplicate key the last wins', '{"a":1,"a":{"b":2},"\\u0061":3}', '{"a":3}'],
+    ['__proto__ is a key', '{"__proto__":{"a":1}}', '{"__proto__": {"a":1.0}}'],
+    ['strings that look like structure', '{"a":"},{[]:\\"\\\\"}', '{"a": "},{[]:\\"\\u005c"}'],
+  ])('%s', (_name, a, b) => {
+    expect(same(a, b)).toBe(true);
+    expect(same(b, a)).toBe(true);
+  });
+});
+
+describe('payloads differ', () => {
+  test.each([
+    ['2^53 and 2^53 + 1', '{"a":9007199254740992}', '{"a":9007199254740993}'],
+    ['the 40th decimal', `{"a":0.${'1'.repeat(40)}}`, `{"a":0.${'1'.repeat(39)}2}`],
+    ['what underflows a double', '{"a":1e-400}', '{"a":0}'],
+    ['sign', '{"a":1}', '{"a":-1}'],
+    ['number and string', '{"a":1}', '{"a":"1"}'],
+    ['null and absent', '{"a":null}', '{}'],
+    ['false and null', '{"a":false}', '{"a":null}'],
+    ['empty array and object', '{"a":[]}', '{"a":{}}'],
+    ['order of items', '{"a":[1,2]}', '{"a":[2,1]}'],
+    ['one item more', '{"a":[1]}', '{"a":[1,1]}'],
+    ['one key more', '{"a":1}', '{"a":1,"b":1}'],
+    ['other key, as many', '{"a":1,"b":1}', '{"a":1,"c":1}'],
+    ['where brackets close', '{"a":[[1],2]}', '{"a":[[1,2]]}'],
+    ['__proto__ and its absence', '{"__proto__":{"a":1}}', '{}'],
+    ['composed and decomposed characters', '{"a":"\u00e4"}', '{"a":"a\u0308"}'],
+  ])('%s', (_name, a, b) => {
+    expect(same(a, b)).toBe(false);
+    expect(same(b, a)).toBe(false);
+  });
+});
+
+test('depth is no matter', () => {
+  const nested = (levels: number, inner: string) => '{"a":['.repeat(levels) + inner + ']}'.repeat(levels);
+  expect(same(nested(32, '1.0'), nested(32, '1'))).toBe(true);
+  expect(same(nested(50_000, '1.0'), nested(50_000, '1'))).toBe(true);
+  expect(same(nested(50_000, '1'), nested(50_000, '2'))).toBe(false);
+});
+
+test('a large payload is compared in a moment', () => {
+  const items = (spelling: string) => `{"a":[${Array.from({ length: 20_000 }, () => spelling).join(',')}]}`;
+  expect(same(items('{"k":1.0}'), items('{"k":1}'))).toBe(true);
+});
+
+test.each([
+  ['eventType', 'b'],
+  ['source', 's'],
+  ['occurredAt', '2026-01-01T00:00:00Z'],
+])('%s is content', (field, value) => {
+  const other = content('{}', { [field]: value });
+  expect(sameContent(content('{}'), other)).toBe(false);
+  expect(hashContent(other)).not.toEqual(hashContent(content('{}')));
+});
+
+test('occurred_at counts as it was sent', () => {
+  const at = (occurredAt: string) => content('{}', { occurredAt });
+  expect(sameContent(at('2026-01-01T00:00:00Z'), at('2026-01-01T00:00:00+00:00'))).toBe(false);
+});
+
+describe('the hash', () => {
+  test('is 16 bytes of SHA-256 over these bytes', () => {
+    const hashed = hashContent(content('{"ä":1}', { source: 'größe' }));
+    const expected = createHash('sha256').update('1:a5:größe-{"ä":1}').digest().subarray(0, 16);
+    expect(Buffer.from(hashed)).toEqual(expected);
+  });
+
+  test('does not take one content for another, however its parts are cut', () => {
+    const hashes = [
+      content('{}', { eventType: 'ab', source: 'c' }),
+      content('{}', { eventType: 'a', source: 'bc' }),
+      content('{}', { eventType: 'a', source: '' }),
+      content('{}', { eventType: 'a' }),
+      content('{}', { eventType: 'a', source: '-' }),
+      content('{}', { eventType: 'a', occurredAt: '-' }),
+      content('{}', { eventType: 'a-', source: null }),
+      content('1:{}', { eventType: 'a' }),
+    ].map((each) => Buffer.from(hashContent(each)).toString('hex'));
+    expect(new Set(hashes).size).toBe(hashes.length);
+  });
+});
