@@ -9,17 +9,26 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { expect, onTestFailed, onTestFinished } from 'vitest';
+import { expect, onTestFailed, onTestFinished, type TestContext } from 'vitest';
 import type { EventPage, EventView, LedgerView, ManyReceipt, MetricsView } from '../../src/http/contract.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');
 const mainFile = join(projectRoot, 'src', 'cli', 'main.ts');
+/** Command line that starts the server from the clone's own sources. */
+export const startCommand: readonly string[] = [process.execPath, mainFile, 'start'];
 
 /** A fresh directory under the system's temporary one, removed after the test. */
 export function createTempDir(label = 'scenario'): string {
   const directory = mkdtempSync(join(tmpdir(), `esp-${label}-`));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
   return directory;
+}
+
+/** Skips the test where this machine lacks what it needs; a CI machine must have it, so there it fails. */
+export function requireHere(context: TestContext, isThere: boolean, what: string): void {
+  if (isThere) return;
+  if (process.env.CI === 'true') throw new Error(`this scenario needs ${what}`);
+  context.skip(`needs ${what}`);
 }
 
 /** Polls until the condition answers something other than null, undefined or false; a thrown error counts as "not yet". */
@@ -49,7 +58,9 @@ export async function waitFor<Value>(
 
 /** The environment of a child: this process's own, without anything that would configure the program. */
 export function cleanEnvironment(overrides: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
-  const names = /^(ESP_|PORT$|HOST$|KAFKA_|DATABASE_URL|REDIS_URL|NODE_OPTIONS$|VITEST|NODE_ENV$)/;
+  // What npm and vitest tell their own children would mislead another npm.
+  const names =
+    /^(ESP_|PORT$|HOST$|KAFKA_|DATABASE_URL|REDIS_URL|NODE_OPTIONS$|NODE_ENV$|VITEST|npm_(package|lifecycle|command|config_(local_prefix|loglevel|user_agent)))/;
   const kept = Object.entries(process.env).filter(([name]) => !names.test(name));
   return { ...Object.fromEntries(kept), ...overrides };
 }
@@ -100,7 +111,7 @@ export interface RunningServer {
 
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { dataDir, waitUntilReady = true, timeoutMs = 30_000 } = options;
-  const [file, ...args] = options.command ?? [process.execPath, mainFile, 'start'];
+  const [file, ...args] = options.command ?? startCommand;
   const child = spawn(file!, args, {
     cwd: options.cwd ?? projectRoot,
     env: cleanEnvironment({ PORT: '0', HOST: '127.0.0.1', ESP_DATA_DIR: dataDir, ...options.env }),
