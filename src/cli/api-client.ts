@@ -62,7 +62,12 @@ export function createApiClient({ env, interrupted }: Pick<CliContext, 'env' | '
         signal: interrupted,
       });
     } catch (error) {
-      throw interrupted.aborted ? interruption() : new UnreachableError(url, error);
+      if (interrupted.aborted) throw interruption();
+      // The fetch standard forbids ports of other protocols, and nothing is sent.
+      if (error instanceof Error && error.cause instanceof Error && error.cause.message === 'bad port') {
+        throw new CommandError(`ESP_URL: the port of ${url} is not allowed for HTTP`, exitCodes.wrongUse);
+      }
+      throw new UnreachableError(url, error);
     }
   }
 

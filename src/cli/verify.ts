@@ -39,7 +39,8 @@ async function findDiscrepancies(context: CliContext) {
   } catch (error) {
     if (!(error instanceof UnreachableError && error.refused)) throw error;
     const config = requireConfig(loadConfig(context.env));
-    if (!existsSync(config.dataDir)) {
+    const { dataFiles } = await import('../runtime/start.ts');
+    if (!existsSync(dataFiles(config.dataDir).store)) {
       throw new CommandError(`${error.message}\n(and there is no data in ${config.dataDir} either)`);
     }
     const { verifyOffline } = await import('../runtime/offline.ts');
