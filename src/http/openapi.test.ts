@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHttpDependencies } from '../testing/http-dependencies.ts';
@@ -125,5 +126,28 @@ describe('/openapi.json', () => {
     const { text } = await read();
     const unnamed = Object.keys(problemTable).filter((code) => !text.includes(`\`${code}\``));
     expect(unnamed.sort()).toEqual(['headers_too_large', 'method_not_allowed', 'not_found']);
+  });
+});
+
+describe('docs/api.md', () => {
+  const reference = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+
+  it('has every address', async () => {
+    const { operations } = await read();
+    for (const { method, path } of operations) expect(reference).toContain(`${method.toUpperCase()} ${path}`);
+  });
+
+  it('has every problem code, with its status', () => {
+    for (const [code, { status }] of Object.entries(problemTable)) {
+      expect(reference).toMatch(new RegExp(`^\\| ${status} \\| .*\`${code}\``, 'm'));
+    }
+  });
+
+  it('has every field of the answers', async () => {
+    const { document } = await read();
+    const fields = Object.values(document.components.schemas).flatMap((schema) =>
+      Object.keys((schema as { properties?: object }).properties ?? {}),
+    );
+    for (const field of new Set(fields)) expect(reference).toContain(field);
   });
 });
