@@ -128,6 +128,15 @@ function fail(message) {
   process.exit(1);
 }
 
+/**
+ * The scripts say `exec`, so that no shell stands between npm and the server, which would keep npm's SIGTERM to itself.
+ * Windows has no such word and no such signal; there it is a command that runs its arguments.
+ */
+function provideExec() {
+  if (process.platform === 'win32') writeFileSync(at('node_modules', '.bin', 'exec.cmd'), '@%*\r\n');
+}
+
 if (!isInstalled()) install();
 checkNode();
+provideExec();
 if (existsSync(at('dashboard', 'index.html'))) buildDashboard();
