@@ -51,10 +51,10 @@ export const limits = {
   /** Values that one transaction of trimming removes: at most 16 MiB of pages to free, a few milliseconds. */
   logTrimBatchesMax: 64,
   /**
-   * Address space kept for the embedded log's file: no memory, and far from growing while threads read. Where the system
-   * refuses it, a smaller map is taken and grows by itself.
+   * Address space kept for the embedded log's file: no memory. A larger file makes it grow, which leaves the former map in
+   * place; some ARM kernels have 512 GiB in all.
    */
-  logMapBytes: 1024 ** 4,
+  logMapBytes: 128 * 1024 ** 3,
   /** The embedded log keeps at most this long, and never longer than rows are kept. */
   logRetentionMs: 7 * 24 * 3_600_000,
   /** Below this much free disk ingest answers 503 disk_full, while there is still room to work in. */
@@ -78,6 +78,9 @@ export const limits = {
 
   listLimitDefault: 100,
   listLimitMax: 1_000,
+  /** Items of a page that are read at a time, and the bytes at which a page ends early: bounds the memory of an answer. */
+  pageReadItemsMax: 100,
+  pageBytesMax: 8 * 1024 * 1024,
   waitStoredDefaultMs: 5_000,
   waitStoredMaxMs: 30_000,
   progressPollMs: 25,
@@ -86,6 +89,8 @@ export const limits = {
   liveClientsMax: 500,
   /** More than a person can read in one tick; the rest is counted. */
   liveEventsPerTick: 20,
+  /** Of large events a tick shows fewer, but one at least: with a hundred clients this is 128 MiB a second at most. */
+  liveEventBytesPerTick: 256 * 1024,
   /** A live client that takes nothing for so long gives up its place. */
   liveStalledMs: 30_000,
   lagReadEveryMs: 1_000,

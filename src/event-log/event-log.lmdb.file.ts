@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fdatasyncSync, fstatSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
+import { mapBytesAllowed, precheckFiles } from './event-log.lmdb.precheck.ts';
 import { decodeRecordBatch, type RecordBatch } from './record-batch.ts';
 
 /**
@@ -61,8 +62,8 @@ export interface LogFile {
 
 /** Opens the log's file for the one process that may write it, and makes it where there is none. */
 export async function openLogFile(path: string, partitions: number, mapBytes: number): Promise<LogFile> {
-  mkdirSync(dirname(path), { recursive: true });
-  const database = openWithRoom(path, mapBytes);
+  precheckFiles(path);
+  const database = openForWriting(path, mapBytesAllowed(mapBytes));
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, 'r+');
@@ -83,8 +84,21 @@ export async function openLogFile(path: string, partitions: number, mapBytes: nu
   } catch (error) {
     if (descriptor !== undefined) closeSync(descriptor);
     await database.close();
-    throw error;
+    if (error instanceof StartupError) throw error;
+    throw unopenable(path, error);
   }
+}
+
+function openForWriting(path: string, mapBytes: number): LogDatabase {
+  try {
+    return openDatabase(path, mapBytes, false);
+  } catch (error) {
+    throw unopenable(path, error);
+  }
+}
+
+function unopenable(path: string, error: unknown): StartupError {
+  return new StartupError(`${path} can't be opened as an event log: ${messageOf(error)}`, { cause: error });
 }
 
 /** The same file again, in another thread of the process that has it open. */
@@ -93,18 +107,6 @@ export function openLogFileForReading(path: string): LogDatabase {
     return openDatabase(path, 0, true);
   } catch (error) {
     throw new UnavailableError('log_unavailable', `${path} can't be opened: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-function openWithRoom(path: string, mapBytes: number): LogDatabase {
-  for (let room = mapBytes; ; room /= 64) {
-    try {
-      return openDatabase(path, room, false);
-    } catch (error) {
-      const message = messageOf(error);
-      if (/Cannot allocate memory|ENOMEM/.test(message) && room > 1024 ** 2) continue;
-      throw new StartupError(`${path} can't be opened as an event log: ${message}`, { cause: error });
-    }
   }
 }
 
@@ -184,10 +186,20 @@ export function readFresh<Result>(database: LogDatabase, read: () => Result): Re
     return read();
   } catch (error) {
     if (error instanceof UnavailableError) throw error;
-    throw new UnavailableError('log_unavailable', `the log can't be read: ${messageOf(error)}`, { cause: error });
+    throw unreadable(error);
   } finally {
     database.resetReadTxn();
   }
+}
+
+function unreadable(error: unknown): UnavailableError {
+  const reason = messageOf(error);
+  // LMDB gives up for good when it could not write its root page: its own rule, until the file is opened anew.
+  if (/MDB_PANIC/.test(reason)) {
+    const message = 'the disk refused a write of the log that nothing can be built on: mend the disk and restart';
+    return new UnavailableError('log_broken', message, { cause: error });
+  }
+  return new UnavailableError('log_unavailable', `the log can't be read: ${reason}`, { cause: error });
 }
 
 /** The batch that holds this offset, else the first one behind it, else null. */
