@@ -33,6 +33,7 @@ export interface HttpLimits {
   readonly liveSnapshotIdleMs: number;
   readonly liveClientsMax: number;
   readonly liveEventsPerTick: number;
+  readonly liveEventBytesPerTick: number;
   readonly liveStalledMs: number;
 }
 
@@ -134,6 +135,7 @@ function registerRoutes(
     snapshotIdleMs: httpLimits.liveSnapshotIdleMs,
     clientsMax: httpLimits.liveClientsMax,
     eventsPerTick: httpLimits.liveEventsPerTick,
+    eventBytesPerTick: httpLimits.liveEventBytesPerTick,
     stalledMs: httpLimits.liveStalledMs,
   });
   app.addHook('preClose', (done) => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { violations } from '../testing/conforms.ts';
 import { createHttpDependencies, makeEvent } from '../testing/http-dependencies.ts';
@@ -15,7 +16,14 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-const liveLimits = { snapshotMinMs: 200, snapshotIdleMs: 2_000, clientsMax: 3, eventsPerTick: 2, stalledMs: 5_000 };
+const liveLimits = {
+  snapshotMinMs: 200,
+  snapshotIdleMs: 2_000,
+  clientsMax: 3,
+  eventsPerTick: 2,
+  eventBytesPerTick: 1_000,
+  stalledMs: 5_000,
+};
 
 interface Message {
   readonly event: string;
@@ -60,10 +68,10 @@ function createSink() {
 
 function setUp(given: Partial<typeof liveLimits> = {}) {
   vi.useFakeTimers({ now: 1_700_000_100_000 });
-  const { dependencies, state } = createHttpDependencies();
+  const { dependencies, state, telemetry } = createHttpDependencies();
   const live = createLive(dependencies, { ...liveLimits, ...given });
   closing.push(() => live.close());
-  return { live, state };
+  return { live, state, telemetry };
 }
 
 /** Lets what is under way come to its end, without time passing. */
@@ -128,6 +136,24 @@ describe('a live client', () => {
     expect(more).toEqual([]);
   });
 
+  it('gets fewer events where they are large, and one at least', async () => {
+    const { live, state } = setUp();
+    const payloadJson = `{"a":"${'x'.repeat(600)}"}`;
+    const sink = createSink();
+    live.connect('15m', sink);
+    await vi.advanceTimersByTimeAsync(2_000);
+    sink.take();
+    state.metrics.add([makeEvent({ payloadJson }), makeEvent({ payloadJson })]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    state.metrics.add([makeEvent({ payloadJson: `{"a":"${'x'.repeat(6_000)}"}` })]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    const events = sink.take().filter(({ event }) => event === 'event');
+    expect(events.map(({ data }) => [data.events.length, data.left_out])).toEqual([
+      [1, 1],
+      [1, 0],
+    ]);
+  });
+
   it('reads a payload with line breaks whole, digits and all', async () => {
     const { live, state } = setUp();
     state.metrics.recent = [makeEvent({ payloadJson: '{\r\n"a":1,\n\n"b":2,\r"c":12345678901234567890}' })];
@@ -171,16 +197,24 @@ describe('a live client', () => {
   });
 
   it('keeps the last numbers with fresh readiness while the stores are away', async () => {
-    const { live, state } = setUp();
+    const { live, state, telemetry } = setUp();
+    const failures: unknown[] = [];
+    telemetry.on('request.failed', (failure) => failures.push(failure));
     const sink = createSink();
     live.connect('15m', sink);
     await settle();
     sink.take();
-    state.metrics.failing = new Error('away');
+    state.metrics.failing = new UnavailableError('metrics_timeout', 'away');
     state.ready = { ready: false, reasons: [{ code: 'worker_down', message: 'soon' }] };
     await vi.advanceTimersByTimeAsync(2_000);
     const [snapshot] = sink.take();
     expect(snapshot?.data).toMatchObject({ metrics: { total: 100 }, readiness: { ready: false } });
+    expect(failures).toEqual([]);
+    state.metrics.failing = new TypeError('a bug');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(failures).toEqual([
+      expect.objectContaining({ route: '/api/live', error: expect.stringContaining('a bug') }),
+    ]);
   });
 
   it('hears a comment where there were never any numbers', async () => {

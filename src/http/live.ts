@@ -1,3 +1,4 @@
+import { UnavailableError } from '../domain/failure.ts';
 import type { MetricsWindow, RecentEvent } from '../metrics-store/metrics-store.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { createLiveReceiver, type LiveClient, type LiveReceiver, type LiveSink, message } from './live-client.ts';
@@ -16,13 +17,14 @@ export interface LiveLimits {
   readonly snapshotIdleMs: number;
   readonly clientsMax: number;
   readonly eventsPerTick: number;
+  readonly eventBytesPerTick: number;
   /** A client that takes nothing for so long is gone, or holds a place that another could have. */
   readonly stalledMs: number;
 }
 
-type Sources = Pick<HttpDependencies, 'metrics' | 'operations' | 'readiness'>;
+type Sources = Pick<HttpDependencies, 'metrics' | 'operations' | 'readiness' | 'telemetry'>;
 
-export function createLive({ metrics, operations, readiness }: Sources, limits: LiveLimits) {
+export function createLive({ metrics, operations, readiness, telemetry }: Sources, limits: LiveLimits) {
   const clients = new Map<LiveReceiver, MetricsWindow>();
   /** First snapshots under way: clients that come together share one. */
   const greetings = new Map<MetricsWindow, ReturnType<typeof takeSnapshots>>();
@@ -77,7 +79,7 @@ export function createLive({ metrics, operations, readiness }: Sources, limits: 
     ticking = true;
     lastTickAt = Date.now();
     changed = false;
-    const events = fresh;
+    const events = sample(fresh);
     const eventCount = freshCount;
     fresh = [];
     freshCount = 0;
@@ -115,7 +117,8 @@ export function createLive({ metrics, operations, readiness }: Sources, limits: 
           metricsJson: JSON.stringify(metricsView(window, reading, lagSeconds, now)),
         });
       }
-    } catch {
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) announce(error);
       // A store that is away is told by readiness, beside the last numbers there were; their as_of tells their age.
     }
     for (const window of windows) {
@@ -130,6 +133,21 @@ export function createLive({ metrics, operations, readiness }: Sources, limits: 
     return { snapshots, stored };
   }
 
+  /** The newest, as many as a tick may show. */
+  function sample(events: readonly RecentEvent[]): readonly RecentEvent[] {
+    let bytes = 0;
+    const shown = events.findIndex(({ payloadJson }) => {
+      bytes += payloadJson.length;
+      return bytes > limits.eventBytesPerTick;
+    });
+    return shown < 0 ? events : events.slice(0, Math.max(1, shown));
+  }
+
+  function announce(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+    telemetry.emit('request.failed', { requestId: '', method: 'GET', route: '/api/live', error: text });
+  }
+
   /** The first messages of a client: it sees where things stand without waiting for a tick. */
   async function greet(client: LiveReceiver, window: MetricsWindow): Promise<void> {
     const taking = greetings.get(window) ?? takeSnapshots(new Set([window])).finally(() => greetings.delete(window));
@@ -137,7 +155,7 @@ export function createLive({ metrics, operations, readiness }: Sources, limits: 
     const { snapshots, stored } = await taking;
     storedBefore ??= stored;
     sendOrComment(client, snapshots.get(window));
-    const recent = await metrics.recent(limits.eventsPerTick).catch(() => []);
+    const recent = sample(await metrics.recent(limits.eventsPerTick).catch(() => []));
     if (recent.length > 0) client.sendEvents(recent.map(eventJson).join(','), recent.length, 0);
   }
 

@@ -1,7 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { limits } from '../domain/limits.ts';
 import { type MetricsWindow, metricsWindows } from '../metrics-store/metrics-store.ts';
-import { ProblemError } from './problems.ts';
 
 /** Query and path parameters: /openapi.json is made of these, and requests are checked against them. */
 const limit = Type.Integer({
@@ -68,18 +67,3 @@ export const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLeng
 export type IdParameter = Static<typeof IdParameter>;
 
 export const NoQuery = Type.Object({}, closed);
-
-/** A page of the store; its RangeError says that the cursor is not one of its own. */
-export async function withCursor<Result>(
-  cursorGiven: string | undefined,
-  read: () => Promise<Result>,
-): Promise<Result> {
-  try {
-    return await read();
-  } catch (error) {
-    if (cursorGiven === undefined || !(error instanceof RangeError)) throw error;
-    throw new ProblemError('invalid_cursor', 'Take `next_cursor` of an earlier answer as it is, or leave it out.', {
-      cause: error,
-    });
-  }
-}

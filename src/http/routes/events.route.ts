@@ -7,8 +7,9 @@ import type { EventQuery, Job, Page } from '../../event-store/event-store.ts';
 import { EventDetail, EventPage } from '../contract.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { json } from '../describe.ts';
-import { EventsQuery, IdParameter, NoQuery, withCursor } from '../parameters.ts';
+import { EventsQuery, IdParameter, NoQuery } from '../parameters.ts';
 import { ProblemError } from '../problems.ts';
+import { readPage } from '../read-page.ts';
 import { eventPageJson, failedEventJson, type InboxHistory, storedEventJson } from '../views.ts';
 
 const jsonType = 'application/json; charset=utf-8';
@@ -80,7 +81,11 @@ async function findEvents(store: Store, query: EventsQuery): Promise<Page<Stored
   // A UUID sent without a source is the event's id itself and has left no client_id to look for.
   const own = id !== undefined && isUuid(id) ? await store.event(id.toLowerCase()) : null;
   if (own !== null) return oneEvent(own, conditions);
-  return withCursor(cursor, () => store.events(conditions));
+  return readPage(
+    conditions,
+    (piece) => store.events(piece),
+    (event) => event.payloadJson.length,
+  );
 }
 
 /** The schema has checked that it is a time. */

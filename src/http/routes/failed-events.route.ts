@@ -13,8 +13,9 @@ import {
 import type { HttpDependencies, RedriveRequest, RedriveStarted } from '../dependencies.ts';
 import { json } from '../describe.ts';
 import { parseJsonBody, readRedrivePayload, refuseBody } from '../json-body.ts';
-import { FailedEventsQuery, IdParameter, NoQuery, withCursor } from '../parameters.ts';
+import { FailedEventsQuery, IdParameter, NoQuery } from '../parameters.ts';
 import { ProblemError } from '../problems.ts';
+import { readPage } from '../read-page.ts';
 import { failedEventDetail, failedEventSummary } from '../views.ts';
 
 type Dependencies = Pick<HttpDependencies, 'store' | 'operations'>;
@@ -48,7 +49,11 @@ function registerReading(app: FastifyInstance, { store }: Dependencies): void {
         ...(query.reason === undefined ? {} : { code: query.reason }),
         ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
       };
-      const { items, nextCursor } = await withCursor(query.cursor, () => store.inboxEntries(conditions));
+      const { items, nextCursor } = await readPage(
+        conditions,
+        (piece) => store.inboxEntries(piece),
+        (entry) => entry.value.byteLength,
+      );
       return { failed_events: items.map(failedEventSummary), next_cursor: nextCursor };
     },
   );
