@@ -42,7 +42,8 @@ export function openConnection(path: string, role: SqliteRole | 'snapshot'): Dat
     return db;
   } catch (error) {
     db?.close();
-    throw toStartupError(error, path);
+    // A snapshot is taken by a program that has started long ago.
+    throw role === 'snapshot' ? toStoreError(error) : toStartupError(error, path);
   }
 }
 

@@ -14,7 +14,7 @@ import {
   toInboxEntry,
   toStoredEvent,
 } from './event-store.sqlite.rows.ts';
-import { type Condition, type ScanKey, scanNewestFirst } from './event-store.sqlite.scan.ts';
+import { type Condition, type RowShape, type ScanKey, scanNewestFirst } from './event-store.sqlite.scan.ts';
 import type { DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 
@@ -47,8 +47,7 @@ export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads
       after,
       limit: query.limit,
     } as const;
-    const keyOf = (row: EventRow): ScanKey => ({ at: row.received_at, tie: row.row_no });
-    const { rows, next } = await scanNewestFirst(db, scan, keyOf, attempt);
+    const { rows, next } = await scanNewestFirst(db, scan, eventShape, attempt);
     const nextCursor = next === null ? null : encodeCursor('event', { at: next.at, tie: String(next.tie) });
     return { items: rows.map(toStoredEvent), nextCursor };
   }
@@ -79,6 +78,11 @@ export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads
     outcomeAt: (consumer, id, position) => attempt(() => readOutcome(consumer, id, position)),
   };
 }
+
+const eventShape: RowShape<EventRow> = {
+  keyOf: (row) => ({ at: row.received_at, tie: row.row_no }),
+  bytesOf: (row) => row.payload.length,
+};
 
 interface DuplicateRow {
   readonly event_id: Uint8Array;

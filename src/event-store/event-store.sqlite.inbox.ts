@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
 import { type Attempt, firstRow, inTransaction } from './event-store.sqlite.connection.ts';
 import { createCurrentLog, type InboxRow, inboxColumns, toInboxEntry } from './event-store.sqlite.rows.ts';
-import { type Condition, type ScanKey, scanNewestFirst } from './event-store.sqlite.scan.ts';
+import { type Condition, type RowShape, scanNewestFirst } from './event-store.sqlite.scan.ts';
 import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 
@@ -29,8 +29,7 @@ export function createInboxReads(
       after: query.cursor === undefined ? null : decodeCursor('inbox', query.cursor),
       limit: query.limit,
     } as const;
-    const keyOf = (row: InboxRow): ScanKey => ({ at: row.failed_at, tie: row.id });
-    const { rows, next } = await scanNewestFirst(db, scan, keyOf, attempt);
+    const { rows, next } = await scanNewestFirst(db, scan, inboxShape, attempt);
     const nextCursor = next === null ? null : encodeCursor('inbox', { at: next.at, tie: String(next.tie) });
     return { items: rows.map(toInboxEntry), nextCursor };
   }
@@ -47,6 +46,11 @@ export function createInboxReads(
     },
   };
 }
+
+const inboxShape: RowShape<InboxRow> = {
+  keyOf: (row) => ({ at: row.failed_at, tie: row.id }),
+  bytesOf: (row) => row.value.byteLength,
+};
 
 /** The first is the one whose index is used: the likely rarest. */
 function conditionsOf({ eventId, eventType, code, state }: InboxQuery): Condition[] {

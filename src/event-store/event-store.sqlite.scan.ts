@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Attempt, allRows, firstRow } from './event-store.sqlite.connection.ts';
+import { type Attempt, firstRow } from './event-store.sqlite.connection.ts';
 
 /** A condition that starts with a column's name and has one `?` for each parameter. */
 export interface Condition {
@@ -27,6 +27,12 @@ export interface Scan {
   readonly limit: number;
 }
 
+/** How to read a row's place in the order, and about how large it is. */
+export interface RowShape<Row> {
+  readonly keyOf: (row: Row) => ScanKey;
+  readonly bytesOf: (row: Row) => number;
+}
+
 export interface ScanPage<Row> {
   readonly rows: readonly Row[];
   /** Where the next page starts; null at the end. A page may be short, even empty, and not the last. */
@@ -37,6 +43,8 @@ export interface ScanPage<Row> {
 const stepRows = 5_000;
 /** Steps of one page: a rare value in a large table answers a short page in about a quarter of a second. */
 const stepsMax = 40;
+/** A page of a thousand of the largest events would be a quarter of a gigabyte. */
+const pageBytesMax = 8 * 1024 * 1024;
 
 /**
  * One page, newest first. Where a filter has no index, the rows are tried a bounded number at a time and the event loop
@@ -45,31 +53,41 @@ const stepsMax = 40;
 export async function scanNewestFirst<Row>(
   db: DatabaseSync,
   scan: Scan,
-  keyOf: (row: Row) => ScanKey,
+  shape: RowShape<Row>,
   attempt: Attempt,
 ): Promise<ScanPage<Row>> {
-  if (scan.filters.length === 0) {
-    return pageOf(await attempt(() => selectRows<Row>(db, scan, scan.after, null, scan.limit + 1)), scan.limit, keyOf);
-  }
   const rows: Row[] = [];
+  let bytesLeft = pageBytesMax;
   let after = scan.after;
   for (let steps = 0; steps < stepsMax; steps++) {
     if (steps > 0) await nextTurn();
     const step = await attempt(() => {
-      const last = findStepEnd(db, scan, after);
-      return { last, rows: selectRows<Row>(db, scan, after, last, scan.limit + 1 - rows.length) };
+      const last = scan.filters.length === 0 ? null : findStepEnd(db, scan, after);
+      return { last, ...takeRows(selectRows<Row>(db, scan, after, last), scan.limit - rows.length, bytesLeft, shape) };
     });
     rows.push(...step.rows);
-    if (rows.length > scan.limit || step.last === null) return pageOf(rows, scan.limit, keyOf);
+    bytesLeft -= step.bytes;
+    // A whole page, and rows left to try: whether one of them matches is for the next page to find out.
+    const whole = rows.length === scan.limit && step.last !== null;
+    if (step.full || whole) return { rows, next: shape.keyOf(rows.at(-1)!) };
+    if (step.last === null) return { rows, next: null };
     after = step.last;
   }
   return { rows, next: after };
 }
 
-function pageOf<Row>(rows: readonly Row[], limit: number, keyOf: (row: Row) => ScanKey): ScanPage<Row> {
-  if (rows.length <= limit) return { rows, next: null };
-  const page = rows.slice(0, limit);
-  return { rows: page, next: keyOf(page.at(-1)!) };
+/** Stops before the row that is too many; the first of all is never too large. */
+function takeRows<Row>(source: Iterable<Row>, countMax: number, bytesMax: number, { bytesOf }: RowShape<Row>) {
+  const rows: Row[] = [];
+  let bytes = 0;
+  for (const row of source) {
+    const rowBytes = bytesOf(row);
+    const tooLarge = bytes + rowBytes > bytesMax && (rows.length > 0 || bytesMax < pageBytesMax);
+    if (rows.length === countMax || tooLarge) return { rows, bytes, full: true };
+    rows.push(row);
+    bytes += rowBytes;
+  }
+  return { rows, bytes, full: false };
 }
 
 /** The last of the next `stepRows` rows, or null where fewer are left. */
@@ -82,18 +100,14 @@ function findStepEnd(db: DatabaseSync, scan: Scan, after: ScanKey | null): ScanK
   return firstRow<ScanKey>(statement, ...parameters);
 }
 
-function selectRows<Row>(
-  db: DatabaseSync,
-  scan: Scan,
-  after: ScanKey | null,
-  last: ScanKey | null,
-  limit: number,
-): Row[] {
+function selectRows<Row>(db: DatabaseSync, scan: Scan, after: ScanKey | null, last: ScanKey | null): Iterable<Row> {
   // The plus keeps a filter's own index out of it, which would lead to rows outside of the step.
   const filters = scan.filters.map((filter) => ({ ...filter, sql: `+${filter.sql}` }));
   const { sql, parameters } = where([...scan.indexed, ...range(scan, after, last), ...filters]);
-  const statement = db.prepare(`SELECT ${scan.columns} FROM ${scan.table} ${sql} ${order(scan)} LIMIT ${limit}`);
-  return allRows<Row>(statement, ...parameters);
+  const statement = db.prepare(
+    `SELECT ${scan.columns} FROM ${scan.table} ${sql} ${order(scan)} LIMIT ${scan.limit + 1}`,
+  );
+  return statement.iterate(...parameters) as Iterable<unknown> as Iterable<Row>;
 }
 
 function range({ atColumn, tieColumn }: Scan, after: ScanKey | null, last: ScanKey | null): Condition[] {

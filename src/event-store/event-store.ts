@@ -229,7 +229,8 @@ export interface LedgerSnapshot {
 }
 
 /**
- * A page may be short, even empty, and not the last: looking for what has no index ends after a bounded time.
+ * A page may be short, even empty, and not the last: its bytes are bounded, and so is the time to look for what has no
+ * index.
  * Only `nextCursor: null` says that there is no more.
  */
 export interface Page<Item> {

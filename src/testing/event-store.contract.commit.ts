@@ -133,6 +133,21 @@ export function commitCases(makeHarness: MakeEventStoreHarness): void {
       await expectClean(store);
     });
 
+    it('stores an id once, whichever partitions race', async () => {
+      const { store } = current();
+      const claims = await Promise.all([0, 1, 2].map((partition) => store.claim(claimOf(partition))));
+      const events = eventsOf(200);
+      const shuffled = claims.map((_, n) => [...events.slice(n * 50), ...events.slice(0, n * 50)]);
+      const results = await Promise.all(
+        claims.map((progress, n) => store.commit(batchOf(progress, shuffled[n]!), decideBatch)),
+      );
+      expect(results.map(({ kind }) => kind)).toEqual(['committed', 'committed', 'committed']);
+      const outcomes = (await store.progress(storeConsumer)).map((row) => row.outcomes);
+      expect(outcomes.reduce((sum, { stored }) => sum + stored, 0)).toBe(200);
+      expect(outcomes.reduce((sum, { duplicate }) => sum + duplicate, 0)).toBe(400);
+      await expectClean(store);
+    });
+
     it('tells the decision what it knows of ids, and content only where the hash differs', async () => {
       const { store } = current();
       const [same, changed, fresh] = eventsOf(3);

@@ -38,6 +38,22 @@ export function failureCases(makeHarness: MakeEventStoreHarness): void {
       await expectClean(store);
     });
 
+    it('asks again when an id turns out to be taken, and gives up on a decision that does not listen', async () => {
+      const { store } = current();
+      const event = eventOf();
+      const { progress } = await commitBatch(store, await store.claim(claimOf()), [event]);
+      const heard: boolean[] = [];
+      const deaf: Decide = (request, knowledge) => {
+        heard.push(knowledge.events.has(event.id));
+        return decideBatch(request, { ...knowledge, events: new Map() });
+      };
+      await expect(store.commit(batchOf(progress, [event, eventOf()]), deaf)).rejects.toThrow();
+      expect(heard.length).toBeGreaterThan(1);
+      expect(heard.every(Boolean)).toBe(true);
+      expect(await progressOf(store)).toEqual(progress);
+      await expectClean(store);
+    });
+
     it('leaves nothing behind after a probe', async () => {
       const { store } = current();
       await store.probe();

@@ -47,6 +47,35 @@ export function pageCases(makeHarness: MakeEventStoreHarness): void {
       expect(new Set([...first.items, ...rest].map(({ id }) => id)).size).toBe(25);
     });
 
+    it('bounds the bytes of a page', async () => {
+      const { store } = current();
+      const payloadJson = JSON.stringify({ text: 'x'.repeat(240_000) });
+      const events = eventsOf(50, () => ({ payloadJson }));
+      await commitBatch(store, await store.claim(claimOf()), events);
+      const page = await store.events({ limit: 1_000 });
+      expect(page.items.length).toBeGreaterThan(1);
+      expect(page.items.length).toBeLessThan(50);
+      const all = await readAll((cursor) => store.events({ limit: 1_000, cursor }));
+      expect(new Set(all.map(({ id }) => id)).size).toBe(50);
+    });
+
+    it('finds a few among many by a filter that has no index', async () => {
+      const { store } = current();
+      const events = eventsOf(12_000, (index) => ({
+        receivedAt: startAt + (index % 7),
+        source: index % 4_001 === 0 ? 'rare' : 'common',
+        payloadJson: '{}',
+      }));
+      await commitBatch(store, await store.claim(claimOf()), events);
+      const found = await readAll((cursor) => store.events({ source: 'rare', limit: 2, cursor }));
+      expect(found.map(({ id }) => id).sort()).toEqual(
+        events
+          .filter(({ source }) => source === 'rare')
+          .map(({ id }) => id)
+          .sort(),
+      );
+    });
+
     it('filters by type, source and time, alone and together', async () => {
       const store = await storeEvents();
       const all = await readAll((cursor) => store.events({ limit: 100, cursor }));
