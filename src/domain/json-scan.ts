@@ -97,8 +97,7 @@ export function createJsonScanner(): JsonScanner {
   let containers = new Uint8Array(256);
 
   function fail(text: string, at: number, end: number, expected: string): -1 {
-    const found = at >= end ? 'the text ends' : `found ${describe(text, at)}`;
-    syntaxError = { message: `expected ${expected}, ${found}`, at: Math.min(at, end) };
+    syntaxError = expectedAt(text, Math.min(at, end), end, expected);
     return -1;
   }
 
@@ -371,9 +370,15 @@ function hexUnit(text: string, start: number, end: number): number {
   return unit;
 }
 
-function describe(text: string, at: number): string {
-  const character = String.fromCodePoint(text.codePointAt(at)!);
+/** What stands at a place where something else should. */
+export function expectedAt(text: string, at: number, end: number, expected: string): JsonSyntaxError {
+  const found = at >= end ? 'the text ends' : `found ${shown(text.codePointAt(at)!)}`;
+  return { message: `expected ${expected}, ${found}`, at };
+}
+
+function shown(codePoint: number): string {
+  const character = String.fromCodePoint(codePoint);
   return /[\p{C}\p{Z}]/u.test(character)
-    ? `U+${text.codePointAt(at)!.toString(16).toUpperCase().padStart(4, '0')}`
+    ? `U+${codePoint.toString(16).toUpperCase().padStart(4, '0')}`
     : `"${character}"`;
 }

@@ -56,21 +56,28 @@ export function readText(bytes: Uint8Array, format: BodyFormat): BodyText | Refu
   return { kind: 'text', text: text.startsWith(byteOrderMark) ? text.slice(1) : text, format, isAscii };
 }
 
-type Decompress = (bytes: Uint8Array, options: ZlibOptions & BrotliOptions) => Promise<Buffer>;
+type Decompress = (bytes: Uint8Array, options: ZlibOptions & BrotliOptions) => Promise<Decompressed>;
+
+/** What zlib answers with `info: true`. */
+interface Decompressed {
+  readonly buffer: Buffer;
+  /** Named from zlib's side: bytes that it has taken in. */
+  readonly engine: { readonly bytesWritten: number };
+}
 
 const decompressors = new Map<string, Decompress>([
-  ['gzip', promisify(gunzip) as Decompress],
-  ['x-gzip', promisify(gunzip) as Decompress],
-  ['br', promisify(brotliDecompress) as Decompress],
-  ['zstd', promisify(zstdDecompress) as Decompress],
+  ['gzip', promisify(gunzip) as unknown as Decompress],
+  ['x-gzip', promisify(gunzip) as unknown as Decompress],
+  ['br', promisify(brotliDecompress) as unknown as Decompress],
+  ['zstd', promisify(zstdDecompress) as unknown as Decompress],
   ['deflate', inflateEither],
 ]);
 
 /** HTTP's deflate is zlib's format (RFC 1950), but clients have always sent bare deflate (RFC 1951) too. */
-function inflateEither(bytes: Uint8Array, options: ZlibOptions): Promise<Buffer> {
+function inflateEither(bytes: Uint8Array, options: ZlibOptions): Promise<Decompressed> {
   const [first = 0, second = 0] = bytes;
   const hasZlibHeader = (first & 0x0f) === 8 && ((first << 8) | second) % 31 === 0;
-  return promisify(hasZlibHeader ? inflate : inflateRaw)(bytes, options) as Promise<Buffer>;
+  return (promisify(hasZlibHeader ? inflate : inflateRaw) as unknown as Decompress)(bytes, options);
 }
 
 /** What libuv's pool works on side by side; more at once would only hold more output in memory. */
@@ -96,7 +103,10 @@ export function createDecompressor(bytesMax: number): Decompressor {
     if (running >= decompressionsMax) await new Promise<void>((resolve) => waiting.push(resolve));
     else running += 1;
     try {
-      return await run(bytes, { maxOutputLength: bytesMax });
+      const { buffer, engine } = await run(bytes, { maxOutputLength: bytesMax, info: true });
+      const rest = bytes.byteLength - engine.bytesWritten;
+      // zlib says nothing of bytes after the end, but they may be events.
+      return rest === 0 ? buffer : refuse('invalid_encoding', `${rest} bytes follow the end of the ${encoding} data.`);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return tooLarge(bytesMax);
       return refuse('invalid_encoding', `The body is not ${encoding}: ${(error as Error).message}.`);

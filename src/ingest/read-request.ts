@@ -1,5 +1,5 @@
 import { type JsonProblem, syntaxMessage } from '../domain/json-problem.ts';
-import { createJsonScanner, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
+import { createJsonScanner, expectedAt, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
 import { partitionOf } from '../domain/partitioner.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
@@ -81,7 +81,7 @@ function readArray(body: BodyText, start: number, context: ReadContext): Request
     const next = text.charCodeAt(at);
     at += 1;
     if (next === closeBracket) break;
-    if (next !== comma) return brokenJson(text, end);
+    if (next !== comma) return brokenAt(text, at - 1, '"," or "]"');
     at = skipSpace(text, at, text.length);
   }
   const rest = skipSpace(text, at, text.length);
@@ -161,15 +161,16 @@ function invalid(problems: readonly JsonProblem[]): Refusal {
 
 /** @param end −1 where the scanner stopped, else where the value ended that more text follows */
 function brokenJson(text: string, end: number): Refusal {
-  const message = end < 0 ? syntaxMessage(scanner, text) : trailingMessage(text, end);
-  return refuse('invalid_json', sentence(message), { problems: [{ path: '', code: 'invalid_json', message }] });
+  if (end < 0) return broken(syntaxMessage(scanner, text));
+  return brokenAt(text, skipSpace(text, end, text.length), 'nothing more after the value');
 }
 
-function trailingMessage(text: string, end: number): string {
-  return syntaxMessage(
-    { syntaxError: { message: 'expected nothing more', at: skipSpace(text, end, text.length) } },
-    text,
-  );
+function brokenAt(text: string, at: number, expected: string): Refusal {
+  return broken(syntaxMessage({ syntaxError: expectedAt(text, at, text.length, expected) }, text));
+}
+
+function broken(message: string): Refusal {
+  return refuse('invalid_json', sentence(message), { problems: [{ path: '', code: 'invalid_json', message }] });
 }
 
 function tooMany(eventsMax: number): Refusal {

@@ -1,0 +1,223 @@
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { UnavailableError } from '../domain/failure.ts';
+import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
+import { createControlledLog } from '../testing/controlled-log.ts';
+import { type AppendQueueOptions, createAppendQueue } from './append-queue.ts';
+
+function setUp(options: Partial<AppendQueueOptions> & { lanes?: number } = {}) {
+  const { lanes = 2, ...more } = options;
+  const log = createControlledLog({ partitions: 4, lanes });
+  const telemetry = createTelemetry();
+  const announced: [TelemetryEventName, unknown][] = [];
+  telemetry.onAny((name, payload) => announced.push([name, payload]));
+  const queue = createAppendQueue({
+    log,
+    telemetry,
+    bytesMax: 1_000,
+    deadlineMs: 5_000,
+    groupBytesMax: 100,
+    groupRecordsMax: 10,
+    ...more,
+  });
+  return { log, queue, announced };
+}
+
+function useClock(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+}
+
+/** A record that says who it is, of so many bytes. */
+const record = (partition: number, name: string, bytes = 10) => ({
+  partition,
+  value: Buffer.from(name.padEnd(bytes, '.')),
+});
+const namesOf = (records: readonly { readonly value: Uint8Array }[]) =>
+  records.map(({ value }) => Buffer.from(value).toString().replaceAll('.', ''));
+
+describe('group commit', () => {
+  test('an idle lane is written to at once, and what arrives meanwhile is the next group', async () => {
+    const { log, queue } = setUp();
+    const first = queue.add([record(0, 'a')]);
+    const others = ['b', 'c', 'd'].map((name) => queue.add([record(0, name)]));
+    expect(log.inFlight().map(namesOf)).toEqual([['a']]);
+    log.succeed();
+    await expect(first).resolves.toEqual({ appended: [{ partition: 0, offset: 0 }], failure: null });
+    await log.appendStarted();
+    expect(log.inFlight().map(namesOf)).toEqual([['b', 'c', 'd']]);
+    log.succeed();
+    const outcomes = await Promise.all(others);
+    expect(outcomes.map(({ appended }) => appended[0]?.offset)).toEqual([1, 2, 3]);
+  });
+
+  test('lanes do not wait for each other', async () => {
+    const { log, queue } = setUp();
+    const slow = queue.add([record(0, 'a')]);
+    const quick = queue.add([record(1, 'b')]);
+    expect(log.inFlight().map(namesOf)).toEqual([['a'], ['b']]);
+    log.succeed(1);
+    await expect(quick).resolves.toMatchObject({ failure: null });
+    log.succeed(0);
+    await expect(slow).resolves.toMatchObject({ failure: null });
+  });
+
+  test('a group is bounded in records and in bytes, and a larger record stands alone', async () => {
+    const { log, queue } = setUp();
+    const all = queue.add([
+      record(0, 'first'),
+      ...Array.from({ length: 12 }, (_, index) => record(0, `s${index}`, 5)),
+      record(0, 'big', 500),
+      record(0, 'x', 60),
+      record(0, 'y', 60),
+    ]);
+    const groups: string[][] = [];
+    while (queue.size().records > 0) {
+      await log.appendStarted();
+      groups.push(namesOf(log.inFlight()[0]!));
+      log.succeed();
+      await vi.waitFor(() => expect(log.inFlight().length > 0 || queue.size().records === 0).toBe(true), {
+        interval: 1,
+      });
+    }
+    expect(groups.map((group) => group.length)).toEqual([10, 3, 1, 1, 1]);
+    expect(groups.flat().slice(0, 3)).toEqual(['first', 's0', 's1']);
+    const { appended } = await all;
+    expect(appended.map((at) => at?.offset)).toEqual(Array.from({ length: 16 }, (_, offset) => offset));
+  });
+
+  test('records of one request go to several lanes and come back in their own order', async () => {
+    const { log, queue } = setUp();
+    const all = queue.add([record(1, 'a'), record(0, 'b'), record(3, 'c'), record(2, 'd')]);
+    expect(log.inFlight().map(namesOf)).toEqual([
+      ['a', 'c'],
+      ['b', 'd'],
+    ]);
+    log.succeed(1);
+    log.succeed(0);
+    const { appended } = await all;
+    expect(appended.map((at) => at?.partition)).toEqual([1, 0, 3, 2]);
+  });
+});
+
+describe('the bound in bytes', () => {
+  test('counts what waits and what is in flight, until it has settled', async () => {
+    const { log, queue } = setUp();
+    const first = queue.add([record(0, 'a', 400)]);
+    const second = queue.add([record(0, 'b', 500)]);
+    expect(queue.size()).toEqual({ records: 2, bytes: 900 });
+    expect([queue.hasRoomFor(100), queue.hasRoomFor(101)]).toEqual([true, false]);
+    log.succeed();
+    await first;
+    expect(queue.size()).toEqual({ records: 1, bytes: 500 });
+    await log.appendStarted();
+    log.fail(new UnavailableError('log_timeout', 'no answer'));
+    await second;
+    expect(queue.size()).toEqual({ records: 0, bytes: 0 });
+  });
+});
+
+describe('when the log refuses', () => {
+  test.each([
+    [new UnavailableError('log_timeout', 'no answer'), 'log_unavailable'],
+    [new UnavailableError('disk_full', 'no room'), 'disk_full'],
+    [new UnavailableError('log_replaced', 'another log'), 'log_replaced'],
+    [new TypeError('a bug'), 'internal'],
+  ])('with %s the request is told', async (error, code) => {
+    const { log, queue, announced } = setUp();
+    const all = queue.add([record(0, 'a'), record(1, 'b')]);
+    log.succeed(1);
+    log.fail(error);
+    await expect(all).resolves.toEqual({
+      appended: [undefined, { partition: 1, offset: 0 }],
+      failure: { code, message: error.message },
+    });
+    expect(announced.map(([name]) => name)).toEqual(['ingest.appended', 'ingest.unconfirmed']);
+  });
+
+  test('what arrives later is appended all the same', async () => {
+    const { log, queue } = setUp();
+    const first = queue.add([record(0, 'a')]);
+    const second = queue.add([record(0, 'b')]);
+    log.fail(new UnavailableError('log_timeout', 'no answer'));
+    await first;
+    await log.appendStarted();
+    log.succeed();
+    await expect(second).resolves.toMatchObject({ failure: null });
+  });
+
+  test('the rest of the same request is dropped, so that no event overtakes one before it', async () => {
+    const { log, queue } = setUp({ groupRecordsMax: 1 });
+    const all = queue.add([record(0, 'a'), record(0, 'b'), record(0, 'c')]);
+    const other = queue.add([record(0, 'd')]);
+    log.fail(new UnavailableError('log_timeout', 'no answer'));
+    await expect(all).resolves.toMatchObject({ appended: [undefined, undefined, undefined] });
+    await log.appendStarted();
+    expect(log.inFlight().map(namesOf)).toEqual([['d']]);
+    log.succeed();
+    await other;
+    expect(log.appended().map(namesOf)).toEqual([['d']]);
+    expect(queue.size()).toEqual({ records: 0, bytes: 0 });
+  });
+});
+
+describe('past the deadline', () => {
+  test('the client stops waiting; the append goes on and its bytes stay counted', async () => {
+    useClock();
+    const { log, queue, announced } = setUp();
+    const all = queue.add([record(0, 'a'), record(1, 'b')]);
+    log.succeed(1);
+    await vi.advanceTimersByTimeAsync(5_100);
+    await expect(all).resolves.toMatchObject({
+      appended: [undefined, { partition: 1, offset: 0 }],
+      failure: { code: 'not_confirmed' },
+    });
+    expect(queue.size()).toEqual({ records: 1, bytes: 10 });
+    expect(announced.at(-1)).toEqual(['ingest.unconfirmed', { events: 1, error: 'no answer within 5000 ms' }]);
+    log.succeed();
+    await queue.idle();
+    expect(queue.size()).toEqual({ records: 0, bytes: 0 });
+    expect(log.appended().map(namesOf)).toEqual([['b'], ['a']]);
+  });
+
+  test('what has not been started is dropped and makes room', async () => {
+    useClock();
+    const { log, queue } = setUp();
+    const first = queue.add([record(0, 'a')]);
+    const second = queue.add([record(0, 'b', 900)]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    const third = queue.add([record(0, 'c')]);
+    await vi.advanceTimersByTimeAsync(2_100);
+    await expect(Promise.all([first, second])).resolves.toMatchObject([
+      { failure: { code: 'not_confirmed' } },
+      { failure: { code: 'not_confirmed' } },
+    ]);
+    expect(queue.size()).toEqual({ records: 2, bytes: 20 });
+    log.succeed();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(log.inFlight().map(namesOf)).toEqual([['c']]);
+    log.succeed();
+    await expect(third).resolves.toMatchObject({ failure: null });
+    expect(vi.getTimerCount()).toBeLessThanOrEqual(1);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+test('idle resolves when the last append has settled, and at once when nothing is held', async () => {
+  const { log, queue } = setUp();
+  await queue.idle();
+  const all = queue.add([record(0, 'a'), record(1, 'b')]);
+  let isIdle = false;
+  const idle = queue.idle().then(() => {
+    isIdle = true;
+  });
+  log.succeed(0);
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(isIdle).toBe(false);
+  log.succeed(0);
+  await Promise.all([all, idle]);
+  expect(isIdle).toBe(true);
+});
