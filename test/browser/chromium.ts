@@ -8,10 +8,11 @@ const elsewhere = [
   'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
 ];
 
-/** Path of a browser of the Chromium family on this machine, or null. CHROMIUM overrides the search. */
+/** Path of a browser of the Chromium family on this machine, or null. CHROMIUM_PATH (or CHROMIUM) overrides the search. */
 export function findChromium(): string | null {
   const onPath = (process.env.PATH ?? '').split(delimiter).flatMap((folder) => names.map((name) => join(folder, name)));
-  const wanted = process.env.CHROMIUM ? [process.env.CHROMIUM] : [...onPath, ...elsewhere];
+  const chosen = process.env.CHROMIUM_PATH ?? process.env.CHROMIUM;
+  const wanted = chosen ? [chosen] : [...onPath, ...elsewhere];
   return wanted.find(isExecutable) ?? null;
 }
 

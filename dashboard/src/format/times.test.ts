@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDuration, formatLag, formatMoment } from './times.ts';
+import { formatDuration, formatLag, formatMoment, formatStep, stepLength } from './times.ts';
 
 it('leaves the day out today, and the year within the year', () => {
   const now = new Date(2026, 10, 23, 12, 0, 0).getTime();
@@ -23,3 +23,13 @@ it.each([
   [4.26, '4.3 s'],
   [75, '1 min'],
 ])('a lag of %d s is %s', (lagSeconds, text) => expect(formatLag(lagSeconds)).toBe(text));
+
+it.each([
+  [10, '10 seconds', '14:03:20'],
+  [60, '1 minute', '14:03'],
+  [900, '15 minutes', '14:03'],
+  [3_600, '1 hour', '23 Nov 14:03'],
+])('a step of %d s lasts %s and begins at %s', (seconds, length, begin) => {
+  expect(stepLength(seconds)).toBe(length);
+  expect(formatStep(new Date(2026, 10, 23, 14, 3, 20).getTime(), seconds)).toBe(begin);
+});

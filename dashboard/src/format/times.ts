@@ -1,3 +1,5 @@
+import { plural } from './numbers.ts';
+
 const clock = new Intl.DateTimeFormat('en-GB', {
   hour: '2-digit',
   minute: '2-digit',
@@ -26,6 +28,18 @@ export function formatMoment(at: string, now: number | null): string {
   if (new Date(time).toDateString() === new Date(now).toDateString()) return text;
   const isThisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
   return `${(isThisYear ? day : dayAndYear).format(time)} ${text}`;
+}
+
+/** The beginning of a step, as fine as steps of this length ask for: 14:03:20, 14:03, 21 Nov 14:00. */
+export function formatStep(at: number, stepSeconds: number): string {
+  if (stepSeconds < 60) return clock.format(at);
+  return stepSeconds < 3_600 ? shortClock.format(at) : `${day.format(at)} ${shortClock.format(at)}`;
+}
+
+/** 10 seconds, 1 minute, 15 minutes, 1 hour. */
+export function stepLength(stepSeconds: number): string {
+  if (stepSeconds < 60) return plural(stepSeconds, 'second');
+  return stepSeconds < 3_600 ? plural(stepSeconds / 60, 'minute') : plural(stepSeconds / 3_600, 'hour');
 }
 
 /** 8 s, 3 min, 2 h, 5 d; whole units, rounded down. */

@@ -23,13 +23,12 @@ export function LiveProvider({ window, children }: { readonly window: string; re
   useEffect(() => {
     const made = createBrowserClient(window);
     const onVisibility = () => made.setVisible(document.visibilityState === 'visible');
-    const onOnline = () => made.setVisible(true);
     document.addEventListener('visibilitychange', onVisibility);
-    globalThis.addEventListener('online', onOnline);
+    globalThis.addEventListener('online', onVisibility);
     setClient(made);
     return () => {
       document.removeEventListener('visibilitychange', onVisibility);
-      globalThis.removeEventListener('online', onOnline);
+      globalThis.removeEventListener('online', onVisibility);
       made.close();
     };
   }, []);

@@ -13,6 +13,7 @@ import { ThemeButton } from './theme-button.tsx';
 /** The frame around every screen. */
 export function Shell({ page, children }: { readonly page: string; readonly children: ReactNode }) {
   const snapshot = useLive('snapshot');
+  const { state } = useLive('connection');
   const [window] = useWindow();
   const openCount = snapshot?.ledger.open_in_inbox ?? 0;
   const isUnbalanced = snapshot?.ledger.balanced === false;
@@ -67,7 +68,7 @@ export function Shell({ page, children }: { readonly page: string; readonly chil
           </div>
         </div>
       </header>
-      <main id="main" className="shell-main" tabIndex={-1}>
+      <main id="main" className="shell-main" data-connection={state} tabIndex={-1}>
         <ReadinessNotice />
         {children}
       </main>

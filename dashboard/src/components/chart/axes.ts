@@ -4,11 +4,13 @@ import type { Palette } from './palette.ts';
 
 const daySeconds = 86_400;
 
-/** Tick labels as fine as the distance between ticks asks for. */
+/** Tick labels as fine as the distance between ticks asks for; midnight is told as the day that begins. */
 function timeLabels(_plot: uPlot, splits: number[], _axis: number, _space: number, incrementSeconds: number): string[] {
-  if (incrementSeconds >= daySeconds) return splits.map((split) => formatDay(split * 1_000));
-  const format = incrementSeconds < 60 ? formatClock : formatShortClock;
-  return splits.map((split) => format(split * 1_000));
+  const format = incrementSeconds >= daySeconds ? formatDay : incrementSeconds < 60 ? formatClock : formatShortClock;
+  return splits.map((split) => {
+    const label = format(split * 1_000);
+    return label === '00:00' || label === '00:00:00' ? formatDay(split * 1_000) : label;
+  });
 }
 
 export function axesOf(palette: Palette, formatValue: (value: number) => string): uPlot.Axis[] {

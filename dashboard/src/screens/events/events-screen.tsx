@@ -16,6 +16,7 @@ export function EventsScreen() {
   useTitle('Events');
   const [query] = useQuery();
   const snapshot = useLive('snapshot');
+  const recent = useLive('recent');
   const own = {
     event_type: query.get('event_type') ?? undefined,
     source: query.get('source') ?? undefined,
@@ -28,6 +29,16 @@ export function EventsScreen() {
     const { events, next_cursor: nextCursor } = await api.events(filter, cursor, signal);
     return { items: events, nextCursor };
   });
+  const newest = pages.items[0]?.received_at;
+  const hasNewer =
+    newest !== undefined &&
+    own.to === undefined &&
+    recent.some(
+      (event) =>
+        event.received_at > newest &&
+        (own.event_type ?? event.event_type) === event.event_type &&
+        (own.source ?? event.source) === event.source,
+    );
   const hasFilter = Object.values(own).some((value) => value !== undefined);
 
   if (snapshot?.ledger.appended === 0 && !hasFilter) return <FirstRun />;
@@ -35,8 +46,8 @@ export function EventsScreen() {
     <>
       <div className="page-head">
         <h1>Events</h1>
-        <Button icon="refresh" onClick={pages.reload}>
-          Refresh
+        <Button icon="refresh" look={hasNewer ? 'primary' : 'plain'} className="events-refresh" onClick={pages.reload}>
+          {hasNewer ? 'Show newer events' : 'Refresh'}
         </Button>
       </div>
       <EventFilters />

@@ -8,29 +8,36 @@ import { useJobs } from '../../jobs/jobs-provider.tsx';
 /** Redrives one event as it is, straight from a list. */
 export function RedriveButton({ id, name }: { readonly id: string; readonly name: string }) {
   const { follow } = useJobs();
-  const [isBusy, setIsBusy] = useState(false);
+  const [step, setStep] = useState<'ready' | 'busy' | 'sent'>('ready');
   const [error, setError] = useState<ApiError | null>(null);
 
   const redrive = async () => {
-    setIsBusy(true);
+    setStep('busy');
     setError(null);
     try {
       const { job_id: jobId } = await api.redriveOne(id);
       if (jobId) follow(jobId);
+      // Until the list is asked again: a second click would only be refused.
+      setStep('sent');
     } catch (caught) {
       setError(asApiError(caught));
+      setStep('ready');
     }
-    setIsBusy(false);
   };
 
   return (
     <>
       {error && (
         <span role="alert" className="redrive-refused" title={error.message}>
-          {error.code === 'not_redrivable' ? 'needs an edit' : 'failed'}
+          Refused
         </span>
       )}
-      <Button icon="redrive" aria-label={`Redrive ${name}`} isBusy={isBusy} onClick={redrive}>
+      <Button
+        icon={step === 'sent' ? 'check' : 'redrive'}
+        aria-label={`Redrive ${name}`}
+        isBusy={step !== 'ready'}
+        onClick={redrive}
+      >
         Redrive
       </Button>
     </>

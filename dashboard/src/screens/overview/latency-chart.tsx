@@ -6,6 +6,7 @@ import type { Palette } from '../../components/chart/palette.ts';
 import { Plot } from '../../components/chart/plot.tsx';
 import { StepTable } from '../../components/chart/step-table.tsx';
 import { formatLatency, formatLatencyTick } from '../../format/numbers.ts';
+import { stepLength } from '../../format/times.ts';
 import type { StepChartProps } from './rate-chart.tsx';
 
 interface LatencyChartProps extends StepChartProps {
@@ -67,7 +68,7 @@ export function LatencyChart({ steps, stepSeconds, range, windowLabel, overall }
             makeOptions={makeOptions}
             heightPx={heightPx}
             onCursor={setCursor}
-            summary={`Latency in the last ${windowLabel}, in steps of ${stepSeconds} seconds: ${quantiles
+            summary={`Latency in the last ${windowLabel}, in steps of ${stepLength(stepSeconds)}: ${quantiles
               .map((name) => `${name} ${formatLatency(overall[name])}`)
               .join(', ')}.`}
           />

@@ -59,7 +59,7 @@ export function OverviewScreen() {
           <LedgerStrip ledger={snapshot.ledger} lagSeconds={metrics.lag_seconds} />
         </section>
         <div className="overview-charts">
-          <RateChart {...chart} />
+          <RateChart {...chart} ratePerSecond={metrics.rate_per_second} />
           <LatencyChart {...chart} overall={metrics.latency_ms} />
         </div>
         <EventTypes byType={metrics.by_type} total={metrics.total} window={window} windowLabel={shownWindow.label} />

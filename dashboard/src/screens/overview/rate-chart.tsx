@@ -6,8 +6,8 @@ import type { Palette } from '../../components/chart/palette.ts';
 import { Plot } from '../../components/chart/plot.tsx';
 import { StepTable } from '../../components/chart/step-table.tsx';
 import type { Step } from '../../components/chart/steps.ts';
-import { formatCount, formatRate, formatTick, plural } from '../../format/numbers.ts';
-import { formatClock } from '../../format/times.ts';
+import { formatCount, formatRate, formatTick } from '../../format/numbers.ts';
+import { formatStep, stepLength } from '../../format/times.ts';
 
 export interface StepChartProps {
   readonly steps: readonly Step[];
@@ -15,6 +15,11 @@ export interface StepChartProps {
   /** The x axis, in seconds since the epoch. */
   readonly range: readonly [number, number];
   readonly windowLabel: string;
+}
+
+interface RateChartProps extends StepChartProps {
+  /** Of the last whole ten seconds. */
+  readonly ratePerSecond: number;
 }
 
 const heightPx = 208;
@@ -35,7 +40,7 @@ const makeOptions = (palette: Palette): Omit<uPlot.Options, 'width' | 'height'> 
   ],
 });
 
-export function RateChart({ steps, stepSeconds, range, windowLabel }: StepChartProps) {
+export function RateChart({ steps, stepSeconds, range, windowLabel, ratePerSecond }: RateChartProps) {
   const [cursor, setCursor] = useState<number | null>(null);
   const data = useMemo<uPlot.AlignedData>(
     () => [steps.map((step) => step.at / 1_000), steps.map((step) => step.perSecond)],
@@ -46,18 +51,17 @@ export function RateChart({ steps, stepSeconds, range, windowLabel }: StepChartP
     undefined,
   );
   const under = cursor === null ? undefined : steps[cursor];
-  const last = steps.at(-1);
 
   return (
     <ChartPanel
       title="Events per second"
-      note={`steps of ${plural(stepSeconds, 'second')}`}
+      note={`steps of ${stepLength(stepSeconds)}`}
       heightPx={heightPx}
       legend={[
         {
-          name: under ? formatClock(under.at) : 'Now',
+          name: under ? formatStep(under.at, stepSeconds) : 'Now',
           className: 'legend-rate',
-          value: formatRate((under ?? last)?.perSecond ?? 0),
+          value: formatRate(under?.perSecond ?? ratePerSecond),
         },
         { name: 'Peak', className: 'legend-plain', value: formatRate(peak?.perSecond ?? 0) },
       ]}
@@ -71,7 +75,7 @@ export function RateChart({ steps, stepSeconds, range, windowLabel }: StepChartP
             onCursor={setCursor}
             summary={
               peak
-                ? `Events per second in the last ${windowLabel}: now ${formatRate(last?.perSecond ?? 0)}, at most ${formatRate(peak.perSecond)} at ${formatClock(peak.at)}.`
+                ? `Events per second in the last ${windowLabel}: now ${formatRate(ratePerSecond)}, at most ${formatRate(peak.perSecond)} at ${formatStep(peak.at, stepSeconds)}.`
                 : `Events per second in the last ${windowLabel}: none.`
             }
           />

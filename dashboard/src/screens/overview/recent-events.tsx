@@ -4,6 +4,7 @@ import type { Event } from '../../api/shapes.ts';
 import { Panel } from '../../components/panel.tsx';
 import { Empty } from '../../components/states.tsx';
 import '../../components/table.css';
+import { useThrottled } from '../../components/use-throttled.ts';
 import { formatCount, plural } from '../../format/numbers.ts';
 import { useLive } from '../../live/live-provider.tsx';
 import { paths } from '../../routing/paths.ts';
@@ -11,10 +12,12 @@ import { EventRow, EventTableHead } from '../events/event-row.tsx';
 import './recent-events.css';
 
 const rowsShown = 12;
+const drawnEveryMs = 500;
 
 /** The stream, newest first. It holds still under the pointer and the keyboard focus, so that a row can be hit. */
 export function RecentEvents() {
-  const recent = useLive('recent');
+  // Often enough to feel live, seldom enough to be read.
+  const recent = useThrottled(useLive('recent'), drawnEveryMs);
   const leftOut = useLive('leftOut');
   const [held, setHeld] = useState<readonly Event[] | null>(null);
   const latest = useRef(recent);

@@ -1,0 +1,45 @@
+// The page never shows old numbers as new: it says that the server is away, and goes on by itself when it is back.
+import { expect, it } from 'vitest';
+import { createTempDir, makeEvent, startServer } from '../scenarios/harness.ts';
+import { connectionMark, numberUnder, useDashboard, waitUntilLive } from './open-dashboard.ts';
+
+const visit = useDashboard();
+
+it('says that it reconnects while the server is away, and is live after its restart', async () => {
+  const dataDir = createTempDir('browser');
+  const first = await startServer({ dataDir });
+  await first.send([makeEvent(1)]);
+  await visit(first, { allowsFailedRequests: true }, async (page) => {
+    await waitUntilLive(page);
+    await expect.poll(() => numberUnder(page, 'Events, all time')).toBe('1');
+
+    await first.kill();
+    await connectionMark(page).filter({ hasText: 'Reconnecting' }).waitFor();
+    // The last numbers stay, with the mark beside them.
+    expect(await numberUnder(page, 'Events, all time')).toBe('1');
+
+    const second = await startServer({ dataDir, env: { PORT: new URL(first.url).port } });
+    await waitUntilLive(page);
+    await second.send([makeEvent(2)]);
+    await expect.poll(() => numberUnder(page, 'Events, all time')).toBe('2');
+    await page
+      .getByRole('link', { name: /^order\.placed, / })
+      .nth(1)
+      .waitFor();
+  });
+});
+
+it('holds the stream still under the pointer', async () => {
+  const server = await startServer({ dataDir: createTempDir('browser') });
+  await server.send([makeEvent(1, { event_type: 'first.one' })]);
+  await visit(server, {}, async (page) => {
+    const first = page.getByRole('link', { name: /^first\.one, / });
+    await first.hover();
+    await page.getByText('paused').waitFor();
+    await server.send([makeEvent(2, { event_type: 'second.one' })]);
+    await page.getByText('paused, 1 new').waitFor();
+    expect(await page.getByRole('link', { name: /^second\.one, / }).count()).toBe(0);
+    await page.mouse.move(5, 5);
+    await page.getByRole('link', { name: /^second\.one, / }).waitFor();
+  });
+});
