@@ -2,12 +2,15 @@
 // Starts the command line on a Node that can run it: this one, or else the Node that came along as a dependency. Plain
 // JavaScript that even an old Node can read.
 import { spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
+import * as modules from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const needed = [24, 6];
-const main = new URL('../dist/cli/main.js', import.meta.url);
+/** A clone has the sources, a package what was built of them. */
+const source = new URL('../src/cli/main.ts', import.meta.url);
+const main = existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url);
 
 function isNewEnough() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -17,7 +20,7 @@ function isNewEnough() {
 function pinnedNode() {
   const os = process.platform === 'win32' ? 'win' : process.platform;
   const names = [`node-${os}-${process.arch}`, `node-bin-${os}-${process.arch}`];
-  const require = createRequire(import.meta.url);
+  const require = modules.createRequire(import.meta.url);
   for (const name of names) {
     try {
       const manifest = require.resolve(`${name}/package.json`);
@@ -30,7 +33,7 @@ function pinnedNode() {
 }
 
 function runOn(node) {
-  const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
   // A terminal's Ctrl-C reaches the child by itself; what is sent to this process alone must be handed on. Either way this
   // process stays until the child has ended.
   process.on('SIGINT', () => {});
@@ -48,6 +51,9 @@ function runOn(node) {
 }
 
 if (isNewEnough()) {
+  // Compiled code is kept from one start to the next. In a clone this must come before the first TypeScript file: what is
+  // in the cache needs no stripping, and the idle server is 35 MB smaller without the stripper.
+  modules.enableCompileCache();
   await import(main.href);
 } else {
   const node = pinnedNode();

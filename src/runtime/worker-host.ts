@@ -1,7 +1,9 @@
+import { getCompileCacheDir } from 'node:module';
 import { MessageChannel, Worker as Thread } from 'node:worker_threads';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { Telemetry, TelemetryEventName, TelemetryEvents } from '../telemetry/telemetry.ts';
+import { processEnvironment } from './config.ts';
 import { siblingModule } from './sibling-module.ts';
 import { type Caller, createCaller, type Handlers, serveCalls } from './thread-channel.ts';
 import type { WorkerThreadData, WorkerThreadMessage } from './worker-thread.ts';
@@ -51,6 +53,8 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
     caller = createCaller(fromMain.port1);
     thread = new Thread(siblingModule('worker-thread', import.meta.url), {
       name: 'worker',
+      // A thread does not inherit the compile cache: without, it strips types again in memory that stays (measured: 20 MB).
+      env: { ...processEnvironment(), NODE_COMPILE_CACHE: getCompileCacheDir() ?? '' },
       workerData: { ...data, toMain: toMain.port2, fromMain: fromMain.port2 } satisfies WorkerThreadData,
       transferList: [toMain.port2, fromMain.port2],
     });
