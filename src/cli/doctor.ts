@@ -62,6 +62,10 @@ async function adoptLog(config: Config, context: CliContext): Promise<void> {
   const { adoptLog } = await import('../runtime/offline.ts');
   // Throws a StartupError that names the owner where a server holds the directory.
   const logNo = await adoptLog(config);
+  if (logNo === null) {
+    printLine(context.stdout, `The log in ${config.dataDir} is the one that was processed: there is nothing to adopt.`);
+    return;
+  }
   printLine(
     context.stdout,
     `The log in ${config.dataDir} is now log number ${logNo}. At the next start it is read from its beginning; events that were\n` +

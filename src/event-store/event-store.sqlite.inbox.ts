@@ -81,6 +81,7 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
        failed = excluded.failed, message = excluded.message, updated_at = excluded.updated_at`,
   );
   const currentLog = createCurrentLog(db);
+  const hasProgress = db.prepare('SELECT 1 FROM progress WHERE log_no = ? LIMIT 1');
   const insertLog = db.prepare('INSERT INTO logs (log_no, log_id, adopted_at) VALUES (?, ?, ?)');
 
   /** Answers the ids that `change` changed. */
@@ -110,8 +111,9 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
       attempt(() =>
         inTransaction(db, () => {
           const current = currentLog();
-          // Asked twice: the log is the current one already.
-          if (current?.log_id === logId) return current.log_no;
+          // Asked twice: nothing was processed under this number yet. Else an older copy of the log, which keeps its id, may
+          // be what is to be adopted: its offsets must not be taken for those of the log as it was.
+          if (current?.log_id === logId && !hasProgress.get(current.log_no)) return current.log_no;
           const logNo = (current?.log_no ?? 0) + 1;
           insertLog.run(logNo, logId, now);
           return logNo;

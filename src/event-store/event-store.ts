@@ -324,7 +324,10 @@ export interface InboxWriter {
   reopen(ids: readonly string[]): Promise<void>;
   discard(ids: readonly string[], now: number): Promise<readonly string[]>;
   saveJob(job: Job): Promise<void>;
-  /** Makes `logId` the current log under the next log_no. Progress on earlier logs stays as history. */
+  /**
+   * Makes `logId` the current log under the next log_no, also where the current one has the same id: an older copy of a log
+   * keeps it. Progress on earlier logs stays as history. Answers the current log_no as it is while it has no progress.
+   */
   adoptLog(logId: string, now: number): Promise<number>;
 }
 

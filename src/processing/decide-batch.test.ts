@@ -181,6 +181,18 @@ describe('decideBatch', () => {
     ]);
   });
 
+  it('settles a row that it makes itself, as when the log is read again from before both records', () => {
+    const failure = rejectedRecord(4, { eventType: 'order.placed' });
+    const redrive = candidate(5, { redriveOf: 'store:1:3:4' });
+    const again = rejectedRecord(6, { redriveOf: 'store:1:3:4' });
+    const written = decideBatch(request([redrive], [failure, again]), knowledge());
+    expect(written.failed).toMatchObject([
+      { id: 'store:1:3:4', state: 'resolved', resolution: { kind: 'stored', eventId: idA }, settledAt: storedAt },
+      { id: 'store:1:3:6', state: 'open', attempt: 2 },
+    ]);
+    expect(written.settled).toEqual([]);
+  });
+
   it('ignores a redrive_of that names no inbox row: any producer may write one', () => {
     const forged = candidate(5, { redriveOf: 'store:1:0:999' });
     expect(decideBatch(request([forged]), knowledge()).settled).toEqual([]);

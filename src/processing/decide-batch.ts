@@ -36,8 +36,7 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
   const seen = new Map<string, Seen>();
   const events: StoredEvent[] = [];
   const duplicates: DuplicateRecord[] = [];
-  const failed: InboxEntry[] = [];
-  const settled: SettledEntry[] = [];
+  const inbox = createInboxChanges(request, knowledge);
 
   const positionOf = (offset: number): Position => ({
     logNo: request.logNo,
@@ -47,19 +46,18 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
   const countedAs = (eventType: string | null) =>
     eventType === null ? noEventType : (knowledge.countedAs.get(eventType) ?? otherEventType);
 
-  function settle(redriveOf: string | null, resolution: InboxResolution): void {
-    if (redriveOf !== null && knowledge.attempts.has(redriveOf)) settled.push({ inboxId: redriveOf, resolution });
-  }
-
   function fail(record: RejectedRecord): void {
-    const entry = inboxEntryOf(request, record, countedAs(record.eventType), knowledge.attempts);
-    failed.push(entry);
+    const entry = inbox.add(record, countedAs(record.eventType));
     rollups.count('failed', record.receivedAt, entry.countedAs);
-    settle(record.redriveOf, { kind: 'failed_again', inboxId: entry.id });
+    inbox.settle(record.redriveOf, { kind: 'failed_again', inboxId: entry.id });
   }
 
-  for (const candidate of request.candidates) {
-    const { event, offset, contentHash } = candidate;
+  for (const record of inOrder(request)) {
+    if (!('event' in record)) {
+      fail(record);
+      continue;
+    }
+    const { event, offset, contentHash } = record;
     const position = positionOf(offset);
     const earlier = seen.get(event.id) ?? knowledge.events.get(event.id);
     if (earlier === undefined) {
@@ -69,19 +67,19 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
       rollups.count('stored', event.receivedAt, counted);
       // A redrive's latency would tell how long a person took.
       if (event.redriveOf === null) rollups.latency(event.receivedAt, request.storedAt);
-      settle(event.redriveOf, { kind: 'stored', eventId: event.id });
-    } else if (isSame(earlier, candidate)) {
+      inbox.settle(event.redriveOf, { kind: 'stored', eventId: event.id });
+    } else if (isSame(earlier, record)) {
       duplicates.push({ eventId: event.id, position, receivedAt: event.receivedAt });
       rollups.count('duplicate', event.receivedAt, countedAs(event.eventType));
-      settle(event.redriveOf, { kind: 'duplicate', eventId: event.id });
+      inbox.settle(event.redriveOf, { kind: 'duplicate', eventId: event.id });
     } else {
-      fail(conflictOf(candidate, earlier.position));
+      fail(conflictOf(record, earlier.position));
     }
   }
-  for (const record of request.rejected) fail(record);
 
   // One order of ids for every worker: two batches that meet on an id then lock alike and cannot deadlock.
   events.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  const { failed, settled } = inbox.changes();
   const outcomes: OutcomeCounts = {
     stored: events.length,
     duplicate: duplicates.length,
@@ -114,14 +112,39 @@ function conflictOf({ event, offset, value }: Candidate, first: Position): Rejec
   };
 }
 
-function inboxEntryOf(
-  request: CommitRequest,
-  record: RejectedRecord,
-  countedAs: string,
-  attempts: ReadonlyMap<string, number>,
-): InboxEntry {
+/** In the order of the log: a redrive may stand in one batch with the record it is made of, when the log is read again. */
+function inOrder({ candidates, rejected }: CommitRequest): readonly (Candidate | RejectedRecord)[] {
+  return rejected.length === 0 ? candidates : [...candidates, ...rejected].sort((a, b) => a.offset - b.offset);
+}
+
+/** The inbox rows that a batch makes, and those it settles: its own, or rows that the store has. */
+function createInboxChanges(request: CommitRequest, { attempts }: BatchKnowledge) {
+  const made = new Map<string, InboxEntry>();
+  const settled: SettledEntry[] = [];
+
+  return {
+    add(record: RejectedRecord, countedAs: string): InboxEntry {
+      const { redriveOf } = record;
+      const earlier = redriveOf === null ? 0 : (made.get(redriveOf)?.attempt ?? attempts.get(redriveOf) ?? 0);
+      const entry = inboxEntryOf(request, record, countedAs, earlier + 1);
+      made.set(entry.id, entry);
+      return entry;
+    },
+    settle(redriveOf: string | null, resolution: InboxResolution): void {
+      if (redriveOf === null) return;
+      const own = made.get(redriveOf);
+      if (own?.state === 'open') {
+        made.set(redriveOf, { ...own, state: 'resolved', resolution, settledAt: request.storedAt });
+      } else if (attempts.has(redriveOf)) {
+        settled.push({ inboxId: redriveOf, resolution });
+      }
+    },
+    changes: () => ({ failed: [...made.values()], settled }),
+  };
+}
+
+function inboxEntryOf(request: CommitRequest, record: RejectedRecord, countedAs: string, attempt: number): InboxEntry {
   const position = { logNo: request.logNo, partition: request.partition, offset: record.offset };
-  const earlierAttempt = record.redriveOf === null ? 0 : (attempts.get(record.redriveOf) ?? 0);
   return {
     id: inboxId(request.consumer, position),
     consumer: request.consumer,
@@ -129,7 +152,7 @@ function inboxEntryOf(
     state: 'open',
     code: record.code,
     message: record.message,
-    attempt: earlierAttempt + 1,
+    attempt,
     eventId: record.eventId,
     eventType: record.eventType,
     key: record.key,

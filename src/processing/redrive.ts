@@ -123,8 +123,8 @@ export function createRedrive(options: RedriveOptions): Redrive {
 
   async function appendAndMark(job: Job, chunk: readonly PreparedRedrive[]): Promise<void> {
     const lanes = new Map<number, { partition: number; value: Uint8Array }[]>();
-    for (const { event } of chunk) {
-      const partition = partitionOf(event.key ?? event.id, options.log.partitions);
+    for (const { entry, event } of chunk) {
+      const partition = partitionFor(entry, event);
       const lane = options.log.laneOf(partition);
       const records = lanes.get(lane) ?? [];
       records.push({ partition, value: encodeRecord(event) });
@@ -135,6 +135,15 @@ export function createRedrive(options: RedriveOptions): Redrive {
       chunk.map(({ entry }) => entry.id),
       job.id,
     );
+  }
+
+  /**
+   * Behind the record it is made of, so that whoever reads the log again, with a store put back to an older copy, meets them
+   * in this order and settles the inbox row again. A log with fewer partitions may have been adopted since.
+   */
+  function partitionFor({ position }: InboxEntry, { key, id }: EventEnvelope): number {
+    const { partitions } = options.log;
+    return position.partition < partitions ? position.partition : partitionOf(key ?? id, partitions);
   }
 
   /** A job's progress is for the eye: a store that is away must not end the job. */

@@ -87,6 +87,10 @@ export function claimCases(makeHarness: MakeEventStoreHarness): void {
         logId: 'log-b',
         partitions: [before, after],
       });
+
+      // An older copy of a log has its id.
+      expect(await store.adoptLog('log-b', 3)).toBe(3);
+      expect(await store.claim(claimOf(0, 0, 'log-b'))).toMatchObject({ logNo: 3, base: 0, nextOffset: 0 });
       await expectClean(store);
     });
   });

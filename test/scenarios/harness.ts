@@ -10,6 +10,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFailed, onTestFinished, type TestContext } from 'vitest';
+import { partitionOf } from '../../src/domain/partitioner.ts';
+import { createLmdbEventLog } from '../../src/event-log/event-log.lmdb.ts';
 import type { EventPage, EventView, LedgerView, ManyReceipt, MetricsView } from '../../src/http/contract.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');
@@ -254,6 +256,17 @@ export async function runCommand(
   child.stdin.end(options.input ?? '');
   const [code, signal] = await closed;
   return { code, signal, stdout, stderr };
+}
+
+/** Puts records on the log below the interface, as another producer would; no server may hold the directory. */
+export async function appendToLog(
+  dataDir: string,
+  records: readonly { readonly key: string; readonly value: Uint8Array }[],
+): Promise<void> {
+  const partitions = 8;
+  const log = await createLmdbEventLog({ path: join(dataDir, 'log.mdb'), partitions });
+  await log.append(records.map(({ key, value }) => ({ partition: partitionOf(key, partitions), value })));
+  await log.close();
 }
 
 /** Every stored event, by the pages of GET /api/events, newest first. */
