@@ -133,6 +133,19 @@ describe('event store on SQLite, its own promises', () => {
       expect(await client.job(job.id)).toEqual(job);
     });
 
+    it('closes after the write that waits', async () => {
+      await directory.open();
+      const client = await directory.open({ role: 'client' });
+      const held = lock();
+      const saved = client.saveJob(job);
+      const closed = client.close();
+      await expect(client.job(job.id)).rejects.toThrow(/closed/);
+      held.release();
+      await saved;
+      await closed;
+      expect(await (await directory.open({ role: 'client' })).job(job.id)).toEqual(job);
+    });
+
     it('gives up in the end', async () => {
       await directory.open();
       const client = await directory.open({ role: 'client', busyMs: 100 });

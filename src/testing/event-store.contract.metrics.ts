@@ -85,21 +85,21 @@ export function metricsCases(makeHarness: MakeEventStoreHarness): void {
         [eventOf(), eventOf(), eventOf({ redriveOf: 'store:1:0:9' })],
         { storedAt: startAt + 100 },
       );
-      await commitBatch(store, progress, [eventOf(), eventOf({ receivedAt: startAt + fineMs + 200 })], {
-        storedAt: startAt + fineMs,
-      });
+      const early = eventOf({ receivedAt: startAt + fineMs + 200 });
+      const { progress: next } = await commitBatch(store, progress, [eventOf(), early], { storedAt: startAt + fineMs });
+      await commitBatch(store, next, [{ ...early, id: eventOf().id }], { storedAt: startAt + fineMs });
       const metrics = (await store.partitionMetrics(storeConsumer, 0, startAt + minuteMs))!;
       const [quick, slow, zero] = [bucketOf(100), bucketOf(fineMs), bucketOf(0)];
       const first = [
         [quick, 2],
         [slow, 1],
       ];
-      const both = [[zero, 1], ...first];
+      const both = [[zero, 2], ...first];
       expect(metrics.latencies.toSorted((x, y) => x.stepMs - y.stepMs || x.at - y.at)).toEqual([
         { stepMs: fineMs, at: startAt, histogram: first, clockSkewed: 0 },
-        { stepMs: fineMs, at: startAt + fineMs, histogram: [[zero, 1]], clockSkewed: 1 },
-        { stepMs: minuteMs, at: startAt, histogram: both, clockSkewed: 1 },
-        { stepMs: hourMs, at: startAt, histogram: both, clockSkewed: 1 },
+        { stepMs: fineMs, at: startAt + fineMs, histogram: [[zero, 2]], clockSkewed: 2 },
+        { stepMs: minuteMs, at: startAt, histogram: both, clockSkewed: 2 },
+        { stepMs: hourMs, at: startAt, histogram: both, clockSkewed: 2 },
       ]);
     });
 
