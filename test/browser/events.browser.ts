@@ -1,7 +1,7 @@
 // The list of events, one event whole, and the addresses of both.
 import { expect, it } from 'vitest';
 import { createTempDir, makeEvent, startServer } from '../scenarios/harness.ts';
-import { useDashboard } from './open-dashboard.ts';
+import { eventually, useDashboard } from './open-dashboard.ts';
 
 const visit = useDashboard();
 
@@ -19,17 +19,17 @@ it('filters by type and source, from a bar of the overview and by hand, and load
       .getByRole('list', { name: 'Events by type' })
       .getByRole('link', { name: /^a & b/ })
       .click();
-    await expect.poll(() => rows.count()).toBe(10);
+    await eventually(() => rows.count()).toBe(10);
     const query = new URL(page.url()).searchParams;
     expect([query.get('event_type'), query.get('last')]).toEqual(['a & b 100%+1', '15m']);
 
     await page.reload();
-    await expect.poll(() => rows.count()).toBe(10);
+    await eventually(() => rows.count()).toBe(10);
 
     await page.getByRole('button', { name: 'Clear' }).click();
-    await expect.poll(() => rows.count()).toBe(50);
+    await eventually(() => rows.count()).toBe(50);
     await page.getByRole('button', { name: 'Load more' }).click();
-    await expect.poll(() => rows.count()).toBe(100);
+    await eventually(() => rows.count()).toBe(100);
     await page.getByRole('button', { name: 'Load more' }).click();
     await page.getByText('130 events, no more').waitFor();
 
@@ -74,9 +74,9 @@ it('shows a payload digit for digit, and everything that happened', async () => 
     await drawer.waitFor({ state: 'hidden' });
     expect(new URL(page.url()).pathname).toBe('/dashboard/');
     await page.getByRole('heading', { name: 'Overview' }).waitFor();
-    await expect
-      .poll(() => page.evaluate("document.activeElement.getAttribute('aria-label')"))
-      .toBe(`order.placed, ${id}`);
+    await eventually(() => page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe(
+      `order.placed, ${id}`,
+    );
   });
 
   await visit(server, { path: `/events/${id}` }, async (page) => {

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import type { EventPage, LedgerView } from '../../src/http/contract.ts';
 import { createTempDir, makeEvent, type RunningServer, startServer } from '../scenarios/harness.ts';
-import { numberUnder, useDashboard, waitUntilLive } from './open-dashboard.ts';
+import { eventually, numberUnder, useDashboard, waitUntilLive } from './open-dashboard.ts';
 
 const visit = useDashboard();
 
@@ -39,12 +39,12 @@ it('is shown on the overview as it fails, and redriven from there', async () => 
     const list = page.getByRole('list', { name: 'Open failed events' });
     await list.getByText('order.placed').waitFor();
     await list.getByText('conflict').waitFor();
-    await expect.poll(() => numberUnder(page, 'Failed, open')).toBe('1');
+    await eventually(() => numberUnder(page, 'Failed, open')).toBe('1');
 
     await page.getByRole('button', { name: 'Redrive order.placed' }).click();
     await page.getByRole('region', { name: 'Jobs' }).getByText('1 event redriven').waitFor();
-    await expect.poll(() => numberUnder(page, 'Failed, open')).toBe('0');
-    await expect.poll(() => numberUnder(page, 'Events, all time')).toBe('2');
+    await eventually(() => numberUnder(page, 'Failed, open')).toBe('0');
+    await eventually(() => numberUnder(page, 'Events, all time')).toBe('2');
     await page.getByText('Nothing is waiting here').waitFor();
     await page.getByRole('button', { name: 'Dismiss' }).click();
     expect(await page.getByText('1 event redriven').count()).toBe(0);

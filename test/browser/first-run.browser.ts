@@ -1,7 +1,7 @@
 // A server that has never seen an event shows how to send one, and turns into the live view by itself at the first.
 import { expect, it } from 'vitest';
 import { createTempDir, startServer } from '../scenarios/harness.ts';
-import { numberUnder, useDashboard } from './open-dashboard.ts';
+import { eventually, numberUnder, useDashboard } from './open-dashboard.ts';
 
 const visit = useDashboard();
 
@@ -22,7 +22,7 @@ it('shows a command that works, and becomes the live view at the first event', a
     expect(answer.status).toBe(202);
 
     await page.getByRole('heading', { name: 'Overview' }).waitFor();
-    await expect.poll(() => numberUnder(page, 'Events, all time')).toBe('1');
+    await eventually(() => numberUnder(page, 'Events, all time')).toBe('1');
     await page.getByRole('link', { name: /^user\.signed_up, / }).waitFor();
   });
 });

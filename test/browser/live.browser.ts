@@ -1,7 +1,7 @@
 // The page never shows old numbers as new: it says that the server is away, and goes on by itself when it is back.
 import { expect, it } from 'vitest';
 import { createTempDir, makeEvent, startServer } from '../scenarios/harness.ts';
-import { connectionMark, numberUnder, useDashboard, waitUntilLive } from './open-dashboard.ts';
+import { connectionMark, eventually, numberUnder, useDashboard, waitUntilLive } from './open-dashboard.ts';
 
 const visit = useDashboard();
 
@@ -11,7 +11,7 @@ it('says that it reconnects while the server is away, and is live after its rest
   await first.send([makeEvent(1)]);
   await visit(first, { allowsFailedRequests: true }, async (page) => {
     await waitUntilLive(page);
-    await expect.poll(() => numberUnder(page, 'Events, all time')).toBe('1');
+    await eventually(() => numberUnder(page, 'Events, all time')).toBe('1');
 
     await first.kill();
     await connectionMark(page).filter({ hasText: 'Reconnecting' }).waitFor();
@@ -21,7 +21,7 @@ it('says that it reconnects while the server is away, and is live after its rest
     const second = await startServer({ dataDir, env: { PORT: new URL(first.url).port } });
     await waitUntilLive(page);
     await second.send([makeEvent(2)]);
-    await expect.poll(() => numberUnder(page, 'Events, all time')).toBe('2');
+    await eventually(() => numberUnder(page, 'Events, all time')).toBe('2');
     await page
       .getByRole('link', { name: /^order\.placed, / })
       .nth(1)

@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import type { FailedEventPage } from '../../src/http/contract.ts';
 import { createTempDir, makeEvent, type RunningServer, startServer } from '../scenarios/harness.ts';
-import { useDashboard, waitUntilLive } from './open-dashboard.ts';
+import { eventually, useDashboard, waitUntilLive } from './open-dashboard.ts';
 
 const visit = useDashboard();
 
@@ -126,7 +126,7 @@ it('can be used by keyboard alone', async () => {
 
     await page.getByRole('radio', { name: 'Last 15 minutes' }).focus();
     await page.keyboard.press('ArrowRight');
-    await expect.poll(() => new URL(page.url()).search).toBe('?window=1h');
+    await eventually(() => new URL(page.url()).search).toBe('?window=1h');
 
     const row = page.getByRole('table', { name: 'Recent events, newest first' }).getByRole('link').first();
     await row.focus();
@@ -143,6 +143,6 @@ it('can be used by keyboard alone', async () => {
     ).toBe(true);
     await page.keyboard.press('Escape');
     await drawer.waitFor({ state: 'hidden' });
-    await expect.poll(() => page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe(name);
+    await eventually(() => page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe(name);
   });
 });

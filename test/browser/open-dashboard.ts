@@ -94,6 +94,9 @@ export function numberUnder(page: Page, term: string): Promise<string> {
     .innerText();
 }
 
+/** Asserts what the page comes to show; vitest alone would wait for a second only. */
+export const eventually = <Value>(read: () => Value | Promise<Value>) => expect.poll(read, { timeout: patienceMs });
+
 export const connectionMark = (page: Page) => page.getByRole('status', { name: 'Connection' });
 
 /** Waits until the page shows what the server says now. */

@@ -15,18 +15,20 @@ export interface Step {
 const shareNeeded = 0.3;
 
 /**
- * The step that holds now is counted over the time it has lasted so far; at its very beginning it is left out, or every
- * step would begin with a dip.
+ * The step that holds now is counted over the time it has lasted so far. At its very beginning it is left out, or every
+ * step would begin with a dip; but after a quiet step it is shown at once, since there a first event is news.
  */
 export function stepsOf(metrics: Pick<MetricsView, 'series' | 'step_seconds' | 'as_of'>): readonly Step[] {
   const now = Date.parse(metrics.as_of);
   const stepMs = metrics.step_seconds * 1_000;
+  const leastMs = stepMs * shareNeeded;
   const steps: Step[] = [];
   for (const { at, count, p50, p95, p99 } of metrics.series) {
     const start = Date.parse(at);
     const lastedMs = Math.min(stepMs, now - start);
-    if (lastedMs < stepMs * shareNeeded) continue;
-    steps.push({ at: start, count, perSecond: (count * 1_000) / lastedMs, p50, p95, p99 });
+    const isFlowing = (steps.at(-1)?.count ?? 0) > 0;
+    if (lastedMs < leastMs && (isFlowing || count === 0)) continue;
+    steps.push({ at: start, count, perSecond: (count * 1_000) / Math.max(leastMs, lastedMs), p50, p95, p99 });
   }
   return steps;
 }

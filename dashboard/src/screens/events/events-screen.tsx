@@ -1,5 +1,6 @@
 import { api, type EventFilter } from '../../api/request.ts';
-import { usePages } from '../../api/use-pages.ts';
+import type { Event } from '../../api/shapes.ts';
+import { type PagesState, usePages } from '../../api/use-pages.ts';
 import { Button } from '../../components/button.tsx';
 import { ListFoot } from '../../components/list-foot.tsx';
 import { Empty, Failure, Loading } from '../../components/states.tsx';
@@ -51,29 +52,35 @@ export function EventsScreen() {
         </Button>
       </div>
       <EventFilters />
-      <section className="panel" aria-label="Events">
-        {pages.isLoading && <Loading rows={12} what="events" />}
-        {pages.error && pages.items.length === 0 && <Failure error={pages.error} retry={pages.reload} />}
-        {!pages.isLoading && !pages.error && pages.items.length === 0 && (
-          <Empty title="No event matches">Type and source are compared whole, upper and lower case apart.</Empty>
-        )}
-        {pages.items.length > 0 && (
-          <>
-            <div className="table-region">
-              <table className="table table-rows">
-                <caption className="visually-hidden">Events, newest first</caption>
-                <EventTableHead />
-                <tbody>
-                  {pages.items.map((event) => (
-                    <EventRow key={event.id} event={event} />
-                  ))}
-                </tbody>
-              </table>
-            </div>
-            <ListFoot pages={pages} what="event" />
-          </>
-        )}
-      </section>
+      <EventList pages={pages} />
     </>
+  );
+}
+
+function EventList({ pages }: { readonly pages: PagesState<Event> }) {
+  return (
+    <section className="panel" aria-label="Events">
+      {pages.isLoading && <Loading rows={12} what="events" />}
+      {pages.error && pages.items.length === 0 && <Failure error={pages.error} retry={pages.reload} />}
+      {!pages.isLoading && !pages.error && pages.items.length === 0 && (
+        <Empty title="No event matches">Type and source are compared whole, upper and lower case apart.</Empty>
+      )}
+      {pages.items.length > 0 && (
+        <>
+          <div className="table-region">
+            <table className="table table-rows">
+              <caption className="visually-hidden">Events, newest first</caption>
+              <EventTableHead />
+              <tbody>
+                {pages.items.map((event) => (
+                  <EventRow key={event.id} event={event} />
+                ))}
+              </tbody>
+            </table>
+          </div>
+          <ListFoot pages={pages} what="event" />
+        </>
+      )}
+    </section>
   );
 }

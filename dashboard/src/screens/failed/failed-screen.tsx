@@ -3,7 +3,6 @@ import { api } from '../../api/request.ts';
 import { usePages } from '../../api/use-pages.ts';
 import { Button } from '../../components/button.tsx';
 import { Choice } from '../../components/choice.tsx';
-import { SelectField } from '../../components/field.tsx';
 import { ListFoot } from '../../components/list-foot.tsx';
 import { Empty, Failure, Loading } from '../../components/states.tsx';
 import { useThrottled } from '../../components/use-throttled.ts';
@@ -11,10 +10,9 @@ import { useTitle } from '../../components/use-title.ts';
 import { useJobs } from '../../jobs/jobs-provider.tsx';
 import { useLive } from '../../live/live-provider.tsx';
 import { useQuery } from '../../routing/use-query.ts';
-import { LazyTextField } from '../events/event-filters.tsx';
-import '../events/filters.css';
 import { BulkRedrive } from './bulk-redrive.tsx';
-import { failedStates, reasons } from './failed-states.ts';
+import { FailedFilters } from './failed-filters.tsx';
+import { failedStates } from './failed-states.ts';
 import { FailedTable } from './failed-table.tsx';
 
 const stateOptions = [
@@ -57,27 +55,13 @@ export function FailedScreen() {
         <h1>Failed events</h1>
         <Choice legend="State" value={state} options={stateOptions} onChange={(next) => change({ state: next })} />
       </div>
-      <search className="filters" aria-label="Filter failed events">
-        <LazyTextField label="Type" name="event_type" placeholder="Any type" />
-        <SelectField label="Reason" value={reason ?? ''} onChange={(next) => change({ reason: next })}>
-          <option value="">Any reason</option>
-          {Object.entries(reasons).map(([code, text]) => (
-            <option key={code} value={code}>
-              {text}
-            </option>
-          ))}
-        </SelectField>
-        {hasFilter && (
-          <Button look="quiet" icon="close" onClick={() => change({ event_type: undefined, reason: undefined })}>
-            Clear
-          </Button>
-        )}
+      <FailedFilters>
         {state === 'open' && pages.items.length > 0 && (
           <Button icon="redrive" className="filters-end" onClick={() => setIsBulk(true)}>
             {hasFilter ? 'Redrive all that match' : 'Redrive all'}
           </Button>
         )}
-      </search>
+      </FailedFilters>
       <section className="panel" aria-label="Failed events">
         {pages.isLoading && <Loading rows={6} what="failed events" />}
         {pages.error && pages.items.length === 0 && <Failure error={pages.error} retry={pages.reload} />}

@@ -57,13 +57,14 @@ export function RateChart({ steps, stepSeconds, range, windowLabel, ratePerSecon
       title="Events per second"
       note={`steps of ${stepLength(stepSeconds)}`}
       heightPx={heightPx}
+      // The entry whose name changes under the pointer stands last, so that it moves nothing.
       legend={[
+        { name: 'Peak', className: 'legend-plain', value: formatRate(peak?.perSecond ?? 0) },
         {
           name: under ? formatStep(under.at, stepSeconds) : 'Now',
           className: 'legend-rate',
           value: formatRate(under?.perSecond ?? ratePerSecond),
         },
-        { name: 'Peak', className: 'legend-plain', value: formatRate(peak?.perSecond ?? 0) },
       ]}
       chart={
         <>
