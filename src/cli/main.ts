@@ -1,22 +1,18 @@
-import { enableCompileCache } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { processEnvironment } from '../runtime/config.ts';
 import type { CliContext } from './context.ts';
 
-// In a clone every start strips types from a hundred files; kept, that is half of the time to start. Not in the system's
-// shared temporary directory, where others could write as well.
-if (import.meta.url.endsWith('.ts')) {
-  enableCompileCache(
-    fileURLToPath(new URL('../../node_modules/.cache/event-stream-processor/compiled', import.meta.url)),
-  );
-}
-
 const interrupted = new AbortController();
 const forced = new AbortController();
+// One Ctrl-C may arrive twice: from the terminal, and from npm or another wrapper that hands it on. A person who means it
+// presses again later.
+const sameSignalMs = 500;
+let firstAt = Number.POSITIVE_INFINITY;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (interrupted.signal.aborted) forced.abort(signal);
-    else interrupted.abort(signal);
+    if (performance.now() - firstAt > sameSignalMs) forced.abort(signal);
+    if (interrupted.signal.aborted) return;
+    firstAt = performance.now();
+    interrupted.abort(signal);
   });
 }
 
@@ -46,7 +42,6 @@ const context: CliContext = {
   forced: forced.signal,
 };
 
-const { runCli } = await import('./run-cli.ts');
 const { runCli } = await import('./run-cli.ts');
 const exitCode = await runCli(process.argv.slice(2), context);
 // Pipes are written asynchronously: what was printed last must be out before the process ends.
