@@ -56,6 +56,8 @@ export function idempotentEventId(
 }
 
 let lastMs = 0;
+/** lastMs as the first thirteen characters of a UUID. */
+let timePart = '';
 let sequence = 0;
 
 /**
@@ -64,18 +66,19 @@ let sequence = 0;
  */
 export function newEventId(nowMs: number, source: string | null = null): string {
   if (nowMs > lastMs) {
-    lastMs = nowMs;
     // Starts low and anywhere: room to count up in, and two processes seldom run through the same numbers.
-    sequence = Math.floor(Math.random() * 0x400);
-  } else if (++sequence > 0xfff) {
-    lastMs += 1;
-    sequence = 0;
-  }
-  const time = lastMs.toString(16).padStart(12, '0');
-  const counter = sequence.toString(16).padStart(3, '0');
+    startMillisecond(nowMs, Math.floor(Math.random() * 0x400));
+  } else if (++sequence > 0xfff) startMillisecond(lastMs + 1, 0);
+  const counter = (0x7000 + sequence).toString(16);
   // The tail of a random v4 carries the variant and 62 random bits from Node's prefetched pool: the fastest source there is.
-  const uuid = `${time.slice(0, 8)}-${time.slice(8)}-7${counter}${globalThis.crypto.randomUUID().slice(18)}`;
-  return issue(uuid, source);
+  return issue(`${timePart}-${counter}${globalThis.crypto.randomUUID().slice(18)}`, source);
+}
+
+function startMillisecond(ms: number, firstSequence: number): void {
+  lastMs = ms;
+  sequence = firstSequence;
+  const time = ms.toString(16).padStart(12, '0');
+  timePart = `${time.slice(0, 8)}-${time.slice(8)}`;
 }
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -17,14 +17,17 @@ const violationMessages: Record<ViolationCode, string> = {
   lone_surrogate: 'half of a surrogate pair, which is no character; send both halves or neither',
 };
 
-/** The limits that the value scanned last has broken, each with its path. */
-export function violationProblems(scanner: JsonScanner, text: string, start: number): JsonProblem[] {
-  const paths = jsonPointers(
-    text,
-    start,
-    scanner.violations.map(({ at }) => at),
-  );
-  return scanner.violations.map(({ code }, index) => ({ path: paths[index]!, code, message: violationMessages[code] }));
+/** The limits that the value scanned last has broken, each with its path; the first `max` of them. */
+export function violationProblems(
+  scanner: JsonScanner,
+  text: string,
+  start: number,
+  max: number = limits.problemsListedMax,
+): JsonProblem[] {
+  const listed = scanner.violations.slice(0, max);
+  const positions = listed.map(({ at }) => at);
+  const paths = jsonPointers(text, start, positions);
+  return listed.map(({ code }, index) => ({ path: paths[index]!, code, message: violationMessages[code] }));
 }
 
 /** Where the last scan ended and why, for a person. */

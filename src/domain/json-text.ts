@@ -20,7 +20,7 @@ export function jsonPointers(text: string, start: number, positions: readonly nu
       isKeyNext = false;
     }
     while (pointers.length < positions.length && positions[pointers.length]! < tokenEnd) {
-      pointers.push(pointer(prefix, inContainer(code) ? steps.slice(0, -1) : steps));
+      pointers.push(pointer(prefix, steps));
     }
     if (code === 0x7b) {
       steps.push('');
@@ -36,11 +36,6 @@ export function jsonPointers(text: string, start: number, positions: readonly nu
     at = tokenEnd;
   }
   return pointers;
-}
-
-/** A closing bracket belongs to its container, not to the member before it. */
-function inContainer(code: number): boolean {
-  return code === 0x7d || code === 0x5d;
 }
 
 function pointer(prefix: string, steps: readonly (string | number)[]): string {

@@ -93,3 +93,13 @@ test('thirty bodies in gzip at once all come through', async () => {
   await Promise.all(bodies.map((body) => submit(body, { contentEncoding: 'gzip' })));
   expect(eventsIn(log)).toHaveLength(30);
 });
+
+test('compressed bodies that wait for their turn are bounded in bytes', async () => {
+  const body = gzipSync(minimal);
+  const { submit } = createIngestHarness({ limits: { ingestQueueBytesMax: body.byteLength * 3 } });
+  const answers = await Promise.all(Array.from({ length: 10 }, () => submit(body, { contentEncoding: 'gzip' })));
+  const codes = answers.map((answer) => (answer.kind === 'refused' ? answer.code : answer.kind));
+  // Four run, three wait; records stay far below the bound, since the log answers at once.
+  expect(codes.filter((code) => code === 'accepted')).toHaveLength(7);
+  expect(codes.filter((code) => code === 'queue_full')).toHaveLength(3);
+});

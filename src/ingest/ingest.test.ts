@@ -206,7 +206,7 @@ describe('an event that is not valid', () => {
     const { submit } = createIngestHarness();
     const refusal = refused(await submit(`[${Array.from({ length: 150 }, () => '{}').join(',')}]`));
     expect(refusal.problems).toHaveLength(limits.problemsListedMax);
-    expect(refusal.detail).toContain('200 more problems are not listed');
+    expect(refusal.detail).toContain('and 299 more problems; errors lists the first 100');
   });
 
   test('nested a hundred thousand levels deep is refused in a moment', async () => {
@@ -275,6 +275,14 @@ describe('many events', () => {
     ]);
     expect(refused(await submit(`[${minimal},{"event_type":01}]`)).code).toBe('invalid_json');
     expect(eventsIn(log)).toHaveLength(2);
+  });
+
+  test('of which very many are bad have a problem in each result', async () => {
+    const { submit } = createIngestHarness();
+    const bad = '{"event_type":"","payload":{"a":[1e400,1e400]},"x":1}';
+    const { results } = many(await submit(`[${minimal},${Array.from({ length: 500 }, () => bad).join(',')}]`));
+    const messages = results.slice(1).map((result) => (result.status === 'rejected' ? result.problem.message : ''));
+    expect(new Set(messages)).toEqual(new Set(['event_type must not be empty (and 3 more problems)']));
   });
 
   test('of which none is valid are refused as a whole, each problem under its index', async () => {

@@ -1,11 +1,12 @@
+import type { JsonProblem } from '../domain/json-problem.ts';
 import { limits } from '../domain/limits.ts';
 import type { LogAppender, RecordToAppend } from '../event-log/event-log.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type AppendOutcome, type AppendQueue, createAppendQueue } from './append-queue.ts';
 import type { ClosedCode, EventResult, IngestAnswer, Refusal, RefusalCode } from './ingest-answer.ts';
 import { createDecompressor, readFormat, readText, tooLarge } from './read-body.ts';
-import { createIdSource } from './read-event.ts';
-import { type Draft, type Rejected, readRequest } from './read-request.ts';
+import { createIdSource, type Rejected } from './read-event.ts';
+import { type Draft, readRequest } from './read-request.ts';
 import { refuse } from './refuse.ts';
 
 export interface IngestRequest {
@@ -58,7 +59,7 @@ const resend =
 export function createIngest(options: IngestOptions): Ingest {
   const { log, telemetry, now = Date.now, gate = () => null } = options;
   const bounds: IngestLimits = { ...limits, ...options.limits };
-  const decompressor = createDecompressor(bounds.requestBytesMax);
+  const decompressor = createDecompressor(bounds.requestBytesMax, bounds.ingestQueueBytesMax);
   const queue = createAppendQueue({
     log,
     telemetry,
@@ -184,10 +185,10 @@ export function createIngest(options: IngestOptions): Ingest {
 }
 
 /** What a result shows of one that is not valid: its first problem, and how many more it has. */
-function firstOf({ problems }: Rejected) {
+function firstOf({ problems, problemCount }: Rejected): JsonProblem {
   const first = problems[0]!;
-  if (problems.length === 1) return first;
-  return { ...first, message: `${first.message} (and ${problems.length - 1} more problems)` };
+  if (problemCount === 1) return first;
+  return { ...first, message: `${first.message} (and ${problemCount - 1} more problems)` };
 }
 
 function requestProblem({ body, idempotencyKey }: IngestRequest, requestBytesMax: number): Refusal | null {

@@ -89,8 +89,13 @@ export interface Decompressor {
   decompress(bytes: Uint8Array, contentEncoding: string): Promise<Uint8Array | Refusal>;
 }
 
-export function createDecompressor(bytesMax: number): Decompressor {
+/**
+ * @param bytesMax of one body, decompressed
+ * @param heldBytesMax of all that wait for their turn, compressed
+ */
+export function createDecompressor(bytesMax: number, heldBytesMax: number): Decompressor {
   let running = 0;
+  let heldBytes = 0;
   const waiting: (() => void)[] = [];
 
   async function decompress(bytes: Uint8Array, contentEncoding: string): Promise<Uint8Array | Refusal> {
@@ -100,8 +105,14 @@ export function createDecompressor(bytesMax: number): Decompressor {
       const hint = encoding.includes(',') ? 'one encoding at a time' : 'identity, gzip, br, deflate or zstd';
       return refuse('unsupported_encoding', `The content-encoding "${contentEncoding}" is not taken: use ${hint}.`);
     }
-    if (running >= decompressionsMax) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
+    if (running < decompressionsMax) running += 1;
+    else if (heldBytes + bytes.byteLength > heldBytesMax) {
+      return refuse('queue_full', 'Too many compressed requests wait already. Nothing of this one was taken.');
+    } else {
+      heldBytes += bytes.byteLength;
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      heldBytes -= bytes.byteLength;
+    }
     try {
       const { buffer, engine } = await run(bytes, { maxOutputLength: bytesMax, info: true });
       const rest = bytes.byteLength - engine.bytesWritten;

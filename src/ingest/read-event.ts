@@ -4,15 +4,7 @@ import { idempotentEventId, newEventId, resolveEventId } from '../domain/identit
 import { type JsonProblem, violationProblems } from '../domain/json-problem.ts';
 import type { JsonKind, JsonScanner, ScannedField } from '../domain/json-scan.ts';
 import { unquote, withoutSigns } from '../domain/json-text.ts';
-import { limits } from '../domain/limits.ts';
-import {
-  type EventOutline,
-  type FieldName,
-  fieldNames,
-  isValidOutline,
-  outlineProblems,
-  unknownField,
-} from './field-problems.ts';
+import { type EventOutline, isValidOutline, outlineProblems, unknownField } from './field-problems.ts';
 
 /** How events of one request that come without an id get theirs. */
 export interface IdSource {
@@ -44,11 +36,21 @@ const outline: EventOutline = {
   source: undefined,
   key: undefined,
 };
-const found: Partial<Record<FieldName, ScannedField>> = {};
+/** Where the payload that counts begins and ends. */
+const payload = { start: 0, end: 0 };
+
+/** An event that may not be appended. */
+export interface Rejected {
+  /** The first of them, at least one. */
+  readonly problems: readonly JsonProblem[];
+  /** How many there are. */
+  readonly problemCount: number;
+}
 
 /**
  * The object that the scanner has just read, from start to end of the text → an event, or everything that is wrong with it.
  * @param receivedAt milliseconds since the epoch
+ * @param problemsMax how many problems to list: paths and hints cost far more than finding that something is wrong
  */
 export function readEvent(
   scanner: JsonScanner,
@@ -57,17 +59,21 @@ export function readEvent(
   end: number,
   receivedAt: number,
   ids: IdSource,
-): EventEnvelope | readonly JsonProblem[] {
-  const unknown = outlineFields(scanner, text);
+  problemsMax: number,
+): EventEnvelope | Rejected {
+  const unknownCount = outlineFields(scanner, text);
   const isValid = isValidOutline(outline);
-  if (!isValid || unknown || scanner.violations.length > 0) {
-    return [
-      ...(unknown ?? []),
-      ...(isValid ? [] : outlineProblems((name) => found[name]!.kind)),
-      ...(scanner.violations.length > 0 ? violationProblems(scanner, text, start) : []),
-    ];
+  if (!isValid || unknownCount > 0 || scanner.violations.length > 0) {
+    const invalid = isValid ? [] : outlineProblems((name) => kindOfValue(outline[name]));
+    const left = problemsMax - invalid.length;
+    const unknown = unknownCount > 0 ? unknownFields(scanner, text, left) : [];
+    const violations =
+      scanner.violations.length > 0 ? violationProblems(scanner, text, start, Math.max(0, left - unknown.length)) : [];
+    return {
+      problems: [...invalid, ...unknown, ...violations],
+      problemCount: invalid.length + unknownCount + scanner.violations.length,
+    };
   }
-  const payload = found.payload!;
   const source = (outline.source ?? null) as string | null;
   const sentId = outline.id as string | undefined;
   const identity =
@@ -90,39 +96,49 @@ export function readEvent(
   };
 }
 
-/** Fills `outline` and `found`; of a duplicate key the last one counts. @returns problems of unknown fields, if any */
-function outlineFields(scanner: JsonScanner, text: string): JsonProblem[] | null {
-  for (const name of fieldNames) {
-    outline[name] = undefined;
-    found[name] = undefined;
-  }
-  let unknown: JsonProblem[] | null = null;
+/** Fills `outline`; of a duplicate key the last one counts. @returns how many fields are none of ours */
+function outlineFields(scanner: JsonScanner, text: string): number {
+  outline.event_type = undefined;
+  outline.payload = undefined;
+  outline.id = undefined;
+  outline.occurred_at = undefined;
+  outline.source = undefined;
+  outline.key = undefined;
+  let unknownCount = 0;
   for (let index = 0; index < scanner.fieldCount; index++) {
     const field = scanner.fields[index]!;
-    const key = unquote(text.slice(field.keyStart, field.keyEnd), field.keyEscaped);
-    const name = nameOf(key);
-    if (name === null) {
-      unknown ??= [];
-      if (unknown.length < limits.problemsListedMax) unknown.push(unknownField(key));
-      continue;
-    }
-    found[name] = field;
-    outline[name] =
+    const key = keyOf(text, field);
+    const value =
       field.kind === 'string' ? unquote(text.slice(field.start, field.end), field.escaped) : standIns[field.kind];
+    if (key === 'event_type') outline.event_type = value;
+    else if (key === 'payload') {
+      outline.payload = value;
+      payload.start = field.start;
+      payload.end = field.end;
+    } else if (key === 'id') outline.id = value;
+    else if (key === 'key') outline.key = value;
+    else if (key === 'source') outline.source = value;
+    else if (key === 'occurred_at') outline.occurred_at = value;
+    else unknownCount += 1;
+  }
+  return unknownCount;
+}
+
+function unknownFields(scanner: JsonScanner, text: string, max: number): JsonProblem[] {
+  const unknown: JsonProblem[] = [];
+  for (let index = 0; index < scanner.fieldCount && unknown.length < max; index++) {
+    const key = keyOf(text, scanner.fields[index]!);
+    if (!Object.hasOwn(outline, key)) unknown.push(unknownField(key));
   }
   return unknown;
 }
 
-function nameOf(key: string): FieldName | null {
-  switch (key) {
-    case 'event_type':
-    case 'payload':
-    case 'id':
-    case 'occurred_at':
-    case 'source':
-    case 'key':
-      return key;
-    default:
-      return null;
-  }
+function keyOf(text: string, field: ScannedField): string {
+  return unquote(text.slice(field.keyStart, field.keyEnd), field.keyEscaped);
+}
+
+function kindOfValue(value: unknown): JsonKind {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  return typeof value as JsonKind;
 }

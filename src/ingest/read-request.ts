@@ -1,22 +1,18 @@
 import { type JsonProblem, syntaxMessage } from '../domain/json-problem.ts';
 import { createJsonScanner, expectedAt, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
+import { limits } from '../domain/limits.ts';
 import { partitionOf } from '../domain/partitioner.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { Refusal } from './ingest-answer.ts';
 import type { BodyText } from './read-body.ts';
-import { type IdSource, readEvent } from './read-event.ts';
+import { type IdSource, type Rejected, readEvent } from './read-event.ts';
 import { refuse } from './refuse.ts';
 
 /** An event that may be appended. */
 export interface Draft {
   readonly id: string;
   readonly record: RecordToAppend;
-}
-
-/** One of many that may not, with everything that is wrong with it. */
-export interface Rejected {
-  readonly problems: readonly JsonProblem[];
 }
 
 export type RequestEvents =
@@ -33,6 +29,9 @@ export interface ReadContext {
   readonly eventsMax: number;
 }
 
+/** How many problems of this request may still be listed; of each rejected event the first one always is. */
+let problemsLeft = 0;
+
 const scanner = createJsonScanner();
 const openBrace = 0x7b;
 const openBracket = 0x5b;
@@ -42,6 +41,7 @@ const comma = 0x2c;
 /** The text of a request → its events. Nothing is appended before this has seen the last character. */
 export function readRequest(body: BodyText, context: ReadContext): RequestEvents {
   const { text } = body;
+  problemsLeft = limits.problemsListedMax;
   const start = skipSpace(text, 0, text.length);
   if (start === text.length) return refuse('empty_body', 'The body is blank: send at least one event.');
   if (body.format === 'ndjson') return readLines(body, context);
@@ -51,7 +51,7 @@ export function readRequest(body: BodyText, context: ReadContext): RequestEvents
   const end = scanner.value(text, start, text.length);
   if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
   const message = `the body must be an event (a JSON object) or an array of them, got ${jsonKindAt(text, start)}`;
-  return invalid([{ path: '', code: 'wrong_type', message }]);
+  return invalid(rejected('wrong_type', message));
 }
 
 function readOne(body: BodyText, start: number, context: ReadContext): RequestEvents {
@@ -61,8 +61,9 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
   const item = readItem(body, start, end, context);
   if ('record' in item) return { kind: 'one', draft: item };
   const [first] = item.problems;
-  if (first?.code === 'event_too_large') return refuse('body_too_large', sentence(first.message), item);
-  return invalid(item.problems);
+  if (first?.code === 'event_too_large')
+    return refuse('body_too_large', sentence(first.message), { problems: item.problems });
+  return invalid(item);
 }
 
 function readArray(body: BodyText, start: number, context: ReadContext): RequestEvents {
@@ -86,8 +87,7 @@ function readArray(body: BodyText, start: number, context: ReadContext): Request
   }
   const rest = skipSpace(text, at, text.length);
   if (rest < text.length) return brokenJson(text, at);
-  if (isEmpty)
-    return invalid([{ path: '', code: 'no_events', message: 'the array is empty: send at least one event' }]);
+  if (isEmpty) return invalid(rejected('no_events', 'the array is empty: send at least one event'));
   return many(items);
 }
 
@@ -132,8 +132,11 @@ function readItem(body: BodyText, start: number, end: number, context: ReadConte
   if (bytes > context.eventBytesMax) {
     return rejected('event_too_large', `the event has ${bytes} bytes; at most ${context.eventBytesMax} are taken`);
   }
-  const event = readEvent(scanner, text, start, end, context.receivedAt, context.ids);
-  if (!('id' in event)) return { problems: event };
+  const event = readEvent(scanner, text, start, end, context.receivedAt, context.ids, Math.max(1, problemsLeft));
+  if (!('id' in event)) {
+    problemsLeft -= event.problems.length;
+    return event;
+  }
   const partition = partitionOf(event.key ?? event.id, context.partitions);
   return { id: event.id, record: { partition, value: encodeRecord(event) } };
 }
@@ -146,17 +149,24 @@ function byteLength(body: BodyText, start: number, end: number, max: number): nu
 
 function many(items: readonly (Draft | Rejected)[]): RequestEvents {
   if (items.some((item) => 'record' in item)) return { kind: 'many', items };
-  const problems = items.flatMap((item, index) =>
-    'record' in item ? [] : item.problems.map((problem) => ({ ...problem, path: `/${index}${problem.path}` })),
-  );
-  return invalid(problems);
+  const problems: JsonProblem[] = [];
+  let problemCount = 0;
+  for (const [index, item] of items.entries()) {
+    if ('record' in item) continue;
+    problemCount += item.problemCount;
+    for (const problem of item.problems) {
+      if (problems.length < limits.problemsListedMax) problems.push({ ...problem, path: `/${index}${problem.path}` });
+    }
+  }
+  return invalid({ problems, problemCount });
 }
 
-function invalid(problems: readonly JsonProblem[]): Refusal {
-  const [first] = problems;
-  const where = first?.path ? ` (at ${first.path})` : '';
-  const others = problems.length > 1 ? ` and ${problems.length - 1} more: see errors.` : '.';
-  return refuse('invalid_event', `${capitalised(first?.message ?? 'not valid')}${where}${others}`, { problems });
+function invalid({ problems, problemCount }: Rejected): Refusal {
+  const { path, message } = problems[0]!;
+  const where = path === '' ? '' : ` (at ${path})`;
+  const others = problemCount > 1 ? `, and ${problemCount - 1} more problems` : '';
+  const listed = problemCount > problems.length ? `; errors lists the first ${problems.length}` : '';
+  return refuse('invalid_event', sentence(`${message}${where}${others}${listed}`), { problems });
 }
 
 /** @param end −1 where the scanner stopped, else where the value ended that more text follows */
@@ -182,13 +192,9 @@ function notAnObject(text: string, start: number, prefix: string): Rejected {
 }
 
 function rejected(code: string, message: string): Rejected {
-  return { problems: [{ path: '', code, message }] };
+  return { problems: [{ path: '', code, message }], problemCount: 1 };
 }
 
 function sentence(message: string): string {
-  return `${capitalised(message)}.`;
-}
-
-function capitalised(message: string): string {
-  return message.charAt(0).toUpperCase() + message.slice(1);
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
 }

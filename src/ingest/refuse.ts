@@ -1,5 +1,4 @@
 import type { JsonProblem } from '../domain/json-problem.ts';
-import { limits } from '../domain/limits.ts';
 import type { EventResult, Refusal, RefusalCode } from './ingest-answer.ts';
 
 export function refuse(
@@ -7,13 +6,5 @@ export function refuse(
   detail: string,
   more: { readonly problems?: readonly JsonProblem[]; readonly results?: readonly EventResult[] } = {},
 ): Refusal {
-  const problems = more.problems ?? [];
-  const unlisted = problems.length - limits.problemsListedMax;
-  return {
-    kind: 'refused',
-    code,
-    detail: unlisted > 0 ? `${detail} ${unlisted} more problems are not listed.` : detail,
-    problems: unlisted > 0 ? problems.slice(0, limits.problemsListedMax) : problems,
-    results: more.results ?? null,
-  };
+  return { kind: 'refused', code, detail, problems: more.problems ?? [], results: more.results ?? null };
 }

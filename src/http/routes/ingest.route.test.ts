@@ -124,8 +124,8 @@ describe('a refusal', () => {
     const { post } = setUp();
     const answer = await post('{"event_type":5,"payload":{"a":[1e400,"\\u0000"]},"nope":1}');
     expect(answer.json().errors.map(({ path, code }: { path: string; code: string }) => [path, code])).toEqual([
-      ['/nope', 'unknown_field'],
       ['/event_type', 'wrong_type'],
+      ['/nope', 'unknown_field'],
       ['/payload/a/0', 'number_out_of_range'],
       ['/payload/a/1', 'nul_character'],
     ]);
