@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFailed, onTestFinished, type TestContext } from 'vitest';
 import { partitionOf } from '../../src/domain/partitioner.ts';
@@ -210,6 +210,12 @@ function createClient(
     kill: () => end('SIGKILL'),
     stop: (signal = 'SIGTERM') => end(signal),
   };
+}
+
+/** The machine's own Node comes first, as it would for a user: not the one that runs this test. */
+export function ownPath(): string {
+  const folders = (process.env.PATH ?? '').split(delimiter);
+  return folders.filter((folder) => !folder.includes('node_modules')).join(delimiter);
 }
 
 /** A port that nothing listens on, for servers that must come back on the same one. */

@@ -1,15 +1,9 @@
 // The packed tarball works in an empty project: `npm install`, `npx esp start`, an event in, and out again.
 import { readdirSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { EventDetail } from '../../src/http/contract.ts';
-import { createTempDir, runCommand, startServer, waitFor } from './harness.ts';
-
-/** The machine's own Node comes first, as it would for a user: not the one that runs this test. */
-function ownPath(): string {
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  return folders.filter((folder) => !folder.includes('node_modules')).join(delimiter);
-}
+import { createTempDir, ownPath, runCommand, startServer, waitFor } from './harness.ts';
 
 it('installs, starts, stores, and stops', { timeout: 300_000 }, async () => {
   const project = createTempDir('packed');

@@ -1,0 +1,62 @@
+// The server starts with one command and stops in order when it is told to: what it accepted is stored, its port and its
+// directory are free, and the exit code says so.
+import { expect, it } from 'vitest';
+import { createTempDir, freePort, makeEvent, runEsp, startServer, waitFor } from './harness.ts';
+
+const events = Array.from({ length: 5_000 }, (_, n) => makeEvent(n));
+
+it.each(['SIGTERM', 'SIGINT'] as const)('stores what it accepted before it ends on %s', async (signal) => {
+  const dataDir = createTempDir();
+  const server = await startServer({ dataDir });
+  expect((await server.send(events)).body.accepted).toBe(events.length);
+  expect(await server.stop(signal)).toEqual({ code: 0, signal: null });
+
+  const next = await startServer({ dataDir });
+  expect(await next.settled()).toMatchObject({ stored: events.length, lost: 0, failed: 0, balanced: true });
+});
+
+it('takes a signal that arrives twice at once for one', async () => {
+  const server = await startServer({ dataDir: createTempDir() });
+  process.kill(server.pid, 'SIGINT');
+  process.kill(server.pid, 'SIGTERM');
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+});
+
+it('ends a request that is being answered, and the live feed, rather than cut or wait for them', async () => {
+  const server = await startServer({ dataDir: createTempDir() });
+  const live = await fetch(`${server.url}/api/live`);
+  const sending = server.send(events);
+  await waitFor('the request to arrive', async () => (await fetch(`${server.url}/api/ledger`)).ok);
+  expect(await server.stop()).toEqual({ code: 0, signal: null });
+  expect([202, 503]).toContain((await sending).status);
+  await live.text().catch(() => 'cut off');
+});
+
+it('npm start hands its SIGTERM on and leaves nothing behind', async () => {
+  const dataDir = createTempDir();
+  const port = await freePort();
+  const server = await startServer({ dataDir, env: { PORT: port }, command: ['npm', 'start'] });
+  expect((await server.send([makeEvent(1)])).status).toBe(202);
+  expect(await server.stop()).toEqual({ code: 0, signal: null });
+
+  const next = await startServer({ dataDir, env: { PORT: port } });
+  expect((await next.settled()).stored).toBe(1);
+});
+
+it('a second server on the same directory is told who has it, and changes nothing', async () => {
+  const server = await startServer({ dataDir: createTempDir() });
+  const { code, stderr } = await runEsp(['start', '--port', '0'], { env: { ESP_DATA_DIR: server.dataDir } });
+  expect(code).toBe(1);
+  expect(stderr).toContain(server.dataDir);
+  expect(stderr).toContain(String(server.pid));
+  expect((await server.send([makeEvent(1)])).status).toBe(202);
+  expect((await server.settled()).stored).toBe(1);
+});
+
+it('a port that is taken is named', async () => {
+  const server = await startServer({ dataDir: createTempDir() });
+  const port = new URL(server.url).port;
+  const { code, stderr } = await runEsp(['start'], { env: { PORT: port, ESP_DATA_DIR: createTempDir() } });
+  expect(code).toBe(1);
+  expect(stderr).toContain(port);
+});
