@@ -288,7 +288,7 @@ export interface EventWriter {
   claim(request: ClaimRequest): Promise<PartitionProgress>;
   commit(request: CommitRequest, decide: Decide): Promise<CommitResult>;
   maintain(request: MaintenanceRequest): Promise<MaintenanceResult>;
-  /** A transaction that writes and rolls back: tells a store that is away from one that refuses this batch. */
+  /** A transaction that writes and leaves nothing behind: tells a store that is away from one that refuses this batch. */
   probe(): Promise<void>;
   /** Progress of every partition of this consumer's current log that is on stable storage, after making it so. */
   durableProgress(consumer: string): Promise<readonly PartitionProgress[]>;

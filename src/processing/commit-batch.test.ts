@@ -150,6 +150,34 @@ describe('commitBatch', () => {
     expect(store.landed[0]?.rejected).toEqual([]);
   });
 
+  it.each(['store_busy', 'disk_full'])(
+    'never takes %s for the batch, though a small probe goes through',
+    async (code) => {
+      const triesBeforeItIsBack = limits.batchRetriesMax * 3;
+      const store = scriptedStore((_request, call) =>
+        call < triesBeforeItIsBack ? new UnavailableError(code, 'not now') : committed,
+      );
+      const { options } = optionsFor(store);
+      expect(await commitBatch(options, request([0]), never)).toBe('committed');
+      expect(store.landed).toMatchObject([{ token: 'whole', rejected: [] }]);
+    },
+  );
+
+  it('never takes an outage for the batch because the probe succeeds once it is over', async () => {
+    const triesBeforeItIsBack = limits.batchRetriesMax * 3;
+    let tries = 0;
+    const store = scriptedStore((_request, call) => {
+      tries = call;
+      return call <= triesBeforeItIsBack ? new UnavailableError('store_unavailable', 'away') : committed;
+    });
+    const probe = async () => {
+      if (tries < triesBeforeItIsBack) throw new UnavailableError('store_unavailable', 'away');
+    };
+    const { options } = optionsFor({ ...store, probe });
+    expect(await commitBatch(options, request([0]), never)).toBe('committed');
+    expect(store.landed).toMatchObject([{ token: 'whole', rejected: [] }]);
+  });
+
   it('throws what is none of the four kinds: a bug, never a failed event', async () => {
     const { options } = optionsFor(scriptedStore(() => new TypeError('x is not a function')));
     await expect(commitBatch(options, request([0]), never)).rejects.toThrow('x is not a function');

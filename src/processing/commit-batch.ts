@@ -73,6 +73,7 @@ type Attempted =
 async function tryUntilKnown(options: CommitOptions, request: CommitRequest, signal: AbortSignal): Promise<Attempted> {
   const { store, telemetry } = options;
   const { partition } = request;
+  let suspicions = 0;
   for (let attempt = 0; ; attempt += 1) {
     try {
       const result = await store.commit(request, decideBatch);
@@ -83,10 +84,9 @@ async function tryUntilKnown(options: CommitOptions, request: CommitRequest, sig
     } catch (error) {
       if (error instanceof RejectedByStoreError) return { kind: 'refused', reason: error.message };
       if (!(error instanceof UnavailableError)) throw error;
-      const hasRecords = request.candidates.length + request.rejected.length > 0;
-      if (hasRecords && attempt >= limits.batchRetriesMax && (await probeSucceeds(store))) {
-        return { kind: 'refused', reason: error.message };
-      }
+      // In a row, each right after a failure: a store that has just come back must not cost a good event its place.
+      suspicions = (await isSuspect(store, request, error)) ? suspicions + 1 : 0;
+      if (suspicions > limits.batchRetriesMax) return { kind: 'refused', reason: error.message };
       const retryInMs = backoffMs(attempt, options.random());
       telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs, attempt });
       await options.pause(retryInMs, signal);
@@ -94,7 +94,19 @@ async function tryUntilKnown(options: CommitOptions, request: CommitRequest, sig
   }
 }
 
-/** The store is there, yet this batch fails again and again: then it is the batch. */
+/** What no batch can be the cause of, however large the probe finds the room that is left. */
+const storeWideCodes: ReadonlySet<string> = new Set(['store_busy', 'disk_full']);
+
+/** The store is there, yet this batch fails: if that happens again and again, it is the batch. */
+async function isSuspect(
+  store: Pick<EventWriter, 'probe'>,
+  request: CommitRequest,
+  { code }: UnavailableError,
+): Promise<boolean> {
+  const hasRecords = request.candidates.length + request.rejected.length > 0;
+  return hasRecords && !storeWideCodes.has(code) && (await probeSucceeds(store));
+}
+
 async function probeSucceeds(store: Pick<EventWriter, 'probe'>): Promise<boolean> {
   try {
     await store.probe();
