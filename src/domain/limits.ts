@@ -39,6 +39,9 @@ export const limits = {
   /** How long a batch that is not full waits for more. */
   batchLingerMs: 20,
 
+  /** A record that claims to have been received so long after the log took it is taken to be received then. */
+  clockSkewMaxMs: 24 * 3_600_000,
+
   backoffMinMs: 200,
   backoffMaxMs: 30_000,
   /** Retries of one batch that the store keeps refusing while a probe transaction succeeds, before it is bisected. */

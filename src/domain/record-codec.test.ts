@@ -105,7 +105,13 @@ describe('a record of another producer', () => {
     );
   });
 
-  test.each(['', '"received_at":"yesterday",', '"received_at":5,', '"received_at":"2026-02-30T00:00:00Z",'])(
+  test.each([
+    '',
+    '"received_at":"yesterday",',
+    '"received_at":5,',
+    '"received_at":"2026-02-30T00:00:00Z",',
+    '"received_at":"2999-01-01T00:00:00Z",',
+  ])(
     'without a received_at that can be read has the time of the log: %s',
     (field) => {
       expect(decoded(minimal(`"id":"${id}",${field}`)).receivedAt).toBe(logTime);

@@ -235,7 +235,9 @@ function identify(id: string, source: string | null): EventIdentity {
 
 function receivedAt(text: string, timestampMs: number): number {
   if (fieldOf(place.receivedAt)?.kind !== 'string') return timestampMs;
-  return parseStamp(optional(text, place.receivedAt)!) ?? timestampMs;
+  const told = parseStamp(optional(text, place.receivedAt)!) ?? timestampMs;
+  // Another producer's clock may be anywhere. An event of a far future would never leave the store, nor its rollups.
+  return told > timestampMs + limits.clockSkewMaxMs ? timestampMs : told;
 }
 
 /** Only what a text column can hold: a value of the wrong kind or length, or with a broken character in it, is left out. */
