@@ -111,12 +111,9 @@ describe('a record of another producer', () => {
     '"received_at":5,',
     '"received_at":"2026-02-30T00:00:00Z",',
     '"received_at":"2999-01-01T00:00:00Z",',
-  ])(
-    'without a received_at that can be read has the time of the log: %s',
-    (field) => {
-      expect(decoded(minimal(`"id":"${id}",${field}`)).receivedAt).toBe(logTime);
-    },
-  );
+  ])('without a received_at that can be read has the time of the log: %s', (field) => {
+    expect(decoded(minimal(`"id":"${id}",${field}`)).receivedAt).toBe(logTime);
+  });
 
   test('has lengths counted in characters, not in units of UTF-16', () => {
     const type = '😀'.repeat(limits.eventTypeCharactersMax);
