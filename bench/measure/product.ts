@@ -33,7 +33,7 @@ export async function startProduct({ dataDir, profileDir, waitUntilReady = true 
   const startedAt = performance.now();
   const profiling = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
-  const child = spawn(process.execPath, [...profiling, join(projectRoot, 'src', 'cli', 'main.ts'), 'start'], {
+  const child = spawn(process.execPath, [...profiling, join(projectRoot, 'bin', 'esp.js'), 'start'], {
     cwd: projectRoot,
     env: cleanEnvironment({ PORT: '0', HOST: '127.0.0.1', ESP_DATA_DIR: dataDir }),
     stdio: ['ignore', 'pipe', 'pipe'],
