@@ -39,7 +39,23 @@ it('holds the stream still under the pointer', async () => {
     await server.send([makeEvent(2, { event_type: 'second.one' })]);
     await page.getByText('paused, 1 new').waitFor();
     expect(await page.getByRole('link', { name: /^second\.one, / }).count()).toBe(0);
+
+    // Also while one of its events is looked at: its row is where the focus comes back to.
+    await first.click();
+    const drawer = page.getByRole('dialog', { name: 'first.one' });
+    await drawer.waitFor();
+    await server.send(Array.from({ length: 30 }, (_, n) => makeEvent(n + 10)));
+    await page.getByText(/paused, [2-9]\d? new/).waitFor();
+    await page.keyboard.press('Escape');
+    await drawer.waitFor({ state: 'hidden' });
+    await eventually(() => page.evaluate<string>("document.activeElement.getAttribute('aria-label')")).toMatch(
+      /^first\.one, /,
+    );
+
+    // The focus is in the row now, so leaving takes both.
+    await page.getByRole('heading', { name: 'Overview' }).click();
     await page.mouse.move(5, 5);
-    await page.getByRole('link', { name: /^second\.one, / }).waitFor();
+    await page.getByRole('link', { name: /^order\.placed, / }).first().waitFor();
+    expect(await page.getByText('paused').count()).toBe(0);
   });
 });

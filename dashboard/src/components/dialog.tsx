@@ -22,7 +22,9 @@ export function Dialog({ title, kind, onClose, children, footer }: DialogProps) 
     dialog?.showModal();
     return () => {
       dialog?.close();
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus({ preventScroll: true });
+      // What opened it may be gone by now; the page itself is then the next best place.
+      const isThere = opener instanceof HTMLElement && opener.isConnected;
+      (isThere ? opener : document.getElementById('main'))?.focus({ preventScroll: true });
     };
   }, []);
 

@@ -1,4 +1,4 @@
-import { useRef, useState } from 'react';
+import { type FocusEvent, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import type { Event } from '../../api/shapes.ts';
 import { Panel } from '../../components/panel.tsx';
@@ -22,8 +22,19 @@ export function RecentEvents() {
   const [held, setHeld] = useState<readonly Event[] | null>(null);
   const latest = useRef(recent);
   latest.current = recent;
+  const isHovered = useRef(false);
 
   const hold = () => setHeld((before) => before ?? latest.current);
+  const onFocus = (focus: FocusEvent) => {
+    // The focus that a click leaves behind is no reason to hold on once the pointer has gone.
+    if (focus.target.matches(':focus-visible')) hold();
+    else if (!isHovered.current) setHeld(null);
+  };
+  const onBlur = ({ currentTarget, relatedTarget }: FocusEvent) => {
+    // An event that was opened from here needs its row to come back to.
+    const isNear = currentTarget.contains(relatedTarget) || relatedTarget?.closest('dialog');
+    if (!isNear) setHeld(null);
+  };
   const shown = (held ?? recent).slice(0, rowsShown);
   const shownIds = new Set(held?.map((event) => event.id));
   const waiting = held === null ? 0 : recent.filter((event) => !shownIds.has(event.id)).length;
@@ -51,10 +62,17 @@ export function RecentEvents() {
         // biome-ignore lint/a11y/noStaticElementInteractions: nothing is operated here, the stream only holds still
         <div
           className="table-region recent-rows"
-          onPointerEnter={(pointer) => pointer.pointerType === 'mouse' && hold()}
-          onPointerLeave={() => setHeld(null)}
-          onFocus={hold}
-          onBlur={(focus) => !focus.currentTarget.contains(focus.relatedTarget) && setHeld(null)}
+          onPointerEnter={(pointer) => {
+            if (pointer.pointerType !== 'mouse') return;
+            isHovered.current = true;
+            hold();
+          }}
+          onPointerLeave={() => {
+            isHovered.current = false;
+            if (!document.querySelector('dialog[open]')) setHeld(null);
+          }}
+          onFocus={onFocus}
+          onBlur={onBlur}
         >
           <table className="table table-rows">
             <caption className="visually-hidden">Recent events, newest first</caption>
