@@ -37,7 +37,8 @@ function ask<Command extends object, Answer>(child: ChildProcess, command: Comma
 
 /** The other side of `startChild`. */
 export function answerParent<Command, Answer>(handle: (command: Command) => Promise<Answer>): void {
-  const reply = (message: Reply<Answer>) => process.send?.(message);
+  // A parent that has gone meanwhile is told nothing; 'disconnect' ends this process.
+  const reply = (message: Reply<Answer>) => process.send?.(message, undefined, undefined, () => undefined);
   process.on('message', (command: Command) => {
     handle(command).then(
       (answer) => reply({ answer }),

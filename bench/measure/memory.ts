@@ -6,7 +6,7 @@ import { type MemoryUsage, memoryUsage } from './usage.ts';
 /** Resident memory of the product's one process, in MiB. */
 export interface MemoryResult {
   readonly startMs: number;
-  /** Some seconds after the start, on an empty directory. */
+  /** Some seconds after a start, on a directory without events. Not the very first start of this version. */
   readonly idle: MemoryUsage;
   /** Highest seen while 64 connections send single events as fast as they can. */
   readonly singlePeak: MemoryUsage;
@@ -23,6 +23,8 @@ export async function measureMemory(setup: Setup): Promise<MemoryResult> {
   await using stack = new AsyncDisposableStack();
   const dataDir = makeDataDir(setup, stack);
   const generator = stack.use(startGenerator());
+  // The first start after an installation or a change compiles everything and keeps it for the next ones.
+  await (await startProduct({ dataDir, profileDir: null })).stop();
   const product = stack.use(await startProduct({ dataDir, profileDir: setup.profileDir }));
   const plan = { port: product.port, seconds: setup.seconds, requestsPerSecond: null, idsFile: null };
   await delay(idleMs);

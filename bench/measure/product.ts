@@ -46,7 +46,8 @@ export async function startProduct({ dataDir, profileDir, waitUntilReady = true 
   child.stderr.setEncoding('utf8').on('data', collect);
   const exited = once(child, 'exit');
   const killOnExit = () => child.kill('SIGKILL');
-  process.once('exit', killOnExit);
+  // Before its directory is removed.
+  process.prependOnceListener('exit', killOnExit);
   void exited.then(() => process.off('exit', killOnExit));
 
   async function stop(): Promise<void> {

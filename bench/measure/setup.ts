@@ -19,7 +19,13 @@ export interface Setup {
 
 export function makeDataDir(setup: Setup, stack: AsyncDisposableStack): string {
   const directory = mkdtempSync(join(setup.directory, 'esp-bench-'));
-  stack.defer(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  const remove = () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
+  // Also when the run is broken off.
+  process.once('exit', remove);
+  stack.defer(() => {
+    process.off('exit', remove);
+    remove();
+  });
   return directory;
 }
 
