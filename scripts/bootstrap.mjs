@@ -2,7 +2,7 @@
 // the machine has (20 or newer) and nothing is installed yet. When everything is in place it takes a few milliseconds.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -60,10 +60,25 @@ function install() {
   say(`Installed in ${seconds(startedAt)}.`);
 }
 
-/** The Node that everything else runs on: a dependency like any other, so nobody has to install it. */
-function checkNode() {
-  const pinned = at('node_modules', '.bin', process.platform === 'win32' ? 'node.cmd' : 'node');
-  if (existsSync(pinned)) return;
+/**
+ * The Node that everything else runs on: a dependency like any other, so nobody has to install it. One package for each
+ * platform, all with a command `node`; npm 10 lets the absent ones stand in the way of the one that is there, and links
+ * none, so it is linked here.
+ */
+function provideNode() {
+  const isWindows = process.platform === 'win32';
+  const link = at('node_modules', '.bin', isWindows ? 'node.cmd' : 'node');
+  if (existsSync(link)) return;
+  const os = isWindows ? 'win' : process.platform;
+  const names = [`node-${os}-${process.arch}`, `node-bin-${os}-${process.arch}`];
+  const name = names.find((candidate) => existsSync(at('node_modules', candidate)));
+  if (name) {
+    mkdirSync(dirname(link), { recursive: true });
+    rmSync(link, { force: true });
+    if (isWindows) writeFileSync(link, `@"%~dp0\\..\\${name}\\bin\\node.exe" %*\r\n`);
+    else symlinkSync(`../${name}/bin/node`, link);
+    return;
+  }
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > 24 || (major === 24 && minor >= 6)) return;
   fail(
@@ -137,6 +152,6 @@ function provideExec() {
 }
 
 if (!isInstalled()) install();
-checkNode();
+provideNode();
 provideExec();
 if (existsSync(at('dashboard', 'index.html'))) buildDashboard();
