@@ -16,13 +16,19 @@ export function createLmdbConsumer(source: BatchSource, onClose: () => void): Lo
   let isClosed = false;
   let wasGiven = false;
 
-  const over = (): UnavailableError | null => {
+  function reasonOver(): UnavailableError | null {
     if (isClosed) return new UnavailableError('consumer_closed', 'the consumer has left the group');
     if (marks.generation() === generation) return null;
     return new UnavailableError('assignment_ended', 'another consumer has joined and has the partitions now');
-  };
+  }
+  /** Whoever is told that it is over finds `ended` aborted. */
+  function over(): UnavailableError | null {
+    const reason = reasonOver();
+    if (reason !== null && !ended.signal.aborted) ended.abort(reason);
+    return reason;
+  }
   const assignment = createAssignment(source, ended.signal, over);
-  void marks.until(() => over() !== null, null).then(() => ended.abort(over()));
+  void marks.until(() => over() !== null, null);
 
   return {
     async *assignments() {
@@ -34,9 +40,9 @@ export function createLmdbConsumer(source: BatchSource, onClose: () => void): Lo
     async close() {
       if (isClosed) return;
       isClosed = true;
-      // Ends the wait for `ended` and those of the streams.
+      over();
+      // Ends the waits of the streams.
       marks.recheck();
-      ended.abort(over());
       closed.resolve();
       onClose();
     },
@@ -44,19 +50,21 @@ export function createLmdbConsumer(source: BatchSource, onClose: () => void): Lo
 }
 
 function createAssignment(source: BatchSource, ended: AbortSignal, over: () => UnavailableError | null): LogAssignment {
-  let wasOpened = false;
+  let isStreamOpen = false;
   return {
     partitions: Array.from({ length: source.partitions }, (_, partition) => partition),
     ended,
     async open(offsets) {
       throwIfAny(over());
-      if (wasOpened) throw new Error('an assignment has one stream');
+      if (isStreamOpen) throw new Error('an assignment has one stream at a time');
       for (const [partition, offset] of offsets) {
         assertPartition(partition, source.partitions);
         if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`${offset} is not an offset`);
       }
-      wasOpened = true;
-      return createStream(source, offsets, over);
+      isStreamOpen = true;
+      return createStream(source, offsets, over, () => {
+        isStreamOpen = false;
+      });
     },
     async confirm() {
       throwIfAny(over());
@@ -74,6 +82,7 @@ function createStream(
   source: BatchSource,
   offsets: ReadonlyMap<number, number>,
   assignmentOver: () => UnavailableError | null,
+  onClose: () => void,
 ): LogStream {
   const { marks } = source;
   const cursors = new Map<number, Cursor>();
@@ -130,7 +139,9 @@ function createStream(
       }
     },
     async close() {
+      if (isClosed) return;
       isClosed = true;
+      onClose();
       marks.recheck();
     },
   };

@@ -88,9 +88,10 @@ export function createLmdbWriter(file: LogFile, path: string, marks: LogMarks, n
     for (let more = target > starts[partition]!; more; ) {
       const bases = readFresh(database, () => firstBases(database, partition, limits.logTrimBatchesMax + 1));
       // A batch ends where the next one begins.
-      const removable = bases.filter((_, index) => (bases[index + 1] ?? ends[partition]!) <= target);
-      more = removable.length > limits.logTrimBatchesMax;
-      if (more) removable.pop();
+      const removable = bases
+        .slice(0, limits.logTrimBatchesMax)
+        .filter((_, index) => (bases[index + 1] ?? ends[partition]!) <= target);
+      more = removable.length === limits.logTrimBatchesMax && bases.length > removable.length;
       const moved = [...starts];
       moved[partition] = more ? Math.max(starts[partition]!, bases[removable.length]!) : target;
       await write(0, () => {

@@ -101,8 +101,8 @@ export interface LogAssignment {
   /** Aborted as soon as it is known that these partitions are, or may be, somebody else's. */
   readonly ended: AbortSignal;
   /**
-   * Opens the one stream of this assignment. `offsets` must name every assigned partition but those that are halted: what
-   * is left out is not read.
+   * Opens a stream; one at a time, so the one before must have been closed. `offsets` must name every assigned partition
+   * but those that are halted: what is left out is not read.
    */
   open(offsets: ReadonlyMap<number, number>): Promise<LogStream>;
   /** Resolves once the group has confirmed this generation after the call (a heartbeat); rejects if it is over. */

@@ -29,9 +29,9 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       const { harness, log } = current();
       const reader = await harness.openReader();
       const first = await openStream(reader);
-      const pending = first.stream.next(0, plentiful, longMs, first.assignment.ended);
+      const pending = expect(first.stream.next(0, plentiful, longMs, first.assignment.ended)).rejects.toThrow();
       const second = await openStream(log);
-      await expect(pending).rejects.toThrow();
+      await pending;
       await vi.waitFor(() => expect(first.assignment.ended.aborted).toBe(true));
       await expect(first.assignment.confirm()).rejects.toThrow(Error);
       await second.assignment.confirm();
@@ -50,6 +50,17 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
         await assignment.confirm();
         await consumer.close();
       }
+    });
+
+    it('opens one stream after another on an assignment', async () => {
+      const { log } = current();
+      await log.append(recordsFor(0, ['one', 'two']));
+      const { assignment, stream } = await openStream(log);
+      expect((await takeRecords(stream, 0, 2)).map(textOf)).toEqual(['one', 'two']);
+      await expect(assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
+      await stream.close();
+      const again = await assignment.open(new Map([[0, 1]]));
+      expect((await takeRecords(again, 0, 1)).map(textOf)).toEqual(['two']);
     });
 
     it('has nothing left for a member that leaves', async () => {
@@ -92,9 +103,9 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       const { consumer, assignment, stream } = await openStream(log, { 0: 1 });
       const pending = stream.next(0, plentiful, longMs, never);
       const lingering = stream.next(1, { ...plentiful, lingerMs: longMs }, longMs, never);
+      const ends = [pending, lingering].map((wait) => expect(wait).rejects.toThrow());
       const closing = log.close();
-      await expect(pending).rejects.toThrow();
-      await expect(lingering).rejects.toThrow();
+      await Promise.all(ends);
       await closing;
       expect(assignment.ended.aborted).toBe(true);
       const calls = {
