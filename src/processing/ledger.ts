@@ -35,10 +35,7 @@ export function isBalanced({ base, nextOffset, outcomes, pruned }: PartitionProg
   return nextOffset - base === settled && pruned <= outcomes.stored;
 }
 
-/**
- * The store's side comes from one snapshot; the log's ends are read after it, so in flight is never negative by a race.
- * @param knownEnds log ends by partition where the caller has them already; else they are asked for.
- */
+/** The store's side comes from one snapshot; the log's ends are read after it, so in flight is never negative by a race. */
 export async function readLedger(
   store: Pick<EventReader, 'ledger'>,
   log: Pick<LogReader, 'describe'>,

@@ -54,6 +54,8 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
   function start(partition: number, lane: Lane): void {
     lane.running ??= drain(partition, lane).finally(() => {
       lane.running = null;
+      // Pushed when the loop had ended and this had not been told yet.
+      if (lane.waiting.length > 0) start(partition, lane);
     });
   }
 
@@ -77,26 +79,30 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
   async function applyNext(lane: Lane): Promise<void> {
     const update = lane.waiting[0]!;
     const result = await metrics.apply(update);
-    lane.waiting.shift();
+    // Meanwhile all that waited may have been dropped, and something newer have come.
+    if (lane.waiting[0] === update) lane.waiting.shift();
     if (result === 'diverged') lane.rebuildReason = 'diverged';
   }
 
   async function compare(partition: number, lane: Lane): Promise<void> {
     lane.checkDue = false;
     const found = await metrics.watermark(partition);
+    // What has come meanwhile is applied next, and tells by itself whether it fits.
+    if (lane.waiting.length > 0) return;
     const expected = lane.last;
     if (expected !== null && found?.commitToken !== expected.commitToken) lane.rebuildReason = 'watermark';
   }
 
   async function rebuild(partition: number, lane: Lane): Promise<void> {
     const reason = lane.rebuildReason ?? 'unknown';
+    // Before the snapshot is taken: a reason that comes later is for one that comes later.
+    lane.rebuildReason = null;
     const startedAt = now();
     const expected = await metrics.watermark(partition);
     const snapshot = await store.partitionMetrics(storeConsumer, partition, now());
-    lane.rebuildReason = null;
     if (snapshot === null) return;
     if (!(await metrics.rebuild(snapshot, expected))) {
-      lane.rebuildReason = reason;
+      lane.rebuildReason ??= reason;
       return;
     }
     // The snapshot has everything that was committed before it: what waits up to its own token is in it.
@@ -136,7 +142,7 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
       start(partition, lane);
     },
     async settle() {
-      await Promise.all([...lanes.values()].map((lane) => lane.running));
+      for (const lane of lanes.values()) while (lane.running !== null) await lane.running;
     },
   };
 }

@@ -19,7 +19,7 @@ export async function trimLog(
   olderThanMs: number,
 ): Promise<void> {
   const { log, store, telemetry } = options;
-  const { partitions } = await log.describe();
+  const { logId, partitions } = await log.describe();
   const expired: { partition: number; start: number; end: number }[] = [];
   for (const { partition, start, end } of partitions) {
     if (start >= end) continue;
@@ -31,8 +31,11 @@ export async function trimLog(
 
   const done = await Promise.all(consumers.map((consumer) => store.durableProgress(consumer)));
   for (const { partition, start, end } of expired) {
+    // Progress on another log says nothing of what has been read of this one, however large its offsets are.
     const doneBelow = Math.min(
-      ...done.map((rows) => rows.find((row) => row.partition === partition)?.nextOffset ?? start),
+      ...done.map(
+        (rows) => rows.find((row) => row.partition === partition && row.logId === logId)?.nextOffset ?? start,
+      ),
     );
     const below = Math.min(doneBelow, await firstOffsetSince(log, partition, start, end, olderThanMs));
     if (below <= start) continue;

@@ -32,9 +32,12 @@ export interface HaltedPartition {
 export interface WorkerOptions extends PartitionLoopOptions {
   readonly log: LogReader;
   readonly consumer?: string;
-  /** Told after every claim round: which partitions are worked on and which are halted. */
+  /** Told after every claim round, and when a partition is halted: which are worked on and which are halted. */
   readonly onClaimed?: (working: readonly number[], halted: ReadonlyMap<number, HaltedPartition>) => void;
 }
+
+/** Rounds that end at once wait longer and longer before the next claim, 3.2 s at most. */
+const quickEndsMax = 4;
 
 interface Claimed {
   readonly progress: PartitionProgress;
@@ -65,33 +68,35 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function workAssignment(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
-    for (let round = 0; !signal.aborted; round += 1) {
-      if (round > 0) {
-        // Never from this client's own idea of its assignment: the group must have confirmed it since.
-        await assignment.confirm();
-        await options.pause(backoffMs(Math.min(round - 1, 4), options.random()), signal);
-      }
-      const worked = await workOnce(assignment, signal);
-      if (worked > 0) round = 0;
+    let quickEnds = 0;
+    while (!signal.aborted) {
+      const startedAt = options.now();
+      await workOnce(assignment, signal);
+      quickEnds = options.now() - startedAt > backoffMs(quickEndsMax, 1) ? 0 : Math.min(quickEnds + 1, quickEndsMax);
+      await options.pause(backoffMs(quickEnds, options.random()), signal);
+      // Never from this client's own idea of its assignment: the group must have confirmed it since.
+      await retrying('confirm', () => assignment.confirm(), signal);
     }
   }
 
-  /** @returns how many partitions were worked on until a loop ended by itself. */
-  async function workOnce(assignment: LogAssignment, signal: AbortSignal): Promise<number> {
+  /** Works until a loop ends by itself. */
+  async function workOnce(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
     const claimed = new Map<number, Claimed>();
     for (const partition of assignment.partitions) {
       const claim = await claimOne(partition, signal);
       if (claim !== null) claimed.set(partition, claim);
     }
-    options.onClaimed?.([...claimed.keys()], halted);
-    if (claimed.size === 0) {
-      await untilAborted(signal);
-      return 0;
-    }
+    const tell = () =>
+      options.onClaimed?.(
+        [...claimed.keys()].filter((partition) => !halted.has(partition)),
+        halted,
+      );
+    tell();
+    if (claimed.size === 0) return untilAborted(signal);
     const offsets = [...claimed].map(([partition, { progress, logStart }]) => {
       return [partition, Math.max(progress.nextOffset, logStart)] as const;
     });
-    const stream = await assignment.open(new Map(offsets));
+    const stream = await retrying('open', () => assignment.open(new Map(offsets)), signal);
     const round = new AbortController();
     const roundSignal = AbortSignal.any([signal, round.signal]);
     try {
@@ -100,12 +105,12 @@ export function createWorker(options: WorkerOptions): Worker {
         if (end === 'fenced') telemetry.emit('partition.fenced', { partition });
         // One stream feeds them all: when one has to be claimed anew, all are.
         if (end === 'fenced' || end === 'reopen') round.abort(new Error('claim anew'));
+        else if (halted.has(partition)) tell();
       });
       await Promise.all(loops);
     } finally {
       await stream.close();
     }
-    return claimed.size;
   }
 
   async function claimOne(partition: number, signal: AbortSignal): Promise<Claimed | null> {
@@ -138,7 +143,6 @@ export function createWorker(options: WorkerOptions): Worker {
         return 'reopen';
       }
       halt(partition, 'bug', error instanceof Error ? (error.stack ?? error.message) : String(error));
-      options.onClaimed?.([], halted);
       return 'aborted';
     }
   }

@@ -34,7 +34,12 @@ export function serveCalls(port: MessagePort, handlers: Handlers): void {
       const code = error instanceof UnavailableError ? error.code : null;
       answer = { kind: 'failure', id, message: error instanceof Error ? error.message : String(error), code };
     }
-    port.postMessage(answer);
+    try {
+      port.postMessage(answer);
+    } catch (error) {
+      // A value that can't be cloned: whoever waits must hear of it.
+      port.postMessage({ kind: 'failure', id, message: String(error), code: null } satisfies Answer);
+    }
   }
 }
 
@@ -42,10 +47,11 @@ export interface Caller {
   call<T>(name: string, ...args: unknown[]): Promise<T>;
 }
 
-/** Calls that are under way when the port closes are rejected as unavailable. */
+/** Calls that are under way when the port closes are rejected as unavailable, and so are those that come later. */
 export function createCaller(port: MessagePort): Caller {
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   let nextId = 0;
+  let isClosed = false;
 
   port.on('message', (answer: Answer) => {
     const waiter = waiting.get(answer.id);
@@ -56,13 +62,15 @@ export function createCaller(port: MessagePort): Caller {
     else waiter.reject(new Error(answer.message));
   });
   port.on('close', () => {
-    for (const waiter of waiting.values())
-      waiter.reject(new UnavailableError('thread_gone', 'the other thread has ended'));
+    isClosed = true;
+    for (const waiter of waiting.values()) waiter.reject(threadGone());
     waiting.clear();
   });
 
   return {
     call(name, ...args) {
+      // A closed port swallows what is posted.
+      if (isClosed) return Promise.reject(threadGone());
       return new Promise((resolve, reject) => {
         const id = nextId++;
         waiting.set(id, { resolve, reject });
@@ -70,4 +78,8 @@ export function createCaller(port: MessagePort): Caller {
       });
     },
   };
+}
+
+function threadGone(): UnavailableError {
+  return new UnavailableError('thread_gone', 'the other thread has ended');
 }

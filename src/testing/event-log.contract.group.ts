@@ -82,6 +82,20 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       await consumer.close();
     });
 
+    it('has one stream at a time, and another once that is closed', async () => {
+      const { log } = current();
+      await log.append(recordsFor(0, ['one', 'two']));
+      const { assignment, stream } = await openStream(log);
+      expect((await takeRecords(stream, 0, 2)).map(textOf)).toEqual(['one', 'two']);
+      await expect(assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
+      await stream.close();
+      const another = await assignment.open(new Map([[0, 1]]));
+      // The one before was closed already: that it is closed again concerns nobody.
+      await stream.close();
+      await expect(assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
+      expect((await takeRecords(another, 0, 1)).map(textOf)).toEqual(['two']);
+    });
+
     it('ends what waits on a stream when the stream is closed', async () => {
       const { log } = current();
       const { assignment, stream } = await openStream(log);

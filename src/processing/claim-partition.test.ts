@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest';
+import { storeConsumer } from '../domain/inbox.ts';
+import type { EventStore } from '../event-store/event-store.ts';
+import { batchOf, commitBatch, eventOf } from '../testing/event-store.batches.ts';
+import { type ScriptedLog, scriptedLog } from '../testing/scripted-log.ts';
+import { temporaryStore } from '../testing/temporary-store.ts';
+import { hashRecord } from './build-batch.ts';
+import { claimPartition } from './claim-partition.ts';
+import { decideBatch } from './decide-batch.ts';
+
+const text = (value: string) => Buffer.from(value);
+
+/** A log of five records, all of them processed. */
+async function processed(): Promise<{ log: ScriptedLog; store: EventStore }> {
+  const store = await temporaryStore();
+  const log = scriptedLog();
+  log.put(0, ['a', 'b', 'c', 'd', 'e'].map(text));
+  const { progress } = await claim(store, log);
+  const last = { offset: 4, hash: hashRecord(text('e')) };
+  await commitBatch(
+    store,
+    progress,
+    [0, 1, 2, 3, 4].map(() => eventOf()),
+    { last },
+  );
+  return { log, store };
+}
+
+function claim(store: EventStore, log: ScriptedLog) {
+  return claimPartition(store, log, storeConsumer, 0);
+}
+
+describe('claimPartition', () => {
+  it('starts a partition that nobody has had at the log’s start', async () => {
+    const store = await temporaryStore();
+    const log = scriptedLog();
+    log.put(0, ['a', 'b', 'c'].map(text));
+    await log.trim(0, 2);
+    expect(await claim(store, log)).toMatchObject({
+      kind: 'claimed',
+      logStart: 2,
+      progress: { base: 2, nextOffset: 2, ownerEpoch: 1 },
+    });
+  });
+
+  it('goes on where the partition was left, whatever has been appended since', async () => {
+    const { log, store } = await processed();
+    log.put(0, [text('f')]);
+    expect(await claim(store, log)).toMatchObject({
+      kind: 'claimed',
+      logStart: 0,
+      progress: { nextOffset: 5, ownerEpoch: 2 },
+    });
+  });
+
+  it('keeps the former owner from committing before it looks at the log', async () => {
+    const { log, store } = await processed();
+    const [former] = await store.progress(storeConsumer);
+    let looks = 0;
+    log.before.describe = async () => {
+      looks += 1;
+      if (looks < 2) return;
+      const late = await store.commit(batchOf(former!, [eventOf()]), decideBatch);
+      expect(late).toMatchObject({ kind: 'fenced' });
+    };
+    expect(await claim(store, log)).toMatchObject({ kind: 'claimed' });
+    expect(looks).toBeGreaterThan(1);
+  });
+
+  it('tells how far the log’s start is ahead of progress', async () => {
+    const { log, store } = await processed();
+    log.put(0, ['f', 'g', 'h'].map(text));
+    await log.trim(0, 7);
+    expect(await claim(store, log)).toMatchObject({ kind: 'claimed', logStart: 7, progress: { nextOffset: 5 } });
+  });
+
+  it('compares nothing where there is nothing left to compare', async () => {
+    const { log, store } = await processed();
+    await log.trim(0, 5);
+    expect(await claim(store, log)).toMatchObject({ kind: 'claimed', logStart: 5 });
+  });
+
+  it('does not take trimming between two reads for another log', async () => {
+    const { log, store } = await processed();
+    log.before.recordAt = () => log.trim(0, 5);
+    expect(await claim(store, log)).toMatchObject({ kind: 'claimed' });
+  });
+});
+
+describe('a log that was replaced is found by', () => {
+  const replaced = (message: RegExp) => ({ kind: 'log_replaced', message: expect.stringMatching(message) });
+
+  it('its id', async () => {
+    const { log, store } = await processed();
+    log.rename('log-b');
+    expect(await claim(store, log)).toMatchObject(replaced(/from the log log-a, but this is the log log-b/));
+  });
+
+  it('its id, also for a partition that nobody has had, which is left without progress', async () => {
+    const { store } = await processed();
+    const other = scriptedLog(2);
+    other.rename('log-b');
+    const outcome = await claimPartition(store, other, storeConsumer, 1);
+    expect(outcome).toMatchObject(replaced(/log-b/));
+    expect((await store.progress(storeConsumer)).map(({ partition }) => partition)).toEqual([0]);
+  });
+
+  it('its end, where it lost records that were processed', async () => {
+    const { log, store } = await processed();
+    log.cutOff(0, 4);
+    expect(await claim(store, log)).toMatchObject(
+      replaced(/up to offset 5, but the log ends at 4: it lost acknowledged/),
+    );
+  });
+
+  it('its end, where it is empty', async () => {
+    const { store } = await processed();
+    expect(await claim(store, scriptedLog())).toMatchObject(replaced(/the log ends at 0/));
+  });
+
+  it('another record at the last offset, where an older copy has grown since', async () => {
+    const { log, store } = await processed();
+    log.cutOff(0, 3);
+    log.put(0, ['x', 'y', 'z'].map(text));
+    expect(await claim(store, log)).toMatchObject(replaced(/offset 4 is not the one that was processed/));
+  });
+
+  it('no record at the last offset', async () => {
+    const { log, store } = await processed();
+    log.cutOff(0, 4);
+    log.skip(0, 3);
+    expect(await claim(store, log)).toMatchObject(replaced(/offset 4 is not the one/));
+  });
+
+  it('a partition that it does not have', async () => {
+    const store = await temporaryStore();
+    const log = scriptedLog(2);
+    await claimPartition(store, log, storeConsumer, 1);
+    expect(await claimPartition(store, scriptedLog(1), storeConsumer, 1)).toMatchObject(replaced(/no partition 1/));
+  });
+});

@@ -1,0 +1,137 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
+import type { PartitionProgress, SettledOutcome } from '../event-store/event-store.ts';
+import { createOutcomeWait } from './outcome-wait.ts';
+
+/** Pauses pass their time at once, and a poll sees thousands of them. */
+const longMs = Number.MAX_SAFE_INTEGER;
+const never = new AbortController().signal;
+const failed = { kind: 'failed', entry: { id: 'store:1:0:2' } } as SettledOutcome;
+
+/** A store whose progress the test moves; a look at it takes one pause, and a pause passes its time. */
+function setUp() {
+  const clock = { now: 0 };
+  const next = new Map<number, number>();
+  const outcomes = new Map<string, SettledOutcome>();
+  const asked: { id: string; logNo: number; partition: number; offset: number }[] = [];
+  const look = { count: 0, error: null as Error | null, logNo: 1 };
+  const wait = createOutcomeWait(
+    {
+      async progress() {
+        look.count += 1;
+        if (look.error !== null) throw look.error;
+        return [...next].map(
+          ([partition, nextOffset]) => ({ partition, nextOffset, logNo: look.logNo }) as PartitionProgress,
+        );
+      },
+      async outcomeAt(_consumer, id, position) {
+        asked.push({ id, ...position });
+        return outcomes.get(id) ?? { kind: 'stored' };
+      },
+    },
+    {
+      now: () => clock.now,
+      async pause(ms) {
+        await nextTurn();
+        clock.now += ms;
+      },
+    },
+  );
+  return { wait, clock, next, outcomes, asked, look };
+}
+
+const at = (id: string, offset: number, partition = 0) => ({ id, partition, offset });
+
+it('answers what became of each record, once progress is past it', async () => {
+  const { wait, next, outcomes, asked, look } = setUp();
+  outcomes.set('b', { kind: 'duplicate' });
+  outcomes.set('c', failed);
+  look.logNo = 3;
+  next.set(0, 3);
+  expect(await wait([at('a', 0), at('b', 1), at('c', 2)], 1_000, never)).toEqual([
+    { kind: 'stored' },
+    { kind: 'duplicate' },
+    failed,
+  ]);
+  expect(asked[1]).toEqual({ id: 'b', logNo: 3, partition: 0, offset: 1 });
+});
+
+it('waits until then: progress at the record is not past it', async () => {
+  const { wait, next, asked, look } = setUp();
+  next.set(0, 5);
+  const waiting = wait([at('a', 5), at('b', 0, 1)], longMs, never);
+  await expect.poll(() => look.count).toBeGreaterThan(2);
+  expect(asked).toEqual([]);
+  next.set(0, 6);
+  await expect.poll(() => asked).toHaveLength(1);
+  next.set(1, 1);
+  expect(await waiting).toEqual([{ kind: 'stored' }, { kind: 'stored' }]);
+  expect(asked.map(({ id }) => id)).toEqual(['a', 'b']);
+});
+
+it('gives up in time, and tells what it knows by then', async () => {
+  const { wait, next, clock } = setUp();
+  next.set(0, 1);
+  expect(await wait([at('a', 0), at('b', 1)], 100, never)).toEqual([{ kind: 'stored' }, null]);
+  expect(clock.now).toBeGreaterThanOrEqual(100);
+  expect(clock.now).toBeLessThan(100 + 2 * limits.progressPollMs);
+});
+
+it('stops when whoever asked is gone', async () => {
+  const { wait, look } = setUp();
+  const gone = new AbortController();
+  const waiting = wait([at('a', 0)], longMs, gone.signal);
+  await expect.poll(() => look.count).toBeGreaterThan(0);
+  gone.abort();
+  expect(await waiting).toEqual([null]);
+  const looks = look.count;
+  expect(await wait([at('b', 0)], longMs, gone.signal)).toEqual([null]);
+  expect(look.count).toBe(looks);
+});
+
+it('shares looks: a thousand who wait ask no more often than one', async () => {
+  const { wait, next, look } = setUp();
+  const waiting = Array.from({ length: 1_000 }, (_, n) => wait([at(`e${n}`, 0)], longMs, never));
+  await expect.poll(() => look.count).toBeGreaterThan(2);
+  const looks = look.count;
+  next.set(0, 1);
+  expect(await Promise.all(waiting)).toHaveLength(1_000);
+  expect(look.count).toBeLessThanOrEqual(looks + 2);
+});
+
+it('never answers by a look that began before it was asked', async () => {
+  const { wait, next, look, asked } = setUp();
+  next.set(0, 1);
+  await wait([at('a', 0)], 1_000, never);
+  const looks = look.count;
+  await wait([at('b', 0)], 1_000, never);
+  expect(look.count).toBe(looks + 1);
+  expect(asked.map(({ id }) => id)).toEqual(['a', 'b']);
+});
+
+it('waits on while the store is away', async () => {
+  const { wait, next, look } = setUp();
+  next.set(0, 1);
+  look.error = new UnavailableError('store_busy', 'locked');
+  const waiting = wait([at('a', 0)], longMs, never);
+  await expect.poll(() => look.count).toBeGreaterThan(2);
+  look.error = null;
+  expect(await waiting).toEqual([{ kind: 'stored' }]);
+});
+
+it('does not hide a bug, nor does it stick', async () => {
+  const { wait, next, look } = setUp();
+  next.set(0, 1);
+  look.error = new TypeError('x is not a function');
+  await expect(wait([at('a', 0)], 1_000, never)).rejects.toThrow(TypeError);
+  look.error = null;
+  expect(await wait([at('a', 0)], 1_000, never)).toEqual([{ kind: 'stored' }]);
+});
+
+it('has nothing to wait for where nothing was appended', async () => {
+  const { wait, look } = setUp();
+  expect(await wait([], 1_000, never)).toEqual([]);
+  expect(look.count).toBe(0);
+});

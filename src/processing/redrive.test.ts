@@ -1,0 +1,267 @@
+import { describe, expect, it } from 'vitest';
+import { UnavailableError } from '../domain/failure.ts';
+import { redriveEventId } from '../domain/identity.ts';
+import { type InboxEntry, inboxId } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
+import { partitionOf } from '../domain/partitioner.ts';
+import { decodeRecord, encodeRecord } from '../domain/record-codec.ts';
+import type { RecordToAppend } from '../event-log/event-log.ts';
+import type { InboxQuery, Job } from '../event-store/event-store.ts';
+import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
+import { eventOf } from '../testing/event-store.batches.ts';
+import { createRedrive, prepareRedrive } from './redrive.ts';
+
+const receivedAt = Date.UTC(2026, 0, 5, 8);
+const now = receivedAt + 3_600_000;
+const eventId = '0190a3f0-0000-7000-8000-00000000000a';
+
+function entryOf(offset: number, overrides: Partial<InboxEntry> = {}): InboxEntry {
+  const position = { logNo: 1, partition: 1, offset };
+  return {
+    id: inboxId('store', position),
+    consumer: 'store',
+    position,
+    state: 'open',
+    code: 'conflict',
+    message: 'no',
+    attempt: 1,
+    eventId,
+    eventType: 'order.placed',
+    key: null,
+    value: encodeRecord(eventOf({ id: eventId, receivedAt })),
+    receivedAt,
+    failedAt: receivedAt,
+    countedAs: 'order.placed',
+    jobId: null,
+    resolution: null,
+    settledAt: null,
+    ...overrides,
+  };
+}
+
+function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
+  const journal: string[] = [];
+  const appended: RecordToAppend[] = [];
+  const marked: string[] = [];
+  const jobs: Job[] = [];
+  const queries: InboxQuery[] = [];
+  const finished: TelemetryEvents['redrive.finished'][] = [];
+  const before: Partial<Record<'append' | 'markRedriving' | 'saveJob', () => void>> = {};
+  const telemetry = createTelemetry();
+  telemetry.on('redrive.finished', (payload) => finished.push(payload));
+  const redrive = createRedrive({
+    log: {
+      partitions,
+      laneOf: (partition) => partition,
+      async append(records) {
+        before.append?.();
+        journal.push(`append ${records.length}`);
+        appended.push(...records);
+        return records.map(({ partition }, offset) => ({ partition, offset }));
+      },
+    },
+    store: {
+      inboxEntry: async (id) => entries.find((entry) => entry.id === id) ?? null,
+      async inboxEntries(query) {
+        queries.push(query);
+        const from = Number(query.cursor ?? 0);
+        const items = entries.slice(from, from + query.limit);
+        return { items, nextCursor: from + query.limit < entries.length ? String(from + query.limit) : null };
+      },
+      async markRedriving(ids, jobId) {
+        before.markRedriving?.();
+        journal.push(`mark ${ids.length} ${jobId}`);
+        marked.push(...ids);
+        return ids;
+      },
+      async saveJob(job) {
+        before.saveJob?.();
+        jobs.push(job);
+      },
+      reopen: async () => undefined,
+      discard: async () => [],
+      adoptLog: async () => 1,
+    },
+    telemetry,
+    now: () => now,
+    newId: () => 'job-1',
+  });
+
+  async function run(ids: readonly string[] | 'all', payloadJson?: string, dryRun = false) {
+    const select = ids === 'all' ? ({ kind: 'filter', code: 'conflict' } as const) : ({ kind: 'ids', ids } as const);
+    const started = await redrive.start({ select, dryRun, payloadJson });
+    await redrive.drain();
+    return started;
+  }
+
+  const events = () =>
+    appended.map(({ value }) => {
+      const decoded = decodeRecord(value, 0);
+      if (!decoded.ok) throw new Error(decoded.rejection.message);
+      return decoded.event;
+    });
+  return { run, redrive, before, journal, appended, events, marked, jobs, queries, finished };
+}
+
+describe('a redrive', () => {
+  it('appends first and marks then, so that a job which dies in between is only done again', async () => {
+    const { run, journal, marked, jobs, finished } = setUp([entryOf(3), entryOf(4)]);
+    expect(await run(['store:1:1:3', 'store:1:1:4'])).toMatchObject({ matched: 2, skipped: 0, job: { id: 'job-1' } });
+    expect(journal).toEqual(['append 2', 'mark 2 job-1']);
+    expect(marked).toEqual(['store:1:1:3', 'store:1:1:4']);
+    expect(jobs[0]).toMatchObject({ state: 'running', total: 2, done: 0, failed: 0 });
+    expect(jobs.at(-1)).toMatchObject({ state: 'done', total: 2, done: 2, failed: 0, message: null });
+    expect(finished).toEqual([{ jobId: 'job-1', redriven: 2, failed: 0 }]);
+  });
+
+  it('does the same again when it is started again', async () => {
+    const { run, appended } = setUp([entryOf(3)]);
+    await run(['store:1:1:3']);
+    await run(['store:1:1:3']);
+    expect(Buffer.compare(appended[0]!.value, appended[1]!.value)).toBe(0);
+  });
+
+  it('leaves alone what is not there or not open, and what is named twice', async () => {
+    const { run, appended } = setUp([
+      entryOf(3),
+      entryOf(4, { state: 'resolved' }),
+      entryOf(5, { state: 'redriving' }),
+    ]);
+    const ids = ['store:1:1:3', 'store:1:1:3', 'store:1:1:4', 'store:1:1:5', 'store:1:1:99'];
+    expect(await run(ids)).toMatchObject({ matched: 1, skipped: 4 });
+    expect(appended).toHaveLength(1);
+  });
+
+  it('that is tried dry changes nothing', async () => {
+    const { run, journal, jobs } = setUp([entryOf(3), entryOf(4, { state: 'discarded' })]);
+    const started = await run(['store:1:1:3', 'store:1:1:4'], undefined, true);
+    expect(started).toEqual({ job: null, matched: 1, skipped: 1 });
+    expect([...journal, ...jobs]).toEqual([]);
+  });
+
+  it('of nothing makes no job', async () => {
+    const { run, jobs } = setUp([entryOf(3, { state: 'discarded' })]);
+    expect(await run(['store:1:1:3'])).toEqual({ job: null, matched: 0, skipped: 1 });
+    expect(jobs).toEqual([]);
+  });
+
+  it('takes a filter’s pages up to the limit, those that are open', async () => {
+    const entries = Array.from({ length: limits.redriveBatchMax + 500 }, (_, offset) => entryOf(offset));
+    const { run, appended, queries, journal } = setUp(entries);
+    expect(await run('all')).toMatchObject({ matched: limits.redriveBatchMax, skipped: 0 });
+    expect(appended).toHaveLength(limits.redriveBatchMax);
+    expect(queries[0]).toMatchObject({ state: 'open', code: 'conflict' });
+    const sizes = journal.filter((what) => what.startsWith('append')).map((what) => Number(what.split(' ')[1]));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(100);
+  });
+
+  it('goes behind the record that it is made of, or by its key where the log has fewer partitions', async () => {
+    const { run, appended } = setUp([entryOf(3)]);
+    await run(['store:1:1:3']);
+    expect(appended[0]?.partition).toBe(1);
+    const far = entryOf(3, { position: { logNo: 1, partition: 9, offset: 3 }, id: 'store:1:9:3' });
+    const keyed = setUp([far], { partitions: 4 });
+    await keyed.run(['store:1:9:3']);
+    expect(keyed.appended[0]?.partition).toBe(partitionOf(redriveEventId('store:1:9:3'), 4));
+  });
+});
+
+describe('when the log does not take it', () => {
+  it('the row is not marked, and the job says so and fails', async () => {
+    const { run, before, journal, jobs, finished } = setUp([entryOf(3), entryOf(4)]);
+    before.append = () => {
+      throw new UnavailableError('log_timeout', 'no answer');
+    };
+    await run('all');
+    expect(journal).toEqual([]);
+    expect(jobs.at(-1)).toMatchObject({ state: 'failed', done: 0, failed: 2 });
+    expect(jobs.at(-1)?.message).toMatch(/2 were not redriven and are still open: no answer/);
+    expect(finished).toEqual([{ jobId: 'job-1', redriven: 0, failed: 2 }]);
+  });
+
+  it('the other chunks go on', async () => {
+    const { run, before, jobs, marked } = setUp(Array.from({ length: 250 }, (_, offset) => entryOf(offset)));
+    let calls = 0;
+    before.append = () => {
+      calls += 1;
+      if (calls === 2) throw new UnavailableError('log_timeout', 'no answer');
+    };
+    await run('all');
+    expect(jobs.at(-1)).toMatchObject({ state: 'failed', done: 150, failed: 100 });
+    expect(marked).toHaveLength(150);
+    expect(marked).not.toContain('store:1:1:100');
+  });
+});
+
+it('a row that could not be marked was appended all the same, and says which row it settles', async () => {
+  const { run, before, jobs, events, marked } = setUp([entryOf(3)]);
+  before.markRedriving = () => {
+    throw new UnavailableError('store_busy', 'locked');
+  };
+  await run('all');
+  expect(marked).toEqual([]);
+  expect(events()).toMatchObject([{ redriveOf: 'store:1:1:3' }]);
+  expect(jobs.at(-1)).toMatchObject({ state: 'failed', failed: 1 });
+});
+
+it('a store that is away does not end the job', async () => {
+  const { run, before, marked } = setUp([entryOf(3)]);
+  let saves = 0;
+  before.saveJob = () => {
+    saves += 1;
+    if (saves > 1) throw new UnavailableError('store_busy', 'locked');
+  };
+  await run('all');
+  expect(marked).toEqual(['store:1:1:3']);
+});
+
+describe('the event that is redriven', () => {
+  it('keeps its id, and says which row it is to settle and when it was received anew', () => {
+    const entry = entryOf(3, { code: 'rejected_by_store' });
+    expect(prepareRedrive(entry, now)).toMatchObject({ id: eventId, redriveOf: 'store:1:1:3', receivedAt: now });
+  });
+
+  it('gets an id of its own where the id is what it failed for', () => {
+    const derived = redriveEventId('store:1:1:3');
+    expect(prepareRedrive(entryOf(3), now)?.id).toBe(derived);
+    const record = Buffer.from('{"event_type":"a","payload":{}}');
+    const nameless = entryOf(3, { code: 'missing_id', eventId: null, value: record });
+    expect(prepareRedrive(nameless, now)?.id).toBe(derived);
+  });
+
+  it('keeps everything else as it was sent', () => {
+    const sent = eventOf({ id: eventId, source: 'shop', key: 'k', occurredAt: '2026-01-01T00:00:00Z', receivedAt });
+    const prepared = prepareRedrive(entryOf(3, { code: 'rejected_by_store', value: encodeRecord(sent) }), now);
+    expect(prepared).toEqual({ ...sent, receivedAt: now, redriveOf: 'store:1:1:3' });
+  });
+
+  it('has the payload that the operator gives', () => {
+    const entry = entryOf(3, { code: 'rejected_by_store' });
+    expect(prepareRedrive(entry, now, '{"fixed":1}')).toMatchObject({ id: eventId, payloadJson: '{"fixed":1}' });
+  });
+
+  it('can be made with a new payload of a record that has at least a type', () => {
+    const broken = { code: 'invalid_event', value: Buffer.from('{"event_type":"a","payload":[]}') } as const;
+    const entry = entryOf(3, { ...broken, eventId: null, eventType: 'a', key: 'k' });
+    expect(prepareRedrive(entry, now)).toBeNull();
+    expect(prepareRedrive(entry, now, '{"fixed":1}')).toEqual({
+      id: redriveEventId('store:1:1:3'),
+      eventType: 'a',
+      clientId: null,
+      source: null,
+      key: 'k',
+      occurredAt: null,
+      receivedAt: now,
+      redriveOf: 'store:1:1:3',
+      payloadJson: '{"fixed":1}',
+    });
+    expect(prepareRedrive({ ...entry, eventType: null }, now, '{"fixed":1}')).toBeNull();
+  });
+
+  it('that can not be made is left out, and counted', async () => {
+    const broken = entryOf(4, { code: 'invalid_json', value: Buffer.from('{'), eventType: null, eventId: null });
+    const { run, events } = setUp([entryOf(3), broken]);
+    expect(await run('all')).toMatchObject({ matched: 1, skipped: 1 });
+    expect(events()).toMatchObject([{ redriveOf: 'store:1:1:3' }]);
+  });
+});
