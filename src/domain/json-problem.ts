@@ -1,5 +1,5 @@
 import type { JsonScanner, ViolationCode } from './json-scan.ts';
-import { jsonPointers, lineAndColumn } from './json-text.ts';
+import { jsonPointers, type LineStart, lineAndColumn } from './json-text.ts';
 import { limits } from './limits.ts';
 
 /** One of several things that are wrong with a text: where, which, and what to do. */
@@ -31,7 +31,11 @@ export function violationProblems(
 }
 
 /** Where the last scan ended and why, for a person. */
-export function syntaxMessage({ syntaxError }: Pick<JsonScanner, 'syntaxError'>, text: string): string {
-  const { line, column } = lineAndColumn(text, syntaxError.at);
+export function syntaxMessage(
+  { syntaxError }: Pick<JsonScanner, 'syntaxError'>,
+  text: string,
+  from?: LineStart,
+): string {
+  const { line, column } = lineAndColumn(text, syntaxError.at, from);
   return `${syntaxError.message} at line ${line}, column ${column} (character ${syntaxError.at + 1})`;
 }

@@ -86,11 +86,27 @@ export function withoutSigns(text: string, start: number, end: number, positions
   return result + text.slice(from, end);
 }
 
-/** Both from 1, in characters. */
-export function lineAndColumn(text: string, at: number): { readonly line: number; readonly column: number } {
-  let line = 1;
-  let lineStart = 0;
-  for (let next = text.indexOf('\n'); next >= 0 && next < at; next = text.indexOf('\n', lineStart)) {
+/** The start of a line, where it is known already. */
+export interface LineStart {
+  /** From 1. */
+  readonly line: number;
+  /** Index of its first character. */
+  readonly start: number;
+}
+
+const firstLine: LineStart = { line: 1, start: 0 };
+
+/**
+ * Both from 1, in characters.
+ * @param from what to count lines from: of a long text with an error in every line, the way from its start is too long
+ */
+export function lineAndColumn(
+  text: string,
+  at: number,
+  from: LineStart = firstLine,
+): { readonly line: number; readonly column: number } {
+  let { line, start: lineStart } = from;
+  for (let next = text.indexOf('\n', lineStart); next >= 0 && next < at; next = text.indexOf('\n', lineStart)) {
     line += 1;
     lineStart = next + 1;
   }

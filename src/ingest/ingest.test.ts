@@ -285,6 +285,19 @@ describe('many events', () => {
     expect(new Set(messages)).toEqual(new Set(['event_type must not be empty (and 3 more problems)']));
   });
 
+  test('of which very many are broken cost no more the further down they stand', async () => {
+    const { submit } = createIngestHarness();
+    const blank = 400_000;
+    const startedAt = performance.now();
+    const { results } = many(await submit(`${'\n'.repeat(blank)}${'x\n'.repeat(5_000)}${minimal}`, ndjson));
+    // Some milliseconds; counting lines from the top for each of them took half a minute.
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    const last = results[4_999]!;
+    expect(last.status === 'rejected' ? last.problem.message : last.status).toBe(
+      `expected a JSON value, found "x" at line ${blank + 5_000}, column 1 (character ${blank + 9_999})`,
+    );
+  });
+
   test('of which none is valid are refused as a whole, each problem under its index', async () => {
     const { log, submit } = createIngestHarness();
     const answer = await submit(`[{"event_type":"a"},5,${withPayload('{"a":[1e400]}')}]`);

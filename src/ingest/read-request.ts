@@ -1,5 +1,6 @@
 import { type JsonProblem, syntaxMessage } from '../domain/json-problem.ts';
 import { createJsonScanner, expectedAt, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
+import type { LineStart } from '../domain/json-text.ts';
 import { limits } from '../domain/limits.ts';
 import { partitionOf } from '../domain/partitioner.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
@@ -102,7 +103,7 @@ function readLines(body: BodyText, context: ReadContext): RequestEvents {
     const start = skipSpace(text, from, lineEnd);
     if (start < lineEnd) {
       if (items.length === context.eventsMax) return tooMany(context.eventsMax);
-      items.push(readLine(body, start, lineEnd, line, context));
+      items.push(readLine(body, start, lineEnd, { line, start: from }, context));
     }
     from = lineEnd + 1;
   }
@@ -113,13 +114,14 @@ function readLine(
   body: BodyText,
   start: number,
   lineEnd: number,
-  line: number,
+  from: LineStart,
   context: ReadContext,
 ): Draft | Rejected {
   const { text } = body;
+  const { line } = from;
   const isObject = text.charCodeAt(start) === openBrace;
   const end = isObject ? scanner.object(text, start, lineEnd) : scanner.value(text, start, lineEnd);
-  if (end < 0) return rejected('invalid_json', syntaxMessage(scanner, text));
+  if (end < 0) return rejected('invalid_json', syntaxMessage(scanner, text, from));
   const rest = skipSpace(text, end, lineEnd);
   if (rest < lineEnd) return rejected('invalid_json', `line ${line}: text goes on after the event; one event a line`);
   return isObject ? readItem(body, start, end, context) : notAnObject(text, start, `line ${line}: `);
