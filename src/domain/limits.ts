@@ -51,6 +51,9 @@ export const limits = {
 
   /** One value of the embedded log: what is read at a time, and the grain of trimming. A larger record stands alone. */
   logBatchBytesMax: 256 * 1024,
+  /** An idle log closes its file once this much of it was touched, so that the process gives the memory of its map back. */
+  logMapTouchedBytesMax: 32 * 1024 * 1024,
+  logMapIdleMs: 2_000,
   /** Values that one transaction of trimming removes: at most 16 MiB of pages to free, a few milliseconds. */
   logTrimBatchesMax: 64,
   /**
@@ -105,6 +108,11 @@ export const limits = {
   requestTimeoutMs: 30_000,
   headersTimeoutMs: 10_000,
   keepAliveTimeoutMs: 72_000,
+  /**
+   * How long a stop lets requests under way finish: ingest's deadline and a second, so that whatever was appended has been
+   * answered. Who is stuck half way through a request by then is cut off.
+   */
+  requestsFinishMs: 6_000,
   /** How often connections are looked at for these timeouts: a walk over them all, so not all the time. */
   connectionsCheckMs: 1_000,
   /** Idle connections cost about 10 KB each; past this the listener refuses. */

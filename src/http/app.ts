@@ -26,6 +26,7 @@ export interface HttpLimits {
   readonly requestTimeoutMs: number;
   readonly headersTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
+  readonly requestsFinishMs: number;
   /** How often connections are looked at for these timeouts: they may end that much later. */
   readonly connectionsCheckMs: number;
   readonly connectionsMax: number;
@@ -50,7 +51,8 @@ const commonHeaders = {
 
 /**
  * The HTTP app without a socket: `inject` works on it as it is, `listen` gives it one. Every error it can answer, whoever
- * throws it, is a problem document. `close` ends live streams, lets requests under way finish, and refuses new ones.
+ * throws it, is a problem document. `close` ends live streams, lets requests under way finish for a while, and refuses
+ * new ones.
  */
 export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = limits): FastifyInstance {
   const requestIds = createRequestIds();
@@ -88,6 +90,8 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
   let isClosing = false;
   app.addHook('preClose', (done) => {
     isClosing = true;
+    const timer = setTimeout(() => app.server.closeAllConnections(), httpLimits.requestsFinishMs).unref();
+    app.server.once('close', () => clearTimeout(timer));
     done();
   });
   app.addHook('onRequest', (request, reply, done) => {

@@ -205,6 +205,18 @@ describe('closing', () => {
     expect(await idle.ended()).toBe('');
   });
 
+  it('cuts off who is stuck half way through a request', async () => {
+    const { app, port } = await listen({ requestsFinishMs: 50 });
+    const stuck = dial(port);
+    const arrived = once(app.server, 'request');
+    stuck.send(
+      'POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{',
+    );
+    await arrived;
+    await app.close();
+    expect(await stuck.ended()).toBe('');
+  });
+
   it('answers 503 to what comes on a connection that is still at work', async () => {
     const answer = Promise.withResolvers<number>();
     const asked = Promise.withResolvers<void>();

@@ -227,6 +227,21 @@ describe('waiting until stored', () => {
     expect(answer.headers.location).toBeTruthy();
   });
 
+  test('ends with the 202 when the server stops', async () => {
+    const asked = Promise.withResolvers<void>();
+    const { app, post } = setUp({
+      wait: async (appended, _timeoutMs, signal) => {
+        asked.resolve();
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        return appended.map(() => null);
+      },
+    });
+    const answered = post(one, {}, '/api/events?wait=stored');
+    await asked.promise;
+    await app.close();
+    expect((await answered).statusCode).toBe(202);
+  });
+
   test('of many, one that is not settled makes all of it a 202', async () => {
     const { post } = setUp({ wait: settled({ kind: 'stored' }, null) });
     const answer = await post(`[${one},${one}]`, {}, '/api/events?wait=stored');

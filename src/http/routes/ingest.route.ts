@@ -26,6 +26,11 @@ export function registerIngestRoute(app: FastifyInstance, deps: Dependencies): v
     bytesMax: limits.requestBytesMax,
     arrivingBytesMax: limits.arrivingBodiesBytesMax,
   });
+  const closing = new AbortController();
+  app.addHook('preClose', (done) => {
+    closing.abort();
+    done();
+  });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) => readBody(request.raw, payload));
 
@@ -46,7 +51,7 @@ export function registerIngestRoute(app: FastifyInstance, deps: Dependencies): v
       });
       if (answer.kind === 'refused') throw problemOf(answer);
       const wait = readWaitPreference(headers.prefer, request.query.wait === 'stored');
-      if (wait) return answerStored(deps, answer, wait, request, reply);
+      if (wait) return answerStored(deps, answer, wait, closing.signal, request, reply);
       return answerAccepted(answer, reply);
     },
   );
@@ -67,11 +72,12 @@ function answerAccepted(answer: Accepted | Many, reply: FastifyReply): FastifyRe
   return reply.header('location', `/api/events/${answer.id}`).send(eventReceipt(answer.id, 'accepted'));
 }
 
-/** 200 once every event is settled in the store; past the wait, the same 202 as without it. */
+/** 200 once every event is settled in the store; past the wait, or when the server stops, the same 202 as without it. */
 async function answerStored(
   { operations, telemetry }: Dependencies,
   answer: Accepted | Many,
   { timeoutMs, applied }: Preference,
+  stopping: AbortSignal,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -80,10 +86,11 @@ async function answerStored(
   const gone = new AbortController();
   const onClose = () => gone.abort();
   reply.raw.once('close', onClose);
+  const over = AbortSignal.any([gone.signal, stopping]);
   const outcomes = await waitQuietly(
-    () => operations.waitForOutcomes(appended, timeoutMs, gone.signal),
+    () => operations.waitForOutcomes(appended, timeoutMs, over),
     (error) => {
-      if (gone.signal.aborted) return;
+      if (over.aborted) return;
       const { id: requestId, method, url: route } = request;
       telemetry.emit('request.failed', { requestId, method, route, error: String(error) });
     },
