@@ -38,6 +38,7 @@ const openBrace = 0x7b;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const comma = 0x2c;
+const newlineCode = 0x0a;
 
 /** The text of a request → its events. Nothing is appended before this has seen the last character. */
 export function readRequest(body: BodyText, context: ReadContext): RequestEvents {
@@ -95,19 +96,27 @@ function readArray(body: BodyText, start: number, context: ReadContext): Request
 function readLines(body: BodyText, context: ReadContext): RequestEvents {
   const { text } = body;
   const items: (Draft | Rejected)[] = [];
-  let line = 0;
-  for (let from = 0; from < text.length; ) {
-    line += 1;
-    const newline = text.indexOf('\n', from);
+  for (let from = nextLine(text, { line: 1, start: 0 }); from !== null; ) {
+    if (items.length === context.eventsMax) return tooMany(context.eventsMax);
+    const newline = text.indexOf('\n', from.start);
     const lineEnd = newline < 0 ? text.length : newline;
-    const start = skipSpace(text, from, lineEnd);
-    if (start < lineEnd) {
-      if (items.length === context.eventsMax) return tooMany(context.eventsMax);
-      items.push(readLine(body, start, lineEnd, { line, start: from }, context));
-    }
-    from = lineEnd + 1;
+    items.push(readLine(body, skipSpace(text, from.start, lineEnd), lineEnd, from, context));
+    from = nextLine(text, { line: from.line + 1, start: lineEnd + 1 });
   }
   return many(items);
+}
+
+/** The first line from there on that is not blank, or null. By characters: a request may have eight million blank lines. */
+function nextLine(text: string, from: LineStart): LineStart | null {
+  let { line, start } = from;
+  for (let at = start; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === newlineCode) {
+      line += 1;
+      start = at + 1;
+    } else if (code !== 0x20 && code !== 0x09 && code !== 0x0d) return { line, start };
+  }
+  return null;
 }
 
 function readLine(

@@ -36,7 +36,7 @@ export const eventsIn = (log: ControlledLog): EventEnvelope[] =>
     .appended()
     .flat()
     .map(({ value }) => {
-      const result = decodeRecord(value, 0);
+      const result = decodeRecord(value, receivedAt);
       if (!result.ok) throw new Error(result.rejection.message);
       return result.event;
     });
