@@ -120,7 +120,9 @@ function scriptedStream(batches: readonly ScriptedBatch[], journal: string[], st
         stop.abort(new Error('the test has no more batches'));
         throw stop.signal.reason;
       }
-      const records = batch.records.map(([offset, value]): LogRecord => ({ partition, offset, timestamp: 0, value }));
+      const records = batch.records.map(
+        ([offset, value]): LogRecord => ({ partition, offset, timestamp: startAt, value }),
+      );
       return {
         partition,
         records,

@@ -11,7 +11,7 @@ import type {
   LogRecord,
   LogStream,
 } from '../event-log/event-log.ts';
-import { eventOf } from './event-store.batches.ts';
+import { eventOf, startAt } from './event-store.batches.ts';
 
 /** A log in memory that a test can cut, rename and make lie, and that tells what it was asked. */
 export interface ScriptedLog extends LogReader {
@@ -139,7 +139,7 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     journal,
     before: {},
     omits: () => false,
-    put(partition, values = [encodeRecord(eventOf())], timestamp = 0) {
+    put(partition, values = [encodeRecord(eventOf())], timestamp = startAt) {
       const into = partitions[partition]!;
       for (const value of values) {
         const offset = into.end++;

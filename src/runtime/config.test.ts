@@ -1,0 +1,132 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { limits } from '../domain/limits.ts';
+import { type Config, type ConfigProblem, loadClientConfig, loadConfig } from './config.ts';
+
+function configOf(env: Record<string, string> = {}): Config {
+  const loaded = loadConfig(env);
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  return loaded.config;
+}
+
+function problemsOf(env: Record<string, string>): readonly ConfigProblem[] {
+  const loaded = loadConfig(env);
+  return loaded.ok ? [] : loaded.problems;
+}
+
+const dayMs = 24 * 3_600_000;
+
+describe('the configuration', () => {
+  it('needs nothing', () => {
+    expect(configOf()).toEqual({
+      host: '127.0.0.1',
+      port: 3000,
+      dataDir: join(process.cwd(), 'data'),
+      partitions: 8,
+      retentionMs: null,
+      logRetentionMs: limits.logRetentionMs,
+      eventTypesMax: limits.eventTypesMax,
+      allowedHosts: ['localhost', '127.0.0.1', '::1', '127.0.0.1'],
+      logLevel: 'info',
+      freeDiskBytesMin: limits.freeDiskBytesMin,
+      maintenanceEveryMs: limits.maintenanceEveryMs,
+    });
+  });
+
+  it('takes every variable', () => {
+    const env = {
+      HOST: '0.0.0.0',
+      PORT: ' 8080 ',
+      ESP_DATA_DIR: '/var/lib/esp',
+      ESP_PARTITIONS: '3',
+      ESP_RETENTION_DAYS: '2',
+      ESP_EVENT_TYPES_MAX: '5',
+      ESP_ALLOWED_HOSTS: 'Events.example, api.example,',
+      ESP_LOG_LEVEL: 'WARN',
+      ESP_FREE_DISK_BYTES_MIN: '0',
+      ESP_MAINTENANCE_EVERY_MS: '50',
+    };
+    expect(configOf(env)).toEqual({
+      host: '0.0.0.0',
+      port: 8080,
+      dataDir: '/var/lib/esp',
+      partitions: 3,
+      retentionMs: 2 * dayMs,
+      logRetentionMs: 2 * dayMs,
+      eventTypesMax: 5,
+      allowedHosts: ['events.example', 'api.example'],
+      logLevel: 'warn',
+      freeDiskBytesMin: 0,
+      maintenanceEveryMs: 50,
+    });
+  });
+
+  it('keeps the log no longer than the rows, or a repeat could find its first copy gone', () => {
+    expect(configOf({ ESP_RETENTION_DAYS: '0.5' }).logRetentionMs).toBe(dayMs / 2);
+    expect(configOf({ ESP_RETENTION_DAYS: '400' }).logRetentionMs).toBe(limits.logRetentionMs);
+  });
+
+  it('takes what is empty as not set', () => {
+    expect(configOf({ PORT: '', HOST: '  ', ESP_LOG_LEVEL: '', ESP_ALLOWED_HOSTS: '', REDIS_URL: '' })).toEqual(
+      configOf(),
+    );
+  });
+});
+
+describe('what is wrong', () => {
+  it('is told all at once, each with its variable and what it takes', () => {
+    const problems = problemsOf({
+      PORT: '70000',
+      ESP_PARTITIONS: '0',
+      ESP_RETENTION_DAYS: 'soon',
+      ESP_EVENT_TYPES_MAX: '1.5',
+      ESP_LOG_LEVEL: 'loud',
+      ESP_FREE_DISK_BYTES_MIN: '-1',
+      ESP_MAINTENANCE_EVERY_MS: 'Infinity',
+      REDIS_URL: 'redis://localhost',
+    });
+    expect(problems.map(({ variable }) => variable).sort()).toEqual([
+      'ESP_EVENT_TYPES_MAX',
+      'ESP_FREE_DISK_BYTES_MIN',
+      'ESP_LOG_LEVEL',
+      'ESP_MAINTENANCE_EVERY_MS',
+      'ESP_PARTITIONS',
+      'ESP_RETENTION_DAYS',
+      'PORT',
+      'REDIS_URL',
+    ]);
+    const messages = new Map(problems.map(({ variable, message }) => [variable, message]));
+    expect(messages.get('PORT')).toBe('must be a number from 0 to 65535, got "70000"');
+    expect(messages.get('ESP_EVENT_TYPES_MAX')).toBe('must be a whole number, got "1.5"');
+    expect(messages.get('ESP_LOG_LEVEL')).toMatch(/one of trace, .*got "loud"/);
+  });
+
+  it.each([
+    [{ KAFKA_BROKERS: 'a:9092' }, 'KAFKA_BROKERS', /needs DATABASE_URL and REDIS_URL/],
+    [{ DATABASE_URL: 'postgres://a', REDIS_URL_FILE: '/run/redis' }, 'DATABASE_URL, REDIS_URL', /needs KAFKA_BROKERS/],
+    [
+      { KAFKA_BROKERS: 'a:9092', DATABASE_URL: 'postgres://a', REDIS_URL: 'redis://a' },
+      'KAFKA_BROKERS, DATABASE_URL, REDIS_URL',
+      /embedded only/,
+    ],
+  ])('is never passed over: %o does not run embedded', (env, variable, message) => {
+    expect(problemsOf(env)).toEqual([{ variable, message: expect.stringMatching(message) }]);
+  });
+});
+
+describe('a client’s configuration', () => {
+  it('has the local server where nothing is set', () => {
+    expect(loadClientConfig({})).toEqual({ ok: true, config: { url: 'http://127.0.0.1:3000', apiKey: null } });
+  });
+
+  it('takes a URL with a path, without its last slash, and a key', () => {
+    expect(loadClientConfig({ ESP_URL: 'https://esp.example/base//', ESP_API_KEY: 'k' })).toEqual({
+      ok: true,
+      config: { url: 'https://esp.example/base', apiKey: 'k' },
+    });
+  });
+
+  it.each(['localhost:3000', 'ftp://a', 'http://'])('refuses %s', (url) => {
+    expect(loadClientConfig({ ESP_URL: url })).toMatchObject({ ok: false, problems: [{ variable: 'ESP_URL' }] });
+  });
+});

@@ -1,0 +1,106 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
+import { encodeRecord } from '../domain/record-codec.ts';
+import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
+import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
+import type { MetricsSnapshot, MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
+import { createTelemetry, type TelemetryEventName, type TelemetryEvents } from '../telemetry/telemetry.ts';
+import { eventOf } from '../testing/event-store.batches.ts';
+import { temporaryDirectory } from '../testing/temporary-store.ts';
+import { startWorkerHost } from './worker-host.ts';
+
+async function setUp() {
+  const directory = await temporaryDirectory();
+  const storePath = join(directory, 'store.sqlite');
+  const logPath = join(directory, 'log.mdb');
+  const log = await createLmdbEventLog({ path: logPath, partitions: 2 });
+  onTestFinished(() => log.close());
+  const metrics = createMemoryMetricsStore({ now: Date.now });
+  const telemetry = createTelemetry();
+  const told: (readonly [TelemetryEventName, TelemetryEvents[TelemetryEventName]])[] = [];
+  telemetry.onAny((name, payload) => told.push([name, payload]));
+
+  function start() {
+    const host = startWorkerHost({
+      telemetry,
+      data: {
+        logPath,
+        storePath,
+        partitions: 2,
+        shared: log.shared,
+        eventTypesMax: 10,
+        retentionMs: null,
+        logRetentionMs: limits.logRetentionMs,
+        maintenanceEveryMs: 10_000,
+      },
+      handlers: {
+        apply: (update: MetricsUpdate) => metrics.apply(update),
+        watermark: (partition: number) => metrics.watermark(partition),
+        rebuild: (snapshot: MetricsSnapshot, expected: MetricsWatermark | null) => metrics.rebuild(snapshot, expected),
+        trim: (partition: number, below: number) => log.trim(partition, below),
+      },
+    });
+    onTestFinished(() => host.stop());
+    return host;
+  }
+
+  async function storedIds(): Promise<string[]> {
+    const store = await createSqliteEventStore({ path: storePath, role: 'client', eventTypesMax: 10 });
+    const { items } = await store.events({ limit: 100 });
+    await store.close();
+    return items.map(({ id }) => id);
+  }
+
+  return { log, metrics, storePath, told, start, storedIds };
+}
+
+it('works in a thread, passes its telemetry on, and stops with everything in order', async () => {
+  const { log, metrics, told, start, storedIds } = await setUp();
+  const host = start();
+  await host.storeOpened;
+  await host.claimed;
+  expect(host.status()).toEqual({ running: true, working: [0, 1], halted: new Map() });
+  const event = eventOf({ receivedAt: Date.now() });
+  await log.append([{ partition: 1, value: encodeRecord(event) }]);
+  await expect.poll(async () => (await metrics.read('5m', Date.now())).allTime.total).toBe(1);
+  expect(told.map(([name]) => name)).toContain('batch.committed');
+  await host.stop();
+  expect(host.status()).toMatchObject({ running: false, working: [] });
+  expect(await storedIds()).toEqual([event.id]);
+  expect(told.filter(([name]) => name === 'partition.halted')).toEqual([]);
+  // Nothing is started again after a stop, and a second stop has nothing to do.
+  await host.stop();
+  expect(host.status().running).toBe(false);
+});
+
+it('says why a first start failed, and starts again until it works', async () => {
+  const { storePath, told, start } = await setUp();
+  await writeFile(storePath, 'this is no store at all, and long enough to be looked at as one'.repeat(20));
+  const host = start();
+  await expect(host.storeOpened).rejects.toThrow(/damaged or no SQLite file/);
+  expect(host.status().running).toBe(false);
+  expect(told).toContainEqual([
+    'partition.halted',
+    { partition: -1, reason: 'bug', message: expect.stringContaining('The worker thread ended') },
+  ]);
+  await rm(storePath);
+  await host.claimed;
+  expect(host.status()).toMatchObject({ running: true, working: [0, 1] });
+});
+
+it('tells which partitions it halts', async () => {
+  const { storePath, start } = await setUp();
+  const store = await createSqliteEventStore({ path: storePath, role: 'owner', eventTypesMax: 10 });
+  for (const partition of [0, 1]) {
+    await store.claim({ consumer: storeConsumer, partition, logId: 'another log', logStart: 0 });
+  }
+  await store.close();
+  const host = start();
+  await host.claimed;
+  expect(host.status().working).toEqual([]);
+  expect([...host.status().halted.values()].map(({ reason }) => reason)).toEqual(['log_replaced', 'log_replaced']);
+});
