@@ -101,6 +101,8 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
     done();
   });
   app.addHook('onResponse', (request, reply, done) => {
+    // The listener closed idle connections once, when it was told to close; this one has only now become idle.
+    if (isClosing) setImmediate(() => app.server.closeIdleConnections());
     const route = request.routeOptions.url ?? unknownRoute;
     // A live stream lasts as long as its client likes; it would tell nothing about how fast answers are.
     if (route !== liveUrl) {

@@ -27,7 +27,10 @@ it('ends a request that is being answered, and the live feed, rather than cut or
   const live = await fetch(`${server.url}/api/live`);
   const sending = server.send(events);
   await waitFor('the request to arrive', async () => (await fetch(`${server.url}/api/ledger`)).ok);
+  const askedAt = performance.now();
   expect(await server.stop()).toEqual({ code: 0, signal: null });
+  // A connection that is kept alive after its last answer would hold it up until its timeout.
+  expect(performance.now() - askedAt).toBeLessThan(5_000);
   expect([202, 503]).toContain((await sending).status);
   await live.text().catch(() => 'cut off');
 });
