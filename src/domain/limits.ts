@@ -52,7 +52,7 @@ export const limits = {
   /** One value of the embedded log: what is read at a time, and the grain of trimming. A larger record stands alone. */
   logBatchBytesMax: 256 * 1024,
   /** An idle log closes its file once this much of it was touched, so that the process gives the memory of its map back. */
-  logMapTouchedBytesMax: 32 * 1024 * 1024,
+  logMapTouchedBytesMax: 16 * 1024 * 1024,
   logMapIdleMs: 2_000,
   /** Values that one transaction of trimming removes: at most 16 MiB of pages to free, a few milliseconds. */
   logTrimBatchesMax: 64,

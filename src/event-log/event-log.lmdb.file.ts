@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
-import { mapBytesAllowed, precheckFiles } from './event-log.lmdb.precheck.ts';
+import { precheckFiles } from './event-log.lmdb.precheck.ts';
 import { decodeRecordBatch, type RecordBatch } from './record-batch.ts';
 
 /**
@@ -33,11 +33,11 @@ export const endsKey = Buffer.from('ends');
 export const startsKey = Buffer.from('starts');
 const formatKnown = 1;
 
-function openDatabase(path: string, mapBytes: number, readOnly: boolean): LogDatabase {
+/** Opens the file; all threads alike, as they share what the first one opened. */
+export function openDatabase(path: string, mapBytes: number): LogDatabase {
   return open<Buffer, Buffer>({
     path,
     noSubdir: true,
-    readOnly,
     mapSize: mapBytes,
     maxDbs: 1,
     keyEncoding: 'binary',
@@ -52,65 +52,36 @@ function openDatabase(path: string, mapBytes: number, readOnly: boolean): LogDat
   });
 }
 
-export interface LogFile {
-  readonly database: LogDatabase;
-  readonly meta: LogMeta;
-  /** Whether the file still has a name: appending to a deleted one would be lost with the process. */
-  isDeleted(): boolean;
-  close(): Promise<void>;
-}
-
-/** Opens the log's file for the one process that may write it, and makes it where there is none. */
-export async function openLogFile(path: string, partitions: number, mapBytes: number): Promise<LogFile> {
-  precheckFiles(path);
-  const database = openForWriting(path, mapBytesAllowed(mapBytes));
-  let descriptor: number | undefined;
+/** Makes sure that the file is there, is this log, and is on disk as it is. Throws StartupError. */
+export async function prepareLogFile(path: string, partitions: number, mapBytes: number): Promise<LogMeta> {
+  let database: LogDatabase | undefined;
   try {
-    descriptor = openSync(path, 'r+');
+    precheckFiles(path);
+    database = openDatabase(path, mapBytes);
     // After kill -9 the newest pages may be in the page cache only: nothing of them is published before they are on disk.
-    fdatasyncSync(descriptor);
+    flush(path);
     const meta = readMeta(database) ?? (await initialise(database, path, partitions));
     assertMeta(meta, path, partitions);
-    const held = descriptor;
-    return {
-      database,
-      meta,
-      isDeleted: () => fstatSync(held).nlink === 0,
-      async close() {
-        await database.close();
-        closeSync(held);
-      },
-    };
+    return meta;
   } catch (error) {
-    if (descriptor !== undefined) closeSync(descriptor);
-    await database.close();
     if (error instanceof StartupError) throw error;
-    throw unopenable(path, error);
+    throw new StartupError(`${path} can't be opened as an event log: ${messageOf(error)}`, { cause: error });
+  } finally {
+    await database?.close();
   }
 }
 
-function openForWriting(path: string, mapBytes: number): LogDatabase {
+function flush(path: string): void {
+  const descriptor = openSync(path, 'r');
   try {
-    return openDatabase(path, mapBytes, false);
-  } catch (error) {
-    throw unopenable(path, error);
-  }
-}
-
-function unopenable(path: string, error: unknown): StartupError {
-  return new StartupError(`${path} can't be opened as an event log: ${messageOf(error)}`, { cause: error });
-}
-
-/** The same file again, in another thread of the process that has it open. */
-export function openLogFileForReading(path: string): LogDatabase {
-  try {
-    return openDatabase(path, 0, true);
-  } catch (error) {
-    throw new UnavailableError('log_unavailable', `${path} can't be opened: ${messageOf(error)}`, { cause: error });
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 
 async function initialise(database: LogDatabase, path: string, partitions: number): Promise<LogMeta> {
+  if (database.getKeysCount({ limit: 1 }) > 0) throw new Error('it is an LMDB file of something else');
   const meta: LogMeta = { format: formatKnown, logId: randomUUID(), partitions };
   await database.batch(() => {
     database.put(metaKey, Buffer.from(JSON.stringify(meta)));
@@ -118,13 +89,11 @@ async function initialise(database: LogDatabase, path: string, partitions: numbe
     database.put(startsKey, encodeOffsets(new Array(partitions).fill(0)));
   });
   // The file's name must outlive a power cut too.
-  const directory = openSync(dirname(path), 'r');
-  fsyncSync(directory);
-  closeSync(directory);
+  flush(dirname(path));
   return meta;
 }
 
-export function readMeta(database: LogDatabase): LogMeta | null {
+function readMeta(database: LogDatabase): LogMeta | null {
   const bytes = database.getBinary(metaKey);
   return bytes === undefined ? null : (JSON.parse(bytes.toString()) as LogMeta);
 }
@@ -174,32 +143,6 @@ export function baseOf(key: Buffer): number {
 export function firstBases(database: LogDatabase, partition: number, countMax: number): number[] {
   const range = { start: batchKey(partition, 0), end: batchKey(partition + 1, 0), limit: countMax };
   return Array.from(database.getKeys(range), baseOf);
-}
-
-/**
- * Runs a read on the newest state, and lets go of it: lmdb keeps one snapshot for a turn of the event loop, in which an
- * append that was just announced would be missing, and old pages could not be used again.
- */
-export function readFresh<Result>(database: LogDatabase, read: () => Result): Result {
-  try {
-    database.resetReadTxn();
-    return read();
-  } catch (error) {
-    if (error instanceof UnavailableError) throw error;
-    throw unreadable(error);
-  } finally {
-    database.resetReadTxn();
-  }
-}
-
-function unreadable(error: unknown): UnavailableError {
-  const reason = messageOf(error);
-  // LMDB gives up for good when it could not write its root page: its own rule, until the file is opened anew.
-  if (/MDB_PANIC/.test(reason)) {
-    const message = 'the disk refused a write of the log that nothing can be built on: mend the disk and restart';
-    return new UnavailableError('log_broken', message, { cause: error });
-  }
-  return new UnavailableError('log_unavailable', `the log can't be read: ${reason}`, { cause: error });
 }
 
 /** The batch that holds this offset, else the first one behind it, else null. */

@@ -5,6 +5,7 @@
  */
 export interface LogMarks {
   readonly shared: SharedArrayBuffer;
+  readonly logId: string;
   end(partition: number): number;
   start(partition: number): number;
   setEnd(partition: number, offset: number): void;
@@ -12,6 +13,14 @@ export interface LogMarks {
   /** Number of joins so far: the latest member of the group is the one that got this number. */
   generation(): number;
   nextGeneration(): number;
+  /** How much of the file was brought into memory since all handles were closed at once. */
+  touchedBytes(): number;
+  touch(bytes: number): void;
+  handleOpened(): void;
+  handleClosed(): void;
+  /** Whether what LMDB holds open can't be used any more: every handle has to let go of it. */
+  isBroken(): boolean;
+  setBroken(): void;
   /** Wakes every wait of every thread, to look again. */
   announce(): void;
   /** Wakes the waits of this handle only. */
@@ -25,27 +34,50 @@ export interface LogMarks {
 
 const changesWord = 0;
 const generationWord = 1;
-const headerBytes = 16;
+const handlesWord = 2;
+const touchedWord = 3;
+const brokenWord = 4;
+const logIdAt = 32;
+const logIdBytes = 16;
+const headerBytes = logIdAt + logIdBytes;
+/** What was touched is counted in KiB, which 32 bits hold up to 2 TiB; more counts as that. */
+const touchedKibMax = 2 ** 30;
 
-export function createLogMarks(partitions: number): LogMarks {
-  return openLogMarks(
-    new SharedArrayBuffer(headerBytes + partitions * 2 * BigInt64Array.BYTES_PER_ELEMENT),
-    partitions,
-  );
+export function createLogMarks(partitions: number, logId: string): LogMarks {
+  const shared = new SharedArrayBuffer(headerBytes + partitions * 2 * BigInt64Array.BYTES_PER_ELEMENT);
+  Buffer.from(shared, logIdAt, logIdBytes).write(logId.replaceAll('-', ''), 'hex');
+  return openLogMarks(shared, partitions);
 }
 
 export function openLogMarks(shared: SharedArrayBuffer, partitions: number): LogMarks {
-  const words = new Int32Array(shared, 0, headerBytes / Int32Array.BYTES_PER_ELEMENT);
+  const words = new Int32Array(shared, 0, logIdAt / Int32Array.BYTES_PER_ELEMENT);
   const offsets = new BigInt64Array(shared, headerBytes, partitions * 2);
+  const hex = Buffer.from(shared, logIdAt, logIdBytes).toString('hex');
   const { until, recheck } = createWaits(words);
   return {
     shared,
+    logId: hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
     end: (partition) => Number(Atomics.load(offsets, partition)),
     start: (partition) => Number(Atomics.load(offsets, partitions + partition)),
     setEnd: (partition, offset) => void Atomics.store(offsets, partition, BigInt(offset)),
     setStart: (partition, offset) => void Atomics.store(offsets, partitions + partition, BigInt(offset)),
     generation: () => Atomics.load(words, generationWord),
     nextGeneration: () => Atomics.add(words, generationWord, 1) + 1,
+    touchedBytes: () => Atomics.load(words, touchedWord) * 1024,
+    touch(bytes) {
+      if (Atomics.load(words, touchedWord) < touchedKibMax) Atomics.add(words, touchedWord, Math.ceil(bytes / 1024));
+    },
+    handleOpened() {
+      Atomics.add(words, handlesWord, 1);
+      Atomics.store(words, brokenWord, 0);
+    },
+    handleClosed() {
+      if (Atomics.sub(words, handlesWord, 1) > 1) return;
+      Atomics.store(words, touchedWord, 0);
+      Atomics.store(words, brokenWord, 0);
+    },
+    isBroken: () => Atomics.load(words, brokenWord) === 1,
+    setBroken: () => void Atomics.store(words, brokenWord, 1),
     announce() {
       Atomics.add(words, changesWord, 1);
       Atomics.notify(words, changesWord);

@@ -1,15 +1,6 @@
-import { UnavailableError } from '../domain/failure.ts';
 import { createLmdbConsumer } from './event-log.lmdb.consumer.ts';
-import {
-  assertPartition,
-  batchFrom,
-  closedError,
-  type LogDatabase,
-  readFresh,
-  readMeta,
-  readOffsets,
-  startsKey,
-} from './event-log.lmdb.file.ts';
+import { assertPartition, batchFrom, closedError, readOffsets, startsKey } from './event-log.lmdb.file.ts';
+import type { LogHandle } from './event-log.lmdb.handle.ts';
 import type { LogMarks } from './event-log.lmdb.marks.ts';
 import { type BatchSource, fillTake, recordOf } from './event-log.lmdb.take.ts';
 import type { GapFinding, LogConsumer, LogDescription, LogReader } from './event-log.ts';
@@ -19,7 +10,7 @@ export interface LmdbReader extends LogReader {
   end(): Promise<void>;
 }
 
-export function createLmdbReader(database: LogDatabase, marks: LogMarks, partitions: number): LmdbReader {
+export function createLmdbReader(handle: LogHandle, marks: LogMarks, partitions: number): LmdbReader {
   const consumers = new Set<LogConsumer>();
   let isClosed = false;
 
@@ -33,7 +24,9 @@ export function createLmdbReader(database: LogDatabase, marks: LogMarks, partiti
     partitions,
     fill(take, partition, limits) {
       assertUsable(partition);
-      readFresh(database, () => fillTake(database, marks, take, partition, limits));
+      const before = take.bytes;
+      handle.read((database) => fillTake(database, marks, take, partition, limits));
+      handle.touch(take.bytes - before);
     },
   };
 
@@ -41,19 +34,17 @@ export function createLmdbReader(database: LogDatabase, marks: LogMarks, partiti
     partitions,
     async describe(): Promise<LogDescription> {
       assertUsable();
-      return readFresh(database, () => {
-        const meta = readMeta(database);
-        if (meta === null) throw new UnavailableError('log_corrupt', 'the log has lost its description');
-        const starts = readOffsets(database, startsKey, partitions);
-        const bounds = starts.map((start, partition) => ({ partition, start, end: marks.end(partition) }));
-        return { logId: meta.logId, partitions: bounds };
+      // The marks are as fresh as the file, and the file is this process's own.
+      const bounds = Array.from({ length: partitions }, (_, partition) => {
+        return { partition, start: marks.start(partition), end: marks.end(partition) };
       });
+      return { logId: marks.logId, partitions: bounds };
     },
 
     async recordAt(partition, offset) {
       assertUsable(partition);
       if (offset < marks.start(partition) || offset >= marks.end(partition)) return null;
-      const batch = readFresh(database, () => batchFrom(database, partition, offset));
+      const batch = handle.read((database) => batchFrom(database, partition, offset));
       if (batch === null || batch.base > offset) return null;
       return recordOf(batch, partition, offset);
     },
@@ -61,7 +52,7 @@ export function createLmdbReader(database: LogDatabase, marks: LogMarks, partiti
     async examineGap(partition, from, to): Promise<GapFinding> {
       assertUsable(partition);
       // One snapshot tells both, so that what trimming removes meanwhile is not taken for a place that never had data.
-      return readFresh(database, () => {
+      return handle.read((database) => {
         const start = readOffsets(database, startsKey, partitions)[partition]!;
         if (start > from) return { kind: 'trimmed', start };
         const end = Math.min(to, marks.end(partition));

@@ -1,6 +1,8 @@
 import { limits } from '../domain/limits.ts';
-import { openLogFile, openLogFileForReading } from './event-log.lmdb.file.ts';
+import { openDatabase, prepareLogFile } from './event-log.lmdb.file.ts';
+import { type LetGoLimits, openLogHandle } from './event-log.lmdb.handle.ts';
 import { createLogMarks, openLogMarks } from './event-log.lmdb.marks.ts';
+import { mapBytesAllowed } from './event-log.lmdb.precheck.ts';
 import { createLmdbReader } from './event-log.lmdb.reader.ts';
 import { createLmdbWriter } from './event-log.lmdb.writer.ts';
 import type { EventLog, LogReader } from './event-log.ts';
@@ -13,6 +15,7 @@ export interface LmdbEventLogOptions {
   readonly now?: () => number;
   /** Address space for the file; it grows by itself. */
   readonly mapBytes?: number;
+  readonly letGoLimits?: LetGoLimits;
 }
 
 export interface LmdbEventLog extends EventLog {
@@ -25,11 +28,18 @@ export interface LmdbEventLog extends EventLog {
  * Throws StartupError for a file that is no log, or another one than the options say.
  */
 export async function createLmdbEventLog(options: LmdbEventLogOptions): Promise<LmdbEventLog> {
-  const { path, partitions, now = Date.now, mapBytes = limits.logMapBytes } = options;
-  const file = await openLogFile(path, partitions, mapBytes);
-  const marks = createLogMarks(partitions);
-  const { end: endWrites, ...writer } = createLmdbWriter(file, path, marks, now);
-  const { end: endReads, ...reader } = createLmdbReader(file.database, marks, partitions);
+  const { path, partitions, now = Date.now } = options;
+  const mapBytes = mapBytesAllowed(options.mapBytes ?? limits.logMapBytes);
+  const { logId } = await prepareLogFile(path, partitions, mapBytes);
+  const marks = createLogMarks(partitions, logId);
+  const handle = openLogHandle({
+    path,
+    marks,
+    open: () => openDatabase(path, mapBytes),
+    letGoLimits: options.letGoLimits,
+  });
+  const { end: endWrites, ...writer } = createLmdbWriter({ handle, path, partitions, marks, now });
+  const { end: endReads, ...reader } = createLmdbReader(handle, marks, partitions);
   let closing: Promise<void> | undefined;
   return {
     ...reader,
@@ -38,7 +48,7 @@ export async function createLmdbEventLog(options: LmdbEventLogOptions): Promise<
     close() {
       closing ??= (async () => {
         await Promise.all([endReads(), endWrites()]);
-        await file.close();
+        await handle.close();
       })();
       return closing;
     },
@@ -54,15 +64,18 @@ export async function openLmdbLogReader(options: {
   readonly path: string;
   readonly shared: SharedArrayBuffer;
   readonly partitions: number;
+  readonly letGoLimits?: LetGoLimits;
 }): Promise<LmdbLogReader> {
-  const { path, shared, partitions } = options;
-  const database = openLogFileForReading(path);
-  const { end, ...reader } = createLmdbReader(database, openLogMarks(shared, partitions), partitions);
+  const { path, shared, partitions, letGoLimits } = options;
+  const marks = openLogMarks(shared, partitions);
+  const mapBytes = mapBytesAllowed(limits.logMapBytes);
+  const handle = openLogHandle({ path, marks, open: () => openDatabase(path, mapBytes), letGoLimits });
+  const { end, ...reader } = createLmdbReader(handle, marks, partitions);
   let closing: Promise<void> | undefined;
   return {
     ...reader,
     close() {
-      closing ??= end().then(() => database.close());
+      closing ??= end().then(() => handle.close());
       return closing;
     },
   };

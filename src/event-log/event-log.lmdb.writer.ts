@@ -9,12 +9,12 @@ import {
   encodeOffsets,
   endsKey,
   firstBases,
-  type LogFile,
+  type LogDatabase,
   messageOf,
-  readFresh,
   readOffsets,
   startsKey,
 } from './event-log.lmdb.file.ts';
+import type { LogHandle } from './event-log.lmdb.handle.ts';
 import type { LogMarks } from './event-log.lmdb.marks.ts';
 import type { AppendedAt, LogAppender, RecordToAppend } from './event-log.ts';
 import { encodedBytes, encodeRecordBatch } from './record-batch.ts';
@@ -24,14 +24,21 @@ export interface LmdbWriter extends LogAppender {
   end(): Promise<void>;
 }
 
+export interface LmdbWriterOptions {
+  readonly handle: LogHandle;
+  readonly path: string;
+  readonly partitions: number;
+  readonly marks: LogMarks;
+  readonly now: () => number;
+}
+
 /**
  * The one appender of a log. `ends` and `starts` say what the file says; a transaction writes what they are going to be, and
  * they follow when it is durable. After one that failed they are read again before anything else is written: nobody can say
  * from outside what of it happened, and an offset must never be given twice.
  */
-export function createLmdbWriter(file: LogFile, path: string, marks: LogMarks, now: () => number): LmdbWriter {
-  const { database } = file;
-  const { partitions } = file.meta;
+export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
+  const { handle, path, partitions, marks, now } = options;
   let ends: number[] = [];
   let starts: number[] = [];
   let isStale = true;
@@ -41,7 +48,7 @@ export function createLmdbWriter(file: LogFile, path: string, marks: LogMarks, n
 
   function refresh(): void {
     if (!isStale) return;
-    readFresh(database, () => {
+    handle.read((database) => {
       ends = readOffsets(database, endsKey, partitions);
       starts = readOffsets(database, startsKey, partitions);
     });
@@ -58,21 +65,22 @@ export function createLmdbWriter(file: LogFile, path: string, marks: LogMarks, n
   }
 
   /** One transaction: durable when it resolves. */
-  async function write(bytes: number, put: () => void): Promise<void> {
+  async function write(bytes: number, put: (database: LogDatabase) => void): Promise<void> {
     try {
-      await database.batch(put);
+      await handle.write(put);
     } catch (error) {
       isStale = true;
-      throw await explain(error, path, bytes);
+      throw error instanceof UnavailableError ? error : await explain(error, path, bytes);
     }
-    if (!file.isDeleted()) return;
+    handle.touch(bytes);
+    if (!handle.isDeleted()) return;
     throw new UnavailableError('log_deleted', `${path} was deleted while it was open: restart to make a new log`);
   }
 
   async function appendNow(records: readonly RecordToAppend[]): Promise<AppendedAt[]> {
     refresh();
     const plan = planAppend(records, ends, now());
-    await write(plan.bytes, () => {
+    await write(plan.bytes, (database) => {
       for (const { key, value } of plan.batches) database.put(key, value);
       database.put(endsKey, encodeOffsets(plan.ends));
     });
@@ -86,7 +94,7 @@ export function createLmdbWriter(file: LogFile, path: string, marks: LogMarks, n
     refresh();
     const target = Math.min(below, ends[partition]!);
     for (let more = target > starts[partition]!; more; ) {
-      const bases = readFresh(database, () => firstBases(database, partition, limits.logTrimBatchesMax + 1));
+      const bases = handle.read((database) => firstBases(database, partition, limits.logTrimBatchesMax + 1));
       // A batch ends where the next one begins.
       const removable = bases
         .slice(0, limits.logTrimBatchesMax)
@@ -94,7 +102,7 @@ export function createLmdbWriter(file: LogFile, path: string, marks: LogMarks, n
       more = removable.length === limits.logTrimBatchesMax && bases.length > removable.length;
       const moved = [...starts];
       moved[partition] = more ? Math.max(starts[partition]!, bases[removable.length]!) : target;
-      await write(0, () => {
+      await write(0, (database) => {
         for (const base of removable) database.remove(batchKey(partition, base));
         database.put(startsKey, encodeOffsets(moved));
       });
