@@ -5,7 +5,50 @@ import { sameNumber } from './json-number.ts';
  * the last one does. Both must be well-formed, as stored payloads are.
  */
 export function isSameJson(a: string, b: string): boolean {
-  return a === b || isSameValue(parse(a), parse(b));
+  // As doubles first: the engine's own parser is ten times as fast, and what differs as doubles differs as decimals.
+  return a === b || (isSameAsDoubles(firstAsDoubles(a), JSON.parse(b)) && isSameValue(firstExactly(a), parse(b)));
+}
+
+const firstAsDoubles = rememberingLast((text) => JSON.parse(text) as object);
+const firstExactly = rememberingLast(parse);
+
+/**
+ * Of one event that many others are compared with, such as ten thousand small ones under the id of a large one, the text is
+ * read once. A weak reference lasts as long as the batch, which is decided in one go, and holds nothing afterwards.
+ */
+function rememberingLast<Read extends object>(read: (text: string) => Read): (text: string) => Read {
+  let remembered = new WeakRef<{ readonly text: string; readonly value: Read }>(Object.create(null));
+  return (text) => {
+    const last = remembered.deref();
+    if (last?.text === text) return last.value;
+    const value = read(text);
+    remembered = new WeakRef({ text, value });
+    return value;
+  };
+}
+
+function isSameAsDoubles(a: unknown, b: unknown): boolean {
+  const pairs: [unknown, unknown][] = [[a, b]];
+  for (let pair = pairs.pop(); pair; pair = pairs.pop()) {
+    const [left, right] = pair;
+    if (left === right) continue;
+    if (Array.isArray(left) && Array.isArray(right)) {
+      if (left.length !== right.length) return false;
+      for (const [index, item] of left.entries()) pairs.push([item, right[index]]);
+    } else if (isObject(left) && isObject(right)) {
+      const keys = Object.keys(left);
+      if (keys.length !== Object.keys(right).length) return false;
+      for (const key of keys) {
+        if (!Object.hasOwn(right, key)) return false;
+        pairs.push([left[key], right[key]]);
+      }
+    } else return false;
+  }
+  return true;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 type Value =

@@ -16,6 +16,7 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
   function knownEvents(candidates: readonly Candidate[]): Map<string, KnownEvent> {
     const known = new Map<string, KnownEvent>();
     const unknown = new Set<string>();
+    const withContent = new Set<string>();
     for (const { event, contentHash } of candidates) {
       const { id } = event;
       if (unknown.has(id)) continue;
@@ -24,8 +25,9 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
         unknown.add(id);
         continue;
       }
-      if (entry.content === null && Buffer.compare(entry.contentHash, contentHash) !== 0) {
-        entry = { ...entry, content: readContent(id) };
+      if (!withContent.has(id) && Buffer.compare(entry.contentHash, contentHash) !== 0) {
+        withContent.add(id);
+        entry = readingContent(entry);
       }
       known.set(id, entry);
     }
@@ -40,6 +42,18 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
     if (row === null) return null;
     const position = { logNo: row.log_no, partition: row.partition, offset: row.log_offset };
     return { id, position, contentHash: row.content_hash, content: null };
+  }
+
+  /** Read when it is asked for and not kept: the contents of a batch's ids together may be half a gigabyte. */
+  function readingContent({ id, position, contentHash }: KnownEvent): KnownEvent {
+    return {
+      id,
+      position,
+      contentHash,
+      get content() {
+        return readContent(id);
+      },
+    };
   }
 
   function readContent(id: string): EventContent {

@@ -106,7 +106,7 @@ export interface KnownEvent {
   readonly id: string;
   readonly position: Position;
   readonly contentHash: Uint8Array;
-  /** Given only where a candidate with this id has another hash. */
+  /** Given only where a candidate with this id has another hash. May be read anew each time it is asked for. */
   readonly content: EventContent | null;
 }
 

@@ -93,7 +93,8 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
 function isSame(earlier: Seen, { event, contentHash }: Candidate): boolean {
   if (Buffer.compare(earlier.contentHash, contentHash) === 0) return true;
   // Other bytes may still be the same value: 1.0 and 1, or another order of keys.
-  return earlier.content !== null && sameContent(earlier.content, event);
+  const { content } = earlier;
+  return content !== null && sameContent(content, event);
 }
 
 function conflictOf({ event, offset, value }: Candidate, first: Position): RejectedRecord {
