@@ -38,7 +38,7 @@ it('is shown on the overview as it fails, and redriven from there', async () => 
     await server.send([makeEvent(1, { payload: { other: 'content' } })]);
     const list = page.getByRole('list', { name: 'Open failed events' });
     await list.getByText('order.placed').waitFor();
-    await list.getByText('conflict').waitFor();
+    await list.getByText('Same id, other content').waitFor();
     await eventually(() => numberUnder(page, 'Failed, open')).toBe('1');
 
     await page.getByRole('button', { name: 'Redrive order.placed' }).click();
@@ -67,6 +67,13 @@ it('is redriven with a payload that was mended as text', async () => {
     expect(await confirm.isDisabled()).toBe(true);
     await editor.fill('[1]');
     await box.getByText('The payload must be a JSON object.').waitFor();
+
+    // The reason stands beside the editor, and an edit outlives a box that was closed to look something up.
+    await box.getByText('Same id, other content').waitFor();
+    await page.keyboard.press('Escape');
+    await box.waitFor({ state: 'hidden' });
+    await drawer.getByRole('button', { name: 'Redrive' }).click();
+    expect(await editor.inputValue()).toBe('[1]');
     await editor.fill('{"n": 0, "mended": 12345678901234567890}');
     await confirm.click();
     await box.waitFor({ state: 'hidden' });

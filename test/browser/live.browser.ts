@@ -29,6 +29,23 @@ it('says that it reconnects while the server is away, and is live after its rest
   });
 });
 
+it('asks again by itself for a list that could not be had while the server was away', async () => {
+  const dataDir = createTempDir('browser');
+  const first = await startServer({ dataDir });
+  await first.send([makeEvent(1)]);
+  await first.settled();
+  await visit(first, { allowsFailedRequests: true }, async (page) => {
+    await waitUntilLive(page);
+    await first.kill();
+    await connectionMark(page).filter({ hasText: 'Reconnecting' }).waitFor();
+    await page.getByRole('link', { name: 'Events', exact: true }).click();
+    await page.getByText('The server does not answer').waitFor();
+
+    await startServer({ dataDir, env: { PORT: new URL(first.url).port } });
+    await page.getByRole('link', { name: /^order\.placed, / }).waitFor();
+  });
+});
+
 it('holds the stream still under the pointer', async () => {
   const server = await startServer({ dataDir: createTempDir('browser') });
   await server.send([makeEvent(1, { event_type: 'first.one' })]);
@@ -55,7 +72,10 @@ it('holds the stream still under the pointer', async () => {
     // The focus is in the row now, so leaving takes both.
     await page.getByRole('heading', { name: 'Overview' }).click();
     await page.mouse.move(5, 5);
-    await page.getByRole('link', { name: /^order\.placed, / }).first().waitFor();
+    await page
+      .getByRole('link', { name: /^order\.placed, / })
+      .first()
+      .waitFor();
     expect(await page.getByText('paused').count()).toBe(0);
   });
 });

@@ -15,6 +15,7 @@ interface DialogProps {
 export function Dialog({ title, kind, onClose, children, footer }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  const isPressedOutside = useRef(false);
 
   useEffect(() => {
     const dialog = ref.current;
@@ -28,8 +29,9 @@ export function Dialog({ title, kind, onClose, children, footer }: DialogProps) 
     };
   }, []);
 
+  // A selection that is drawn out of a field ends outside, and is no wish to close.
   const closeFromOutside = (event: SyntheticEvent) => {
-    if (event.target === ref.current) onClose();
+    if (isPressedOutside.current && event.target === ref.current) onClose();
   };
 
   return (
@@ -38,6 +40,9 @@ export function Dialog({ title, kind, onClose, children, footer }: DialogProps) 
       ref={ref}
       className={`dialog dialog-${kind}`}
       aria-labelledby={titleId}
+      onPointerDown={(event) => {
+        isPressedOutside.current = event.target === ref.current;
+      }}
       onClick={closeFromOutside}
       onCancel={(event) => {
         event.preventDefault();

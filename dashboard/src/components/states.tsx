@@ -1,5 +1,6 @@
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
 import type { ApiError } from '../api/problem.ts';
+import { useLive } from '../live/live-provider.tsx';
 import { Button } from './button.tsx';
 import { Icon } from './icon.tsx';
 import './states.css';
@@ -19,7 +20,19 @@ export function Empty({ title, children }: EmptyProps) {
   );
 }
 
+/** Asks again by itself when a server that was away is back. */
+function useRetryWhenBack(error: ApiError, retry: (() => void) | undefined): void {
+  const { state } = useLive('connection');
+  const wasLive = useRef(state === 'live');
+  useEffect(() => {
+    const isLive = state === 'live';
+    if (isLive && !wasLive.current && error.code === 'unreachable') retry?.();
+    wasLive.current = isLive;
+  }, [state, error, retry]);
+}
+
 export function Failure({ error, retry }: { readonly error: ApiError; readonly retry?: () => void }) {
+  useRetryWhenBack(error, retry);
   return (
     <div className="state" role="alert">
       <p className="state-title state-bad">

@@ -1,11 +1,12 @@
 import { expect, it } from 'vitest';
-import { formatDuration, formatLag, formatMoment, formatStep, stepLength } from './times.ts';
+import { formatDuration, formatLag, formatMoment, formatSecond, formatStep, stepLength } from './times.ts';
 
 it('leaves the day out today, and the year within the year', () => {
   const now = new Date(2026, 10, 23, 12, 0, 0).getTime();
   const at = (...parts: [number, number, number, number, number, number, number]) => new Date(...parts).toISOString();
   expect(formatMoment(at(2026, 10, 23, 9, 5, 7, 41), now)).toBe('09:05:07.041');
   expect(formatMoment(at(2026, 10, 21, 0, 5, 7, 0), now)).toBe('21 Nov 00:05:07.000');
+  expect(formatSecond(at(2026, 10, 21, 0, 5, 7, 0), now)).toBe('21 Nov 00:05:07');
   expect(formatMoment(at(2025, 0, 2, 9, 5, 7, 999), now)).toBe('2 Jan 2025 09:05:07.999');
 });
 

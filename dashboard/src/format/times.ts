@@ -30,6 +30,9 @@ export function formatMoment(at: string, now: number | null): string {
   return `${(isThisYear ? day : dayAndYear).format(time)} ${text}`;
 }
 
+/** The same to the second, for times that have no finer part. */
+export const formatSecond = (at: string, now: number | null) => formatMoment(at, now).slice(0, -'.000'.length);
+
 /** The beginning of a step, as fine as steps of this length ask for: 14:03:20, 14:03, 21 Nov 14:00. */
 export function formatStep(at: number, stepSeconds: number): string {
   if (stepSeconds < 60) return clock.format(at);

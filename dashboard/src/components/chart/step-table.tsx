@@ -1,4 +1,4 @@
-import { Moment } from '../moment.tsx';
+import { formatSecond } from '../../format/times.ts';
 import '../table.css';
 import type { Step } from './steps.ts';
 
@@ -29,7 +29,7 @@ export function StepTable({ caption, steps, columns }: StepTableProps) {
           {steps.toReversed().map((step) => (
             <tr key={step.at}>
               <td>
-                <Moment at={new Date(step.at).toISOString()} />
+                <StepTime at={new Date(step.at).toISOString()} />
               </td>
               {columns.map((column) => (
                 <td key={column.name} className="number">
@@ -41,5 +41,13 @@ export function StepTable({ caption, steps, columns }: StepTableProps) {
         </tbody>
       </table>
     </section>
+  );
+}
+
+function StepTime({ at }: { readonly at: string }) {
+  return (
+    <time dateTime={at} title={at}>
+      {formatSecond(at, Date.now())}
+    </time>
   );
 }

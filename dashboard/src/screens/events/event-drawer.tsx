@@ -35,7 +35,7 @@ function EventDetails({ event }: { readonly event: WholeEvent }) {
           [
             'Status',
             <Badge key="status" tone={event.status === 'stored' ? 'good' : 'bad'}>
-              {event.status}
+              {event.status === 'stored' ? 'Stored' : 'Failed'}
             </Badge>,
           ],
           [
@@ -48,7 +48,7 @@ function EventDetails({ event }: { readonly event: WholeEvent }) {
           ["Client's id", event.client_id && <code>{event.client_id}</code>],
           ['Source', event.source],
           ['Key', event.key],
-          ['Occurred', event.occurred_at],
+          ['Occurred', event.occurred_at && <Moment hasDay at={event.occurred_at} />],
           ['Received', <Moment key="received" hasDay at={event.received_at} />],
           ['Stored', event.stored_at && <Moment hasDay at={event.stored_at} />],
           ['Latency', latencyMs === null ? null : formatLatency(Math.max(0, latencyMs))],

@@ -4,6 +4,7 @@ import { api } from '../../api/request.ts';
 import { useRequest } from '../../api/use-request.ts';
 import { Badge } from '../../components/badge.tsx';
 import { Button } from '../../components/button.tsx';
+import { CopyButton } from '../../components/copy-button.tsx';
 import { Dialog } from '../../components/dialog.tsx';
 import { Facts } from '../../components/facts.tsx';
 import { JsonView } from '../../components/json-view.tsx';
@@ -16,14 +17,16 @@ import { DetailLink } from '../../routing/detail-link.tsx';
 import { paths } from '../../routing/paths.ts';
 import { useDetail } from '../../routing/use-detail.ts';
 import { DiscardBox } from './discard-box.tsx';
-import { failedStates, reasonText } from './failed-states.ts';
-import './failed.css';
+import { failedStates } from './failed-states.ts';
+import { ReasonBox } from './reason-box.tsx';
 import { RedriveBox } from './redrive-box.tsx';
 
 export function FailedDrawer({ id }: { readonly id: string }) {
   const { close } = useDetail();
   const { progress } = useJobs();
   const [box, setBox] = useState<'redrive' | 'discard' | null>(null);
+  // Kept here, so that an edit outlives its box: Escape closes that to look something up in the record.
+  const [draft, setDraft] = useState<string | null>(null);
   // Settled by the batch that takes the new record, a moment after the job is done: the inbox's number tells.
   const openCount = useLive('snapshot')?.ledger.open_in_inbox;
   const { data, error, reload } = useRequest(
@@ -46,7 +49,9 @@ export function FailedDrawer({ id }: { readonly id: string }) {
       {error && !data && <Failure error={error} retry={reload} />}
       {!error && !data && <Loading rows={8} what="the failed event" />}
       {data && <FailedDetails failed={data} />}
-      {data && box === 'redrive' && <RedriveBox failed={data} onClose={() => setBox(null)} />}
+      {data && box === 'redrive' && (
+        <RedriveBox failed={data} draft={draft} onDraft={setDraft} onClose={() => setBox(null)} />
+      )}
       {data && box === 'discard' && <DiscardBox failed={data} onClose={() => setBox(null)} onDiscarded={reload} />}
     </Dialog>
   );
@@ -57,6 +62,7 @@ function FailedDetails({ failed }: { readonly failed: FailedEventDetail }) {
   const { resolution } = failed;
   return (
     <>
+      <ReasonBox failed={failed} />
       <Facts
         facts={[
           [
@@ -65,7 +71,13 @@ function FailedDetails({ failed }: { readonly failed: FailedEventDetail }) {
               {text}
             </Badge>,
           ],
-          ['Id', <code key="id">{failed.id}</code>],
+          [
+            'Id',
+            <span key="id" className="with-copy">
+              <code>{failed.id}</code>
+              <CopyButton text={failed.id} name="Copy the id" />
+            </span>,
+          ],
           ['Event', failed.event_id && <DetailLink path={paths.event(failed.event_id)}>{failed.event_id}</DetailLink>],
           ['Key', failed.key],
           ['Attempt', failed.attempt],
@@ -91,10 +103,6 @@ function FailedDetails({ failed }: { readonly failed: FailedEventDetail }) {
           ],
         ]}
       />
-      <div className={`reason-box ${failed.state === 'open' ? '' : 'reason-settled'}`}>
-        <strong>{reasonText(failed.reason.code)}</strong>
-        {failed.reason.message}
-      </div>
       <section className="detail-section">
         <h3>
           Record, {formatBytes(failed.value_bytes)}

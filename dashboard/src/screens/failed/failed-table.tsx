@@ -45,7 +45,10 @@ export function FailedTable({ items }: { readonly items: readonly FailedEventSum
               </td>
               <td className="event-type clip">
                 {failed.event_type ?? <span className="faint">No readable type</span>}
-                <span className="failed-why-small clip">{reasonText(failed.reason.code)}</span>
+                <span className="failed-why-small clip">
+                  {failed.state !== 'open' && `${failedStates[failed.state].text} · `}
+                  {reasonText(failed.reason.code)}
+                </span>
               </td>
               <td className="column-payload column-mid">
                 <span className="failed-why clip" title={failed.reason.message}>

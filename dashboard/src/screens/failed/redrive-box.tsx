@@ -8,23 +8,27 @@ import { Dialog } from '../../components/dialog.tsx';
 import { Failure } from '../../components/states.tsx';
 import { useJobs } from '../../jobs/jobs-provider.tsx';
 import { formatJsonText, payloadTextOf, problemOfJsonObject } from '../../json/json-text.ts';
+import { ReasonBox } from './reason-box.tsx';
 
 interface RedriveBoxProps {
   readonly failed: FailedEventDetail;
+  /** The payload as it was edited so far; null: as it was sent. */
+  readonly draft: string | null;
+  readonly onDraft: (draft: string | null) => void;
   readonly onClose: () => void;
 }
 
 /** The payload is edited as text and sent as text: digits that nobody touched stay as they were. */
-export function RedriveBox({ failed, onClose }: RedriveBoxProps) {
+export function RedriveBox({ failed, draft, onDraft, onClose }: RedriveBoxProps) {
   const { follow } = useJobs();
   const [original] = useState(() => {
     const payload = failed.value === null ? null : payloadTextOf(failed.value);
     return payload === null ? '' : formatJsonText(payload);
   });
-  const [text, setText] = useState(original);
   const [isBusy, setIsBusy] = useState(false);
   const [refusal, setRefusal] = useState<ApiError | null>(null);
   const noteId = useId();
+  const text = draft ?? original;
   const isEdited = text !== original;
   const problem = isEdited ? problemOfJsonObject(text) : null;
 
@@ -34,6 +38,7 @@ export function RedriveBox({ failed, onClose }: RedriveBoxProps) {
     try {
       const { job_id: jobId } = await api.redriveOne(failed.id, isEdited ? text : undefined);
       if (jobId) follow(jobId);
+      onDraft(null);
       onClose();
     } catch (error) {
       setRefusal(asApiError(error));
@@ -49,7 +54,7 @@ export function RedriveBox({ failed, onClose }: RedriveBoxProps) {
       footer={
         <>
           {isEdited && (
-            <Button look="quiet" onClick={() => setText(original)}>
+            <Button look="quiet" onClick={() => onDraft(null)}>
               Undo the edit
             </Button>
           )}
@@ -60,6 +65,7 @@ export function RedriveBox({ failed, onClose }: RedriveBoxProps) {
         </>
       }
     >
+      <ReasonBox failed={failed} />
       <p className="box-text">It is sent through again, as it is or with a payload you mend here.</p>
       <label className="detail-section field">
         <span className="field-label">Payload</span>
@@ -69,7 +75,7 @@ export function RedriveBox({ failed, onClose }: RedriveBoxProps) {
           spellCheck={false}
           aria-describedby={noteId}
           aria-invalid={problem !== null}
-          onChange={(change) => setText(change.target.value)}
+          onChange={(change) => onDraft(change.target.value)}
         />
       </label>
       <p id={noteId} className={`editor-note ${problem ? 'editor-bad' : ''}`} role="status">

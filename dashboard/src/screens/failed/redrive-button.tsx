@@ -35,10 +35,11 @@ export function RedriveButton({ id, name }: { readonly id: string; readonly name
       <Button
         icon={step === 'sent' ? 'check' : 'redrive'}
         aria-label={`Redrive ${name}`}
+        title="Redrive as it is"
         isBusy={step !== 'ready'}
         onClick={redrive}
       >
-        Redrive
+        <span className="redrive-word">Redrive</span>
       </Button>
     </>
   );

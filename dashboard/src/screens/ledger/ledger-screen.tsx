@@ -26,7 +26,7 @@ export function LedgerScreen() {
       )}
       {snapshot && (
         <>
-          <section className="panel ledger-sum" aria-label="Sum">
+          <section className="panel ledger-part" aria-label="Sum">
             <div className="ledger-verdict">
               <Badge tone={snapshot.ledger.balanced ? 'good' : 'bad'}>
                 {snapshot.ledger.balanced ? 'Every record is accounted for' : 'The sums do not agree'}
@@ -57,6 +57,7 @@ export function LedgerScreen() {
           </section>
           <Panel
             title="Partitions"
+            className="ledger-part"
             note={`${plural(snapshot.ledger.partitions.length, 'partition')}, ${formatCount(snapshot.ledger.pruned)} rows pruned by retention`}
           >
             <PartitionTable partitions={snapshot.ledger.partitions} />

@@ -9,6 +9,7 @@ import { formatCount, plural } from '../../format/numbers.ts';
 import { useJobs } from '../../jobs/jobs-provider.tsx';
 import { DetailLink } from '../../routing/detail-link.tsx';
 import { paths, withQuery } from '../../routing/paths.ts';
+import { reasonText } from '../failed/failed-states.ts';
 import { RedriveButton } from '../failed/redrive-button.tsx';
 import './failed-panel.css';
 
@@ -49,7 +50,7 @@ export function FailedPanel({ openCount }: { readonly openCount: number }) {
                   {failed.event_type ?? 'No readable type'}
                 </DetailLink>
                 <span className="failed-reason clip" title={failed.reason.message}>
-                  {failed.reason.code} · <Moment at={failed.failed_at} />
+                  {reasonText(failed.reason.code)} · <Moment at={failed.failed_at} />
                 </span>
               </div>
               <RedriveButton id={failed.id} name={failed.event_type ?? failed.id} />

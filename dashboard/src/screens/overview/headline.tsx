@@ -54,7 +54,7 @@ export function Headline({ metrics, ledger, windowLabel }: HeadlineProps) {
         }
       />
       <Stat
-        label="Duplicates"
+        label="Duplicates, all time"
         value={formatCount(allTime.duplicates)}
         note={
           metrics.duplicates > 0
