@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { limits } from '../../src/domain/limits.ts';
 import { answerParent } from '../child.ts';
 
 function answerTo(contentType: string | undefined, body: string): string {
@@ -33,6 +34,9 @@ const server = createServer((request, response) => {
     response.end(answer);
   });
 });
+
+// The product's own time: a paced load leaves connections alone for a while.
+server.keepAliveTimeout = limits.keepAliveTimeoutMs;
 
 /** Answers the port. */
 answerParent(async () => {

@@ -59,7 +59,7 @@ export async function drive(plan: LoadPlan): Promise<LoadResult> {
     pace = setInterval(() => {
       const now = Math.min(performance.now(), deadline);
       const due = Math.floor(((now - startedAt) / 1000) * requestsPerSecond);
-      while (sent < due && idle.length > 0) send(idle.pop()!, startedAt + (sent / requestsPerSecond) * 1000);
+      while (sent < due && idle.length > 0) send(idle.shift()!, startedAt + (sent / requestsPerSecond) * 1000);
       if (now >= deadline && inFlight === 0) over.resolve();
     }, 1);
   }
