@@ -53,7 +53,7 @@ export const limits = {
   logBatchBytesMax: 256 * 1024,
   /** An idle log closes its file once this much of it was touched, so that the process gives the memory of its map back. */
   logMapTouchedBytesMax: 16 * 1024 * 1024,
-  logMapIdleMs: 2_000,
+  logMapIdleMs: 500,
   /** Values that one transaction of trimming removes: at most 16 MiB of pages to free, a few milliseconds. */
   logTrimBatchesMax: 64,
   /**
@@ -87,6 +87,10 @@ export const limits = {
   /** Items of a page that are read at a time, and the bytes at which a page ends early: bounds the memory of an answer. */
   pageReadItemsMax: 100,
   pageBytesMax: 8 * 1024 * 1024,
+  /** Large answers that wait for their clients, all together, in characters: sixteen of the largest pages. */
+  answersHeldMax: 128 * 1024 * 1024,
+  /** Reading is one thread's work: more at a time would only hold more in memory. */
+  answersReadMax: 4,
   waitStoredDefaultMs: 5_000,
   waitStoredMaxMs: 30_000,
   progressPollMs: 25,

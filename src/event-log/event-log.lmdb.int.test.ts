@@ -193,16 +193,15 @@ describe('the LMDB event log', () => {
       const reader = await openLmdbLogReader({ path, partitions, shared: log.shared, letGoLimits });
       const { stream } = await openStream(reader);
       const isMapped = async () => (await readFile('/proc/self/maps', 'utf8')).includes(`${path}\n`);
+      // Little of it was touched.
+      expect(await isMapped()).toBe(true);
       for (let round = 0; round < 3; round += 1) {
         await log.append(Array.from({ length: 8 }, () => ({ partition: 0, value: Buffer.alloc(256 * 1024, 'x') })));
-        expect(await isMapped()).toBe(true);
         expect(await takeRecords(stream, 0, 8)).toHaveLength(8);
         await vi.waitFor(async () => expect(await isMapped()).toBe(false));
-        // A small log is left as it is: opening it again has its price too.
         const [position] = await log.append(recordsFor(1, [`round ${round}`]));
         expect(textOf(await reader.recordAt(1, position!.offset))).toBe(`round ${round}`);
       }
-      await vi.waitFor(async () => expect(await isMapped()).toBe(true));
 
       await log.append(Array.from({ length: 8 }, () => ({ partition: 0, value: Buffer.alloc(256 * 1024, 'x') })));
       await vi.waitFor(async () => expect(await isMapped()).toBe(false));

@@ -43,8 +43,18 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
   let starts: number[] = [];
   let isStale = true;
   let isClosed = false;
-  let lastAppend: Promise<unknown> = Promise.resolve();
+  let lastTurn: Promise<unknown> = Promise.resolve();
   let lastTrim: Promise<unknown> = Promise.resolve();
+
+  /**
+   * One transaction after another: offsets are given when the one before is over, whatever came of it. A failed one may
+   * also leave LMDB unable to begin the next, which then would never answer.
+   */
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = lastTurn.then(work);
+    lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
 
   function refresh(): void {
     if (!isStale) return;
@@ -74,6 +84,7 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
     }
     handle.touch(bytes);
     if (!handle.isDeleted()) return;
+    isStale = true;
     throw new UnavailableError('log_deleted', `${path} was deleted while it was open: restart to make a new log`);
   }
 
@@ -90,25 +101,32 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
     return plan.positions;
   }
 
-  async function trimNow(partition: number, below: number): Promise<void> {
+  /** Removes some of the batches that lie wholly below. True: there are more. */
+  async function trimSome(partition: number, below: number): Promise<boolean> {
     refresh();
     const target = Math.min(below, ends[partition]!);
-    for (let more = target > starts[partition]!; more; ) {
-      const bases = handle.read((database) => firstBases(database, partition, limits.logTrimBatchesMax + 1));
-      // A batch ends where the next one begins.
-      const removable = bases
-        .slice(0, limits.logTrimBatchesMax)
-        .filter((_, index) => (bases[index + 1] ?? ends[partition]!) <= target);
-      more = removable.length === limits.logTrimBatchesMax && bases.length > removable.length;
-      const moved = [...starts];
-      moved[partition] = more ? Math.max(starts[partition]!, bases[removable.length]!) : target;
-      await write(0, (database) => {
-        for (const base of removable) database.remove(batchKey(partition, base));
-        database.put(startsKey, encodeOffsets(moved));
-      });
-      starts = moved;
-      marks.setStart(partition, moved[partition]);
-      marks.announce();
+    if (target <= starts[partition]!) return false;
+    const bases = handle.read((database) => firstBases(database, partition, limits.logTrimBatchesMax + 1));
+    // A batch ends where the next one begins.
+    const removable = bases
+      .slice(0, limits.logTrimBatchesMax)
+      .filter((_, index) => (bases[index + 1] ?? ends[partition]!) <= target);
+    const hasMore = removable.length === limits.logTrimBatchesMax && bases.length > removable.length;
+    const moved = [...starts];
+    moved[partition] = hasMore ? Math.max(starts[partition]!, bases[removable.length]!) : target;
+    await write(0, (database) => {
+      for (const base of removable) database.remove(batchKey(partition, base));
+      database.put(startsKey, encodeOffsets(moved));
+    });
+    starts = moved;
+    marks.setStart(partition, moved[partition]);
+    marks.announce();
+    return hasMore;
+  }
+
+  async function trimNow(partition: number, below: number): Promise<void> {
+    while (await inTurn(() => trimSome(partition, below))) {
+      // An append that came meanwhile has its turn.
     }
   }
 
@@ -121,10 +139,7 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
       if (isClosed) throw closedError();
       for (const { partition } of records) assertPartition(partition, partitions);
       if (records.length === 0) return [];
-      // Offsets are given when the transaction before is over, whatever came of it.
-      const appended = lastAppend.then(() => appendNow(records));
-      lastAppend = appended.catch(() => undefined);
-      return appended;
+      return inTurn(() => appendNow(records));
     },
     async trim(partition, below) {
       if (isClosed) throw closedError();
@@ -135,7 +150,8 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
     },
     async end() {
       isClosed = true;
-      await Promise.all([lastAppend, lastTrim]);
+      await lastTrim;
+      await lastTurn;
     },
   };
 }
