@@ -249,9 +249,11 @@ function readPartial(text: string, timestampMs: number): PartialRecord {
     return value.isWellFormed() && !/[\u0000\ufffd]/.test(value) ? value : null;
   };
   const id = read(place.id, limits.idCharactersMax);
+  const eventType = read(place.eventType, limits.eventTypeCharactersMax);
   return {
     eventId: id === null ? null : identify(id, read(place.source, limits.sourceCharactersMax)).id,
-    eventType: read(place.eventType, limits.eventTypeCharactersMax),
+    // What breaks the rule for types must not become a name in the metrics.
+    eventType: eventType === null || controlCharacter.test(eventType) ? null : eventType,
     key: read(place.key, limits.keyCharactersMax),
     redriveOf: read(place.redriveOf, limits.idCharactersMax),
     receivedAt: receivedAt(text, timestampMs),

@@ -1,6 +1,5 @@
 import { hash } from 'node:crypto';
 import { hashContent } from '../domain/content.ts';
-import { limits } from '../domain/limits.ts';
 import { decodeRecord } from '../domain/record-codec.ts';
 import type { LogRecord } from '../event-log/event-log.ts';
 import type { Candidate, CommitRequest, PartitionProgress, RejectedRecord } from '../event-store/event-store.ts';
@@ -28,15 +27,7 @@ export function buildBatch(frame: BatchFrame, records: readonly LogRecord[]): Co
       candidates.push({ event: decoded.event, offset, contentHash: hashContent(decoded.event), value });
       continue;
     }
-    const { eventType } = decoded.partial;
-    rejected.push({
-      offset,
-      ...decoded.rejection,
-      ...decoded.partial,
-      // A type that breaks the rule for types must not become a name in the metrics.
-      eventType: eventType !== null && eventType.length <= limits.eventTypeCharactersMax ? eventType : null,
-      value,
-    });
+    rejected.push({ offset, ...decoded.rejection, ...decoded.partial, value });
   }
   const last = records.at(-1);
   const { consumer, logNo, partition, ownerEpoch, nextOffset: expectedOffset, commitToken } = frame.progress;

@@ -132,6 +132,14 @@ describe('a log that was replaced is found by', () => {
     expect(await claim(store, log)).toMatchObject(replaced(/offset 4 is not the one/));
   });
 
+  it('another record at the last offset, also where that is the first one left', async () => {
+    const { log, store } = await processed();
+    log.cutOff(0, 4);
+    log.put(0, [text('x')]);
+    await log.trim(0, 4);
+    expect(await claim(store, log)).toMatchObject(replaced(/offset 4 is not the one/));
+  });
+
   it('a partition that it does not have', async () => {
     const store = await temporaryStore();
     const log = scriptedLog(2);

@@ -4,6 +4,7 @@ import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { Candidate, CommitRequest, CommitResult, Decide } from '../event-store/event-store.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
+import { hashRecord } from './build-batch.ts';
 import { type CommitOptions, commitBatch } from './commit-batch.ts';
 
 function candidate(offset: number): Candidate {
@@ -136,6 +137,98 @@ describe('commitBatch', () => {
     const { options } = optionsFor(store);
     await commitBatch(options, request([0, 1, 2, 3]), never);
     expect(store.landed.flatMap((landed) => landed.rejected).map(({ offset }) => offset)).toEqual([2]);
+  });
+
+  it('knows the log again by the last record of each part', async () => {
+    const store = scriptedStore((asked) =>
+      asked.candidates.some(({ offset }) => offset === 1) ? new RejectedByStoreError('no') : committed,
+    );
+    const { options } = optionsFor(store);
+    const whole = { ...request([0, 1, 2, 3, 4]), last: { offset: 4, hash: hashRecord(candidate(4).value) } };
+    await commitBatch(options, whole, never);
+    expect(store.landed.length).toBeGreaterThan(2);
+    for (const { nextOffset, last } of store.landed) {
+      expect(last).toEqual({ offset: nextOffset - 1, hash: hashRecord(candidate(nextOffset - 1).value) });
+    }
+  });
+
+  it('bisects records that are none among events, each to its own side', async () => {
+    const rejected = [1, 6].map((offset) => ({
+      offset,
+      code: 'invalid_json' as const,
+      message: 'no',
+      eventId: null,
+      eventType: null,
+      key: null,
+      redriveOf: null,
+      receivedAt: 1_000,
+      value: Buffer.from('{'),
+    }));
+    const store = scriptedStore((asked) =>
+      asked.candidates.some(({ offset }) => offset === 3) ? new RejectedByStoreError('no') : committed,
+    );
+    const { options } = optionsFor(store);
+    const events = [0, 2, 3, 4, 5].map(candidate);
+    await commitBatch(options, { ...request([0]), nextOffset: 7, candidates: events, rejected }, never);
+    const offsets = (pick: (landed: CommitRequest) => readonly { readonly offset: number }[]) =>
+      store.landed.flatMap((landed) => pick(landed).map(({ offset }) => offset));
+    expect(offsets(({ candidates }) => candidates)).toEqual([0, 2, 4, 5]);
+    expect(offsets(({ rejected }) => rejected)).toEqual([1, 3, 6]);
+  });
+
+  it('gives up at the first part that is fenced', async () => {
+    const store = scriptedStore((asked) => (asked.candidates.length > 2 ? new RejectedByStoreError('no') : fenced));
+    const { options } = optionsFor(store);
+    expect(await commitBatch(options, request([0, 1, 2, 3]), never)).toBe('fenced');
+    expect(store.calls.map(({ candidates }) => candidates.length)).toEqual([4, 2]);
+  });
+
+  it('keeps what a redriven record settles when it goes to the inbox again', async () => {
+    const store = scriptedStore((asked) =>
+      asked.candidates.length > 0 ? new RejectedByStoreError('too odd') : committed,
+    );
+    const { options } = optionsFor(store);
+    const redriven = candidate(0);
+    const event = { ...redriven.event, redriveOf: 'store:1:0:9', key: 'k' };
+    await commitBatch(options, { ...request([0]), candidates: [{ ...redriven, event }] }, never);
+    expect(store.landed[0]?.rejected).toMatchObject([
+      { redriveOf: 'store:1:0:9', key: 'k', eventId: event.id, value: redriven.value, receivedAt: 1_000 },
+    ]);
+  });
+
+  it('never takes it for an empty batch, which holds nothing that could be refused', async () => {
+    const tries = limits.batchRetriesMax * 2;
+    const store = scriptedStore((_request, call) =>
+      call < tries ? new UnavailableError('odd', 'crashes') : committed,
+    );
+    const { options, told } = optionsFor(store);
+    const empty = { ...request([5], 5), nextOffset: 5, candidates: [], last: null };
+    expect(await commitBatch(options, empty, never)).toBe('committed');
+    expect(told).not.toContain('partition.bisecting');
+  });
+
+  it('asks the store whether it is there only after enough tries, each after a longer pause', async () => {
+    const store = scriptedStore((_request, call) =>
+      call <= limits.batchRetriesMax ? new UnavailableError('odd', 'crashes') : committed,
+    );
+    const { options, told } = optionsFor(store);
+    const pauses: number[] = [];
+    await commitBatch(
+      { ...options, random: () => 1, pause: async (ms) => void pauses.push(ms) },
+      request([0, 1]),
+      never,
+    );
+    expect(told).not.toContain('partition.bisecting');
+    expect(pauses).toEqual([200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600]);
+  });
+
+  it('does not hide a bug of the probe', async () => {
+    const store = scriptedStore(() => new UnavailableError('odd', 'crashes'));
+    store.probe = async () => {
+      throw new TypeError('x is not a function');
+    };
+    const { options } = optionsFor(store);
+    await expect(commitBatch(options, request([0]), never)).rejects.toThrow(TypeError);
   });
 
   it('never takes it for the batch while the probe fails too', async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { UnavailableError } from '../domain/failure.ts';
+import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
-import { eventOf, startAt } from '../testing/event-store.batches.ts';
+import { claimOf, eventOf, startAt } from '../testing/event-store.batches.ts';
 import { loopHarness, type ScriptedBatch } from '../testing/partition-loop-harness.ts';
 import { hashRecord } from './build-batch.ts';
 import type { CrashPoint } from './partition-loop.ts';
@@ -114,6 +114,34 @@ describe('a batch', () => {
     });
   });
 
+  it('that holds what the store refuses lands in parts, each fed to the metrics, and the next one follows', async () => {
+    const { run, store } = await loopHarness();
+    const { progress, pushed, journal } = await run([batch(0, 1, 2, 3), batch(4)], {
+      store: (real) => ({
+        async commit(request, decide) {
+          if (request.candidates.some(({ offset }) => offset === 1)) throw new RejectedByStoreError('too odd');
+          return real.commit(request, decide);
+        },
+      }),
+    });
+    expect(progress).toMatchObject({ nextOffset: 5, outcomes: { stored: 4, failed: 1 } });
+    const commits = journal.filter((what) => what.startsWith('commit'));
+    expect(commits).toEqual(['commit 0..1', 'commit 1..2', 'commit 2..4', 'commit 4..5']);
+    expect(pushed).toHaveLength(4);
+    pushed.reduce((before, update) => {
+      expect(update.previousToken).toBe(before.watermark.commitToken);
+      return update;
+    });
+    expect(await store.verify(storeConsumer)).toEqual([]);
+  });
+
+  it('shows the newest of its events, no more than can be seen', async () => {
+    const { run } = await loopHarness();
+    const { pushed } = await run([batch(...Array.from({ length: 50 }, (_, offset) => offset))]);
+    const offsets = pushed[0]!.recent.map(({ position }) => position.offset);
+    expect(offsets).toEqual(Array.from({ length: 20 }, (_, index) => 49 - index));
+  });
+
   it('that is fenced ends the loop, without metrics and without acknowledgement', async () => {
     const { run, store, claimed } = await loopHarness();
     await store.claim({ consumer: storeConsumer, partition: 0, logId: claimed.logId, logStart: 0 });
@@ -181,6 +209,18 @@ describe('a gap', () => {
     const { run } = await loopHarness();
     const busy = { ...batch(0, 1), end: 50 };
     expect((await run([busy])).journal).toEqual(['commit 0..2', 'push', 'acknowledge 2', 'maintain']);
+  });
+
+  it('before everything that is left is not passed, where the partition is somebody else’s by then', async () => {
+    const { run, store } = await loopHarness();
+    await store.claim(claimOf());
+    expect(await run([batch(4)], { logStart: 4 })).toMatchObject({ end: 'fenced', journal: [] });
+  });
+
+  it('at the end is not passed, where the partition is somebody else’s by then', async () => {
+    const { run, store } = await loopHarness();
+    await store.claim(claimOf());
+    expect(await run([idle(4)], { gaps: [skipped] })).toMatchObject({ end: 'fenced', journal: ['examine 0..4'] });
   });
 
   it('before everything that is left, since the log was trimmed past progress, is lost before a record is read', async () => {

@@ -102,8 +102,8 @@ async function takeBatch(
     const to = records[0]?.offset ?? (batch.records.length === 0 ? batch.end : from);
     const gap = to > from ? await nameGap(options, batch.partition, from, to) : null;
     if (gap === 'data') return 'reopen';
-    // A gap that is only partly lost is taken in two: the rest is looked at in the next round.
-    const consecutive = gap === null || gap.to === to ? runOf(records, gap?.to ?? from) : [];
+    // A gap that is only partly lost is taken in two: no record follows it then, and the rest is the next round's.
+    const consecutive = runOf(records, gap?.to ?? from);
     if (consecutive.length === 0 && gap === null) return null;
     const outcome = await run(consecutive, gap);
     if (outcome === 'fenced') return 'fenced';

@@ -12,13 +12,17 @@ const away = () => new UnavailableError('store_busy', 'away');
 
 describe('an assignment', () => {
   it('has every partition claimed, then one stream opened at their progress', async () => {
-    const { store, log, start, claimed, payloadsOf, journal, expectProgress } = await workerHarness(2);
+    const { store, log, start, claimed, feedClaims, payloadsOf, journal, expectProgress } = await workerHarness(2);
     log.put(0);
     log.put(0);
-    await store.claim(claimOf(0, 1));
+    const { commitToken } = await store.claim(claimOf(0, 1));
     log.put(1);
     start();
     await expectProgress(2, 1);
+    expect(feedClaims).toMatchObject([
+      { partition: 0, logNo: 1, nextOffset: 1, commitToken },
+      { partition: 1, logNo: 1, nextOffset: 0 },
+    ]);
     expect(journal()).toEqual(['join', 'open {"0":1,"1":0}']);
     expect(claimed).toEqual([{ working: [0, 1], halted: [] }]);
     expect(payloadsOf('partition.claimed')).toEqual([
@@ -189,18 +193,35 @@ describe('a partition that was fenced', () => {
 });
 
 describe('a stream that leaves out what is there', () => {
-  it('is closed, and another one reads it', async () => {
-    const { store, log, start, journal, expectProgress } = await workerHarness();
+  it('is closed, and another one reads it, of every partition', async () => {
+    const { store, log, start, journal, expectProgress } = await workerHarness(2);
     for (let n = 0; n < 5; n++) log.put(0);
     let isWrong = true;
     log.omits = ({ offset }) => isWrong && offset === 2;
     log.before.confirm = () => {
       isWrong = false;
+      log.put(1);
     };
-    start();
-    await expectProgress(5);
-    expect(journal()).toEqual(['join', 'open {"0":0}', 'close stream', 'confirm', 'open {"0":2}']);
+    start({ idleMs: 60_000 });
+    await expectProgress(5, 1);
+    expect(journal()).toEqual(['join', 'open {"0":0,"1":0}', 'close stream', 'confirm', 'open {"0":2,"1":0}']);
     expect((await store.progress(storeConsumer))[0]?.outcomes).toMatchObject({ stored: 5, duplicate: 0, skipped: 0 });
+  });
+
+  it('can not be judged while the log is away: it is read anew, and no partition is halted', async () => {
+    const { store, log, start, payloadsOf, expectProgress } = await workerHarness();
+    log.put(0);
+    log.skip(0, 2);
+    log.put(0);
+    log.before.examineGap = () => {
+      log.before.examineGap = undefined;
+      throw new UnavailableError('log_unavailable', 'no answer');
+    };
+    const { worker } = start();
+    await expectProgress(4);
+    expect(worker.halted().size).toBe(0);
+    expect(payloadsOf('partition.paused')).toMatchObject([{ partition: 0, reason: 'no answer' }]);
+    expect((await store.progress(storeConsumer))[0]?.outcomes).toMatchObject({ stored: 2, duplicate: 0, skipped: 2 });
   });
 
   it('is replaced on the embedded log too', async () => {
@@ -270,15 +291,27 @@ describe('stop', () => {
     expect(journal()).toEqual(['join', 'leave', 'settle']);
   });
 
-  it('ends a wait for a store that is away', async () => {
-    const { wrapped, start, payloadsOf } = await workerHarness();
-    wrapped.claim = async () => {
+  it.each(['join', 'claim', 'open', 'confirm'] as const)('ends a wait for what is away in %s', async (what) => {
+    const { store, log, wrapped, start, payloadsOf } = await workerHarness();
+    const fail = () => {
       throw away();
     };
+    if (what === 'claim') wrapped.claim = async () => fail();
+    else log.before[what] = fail;
+    if (what === 'confirm') {
+      wrapped.commit = async (request, decide) => {
+        await store.claim(claimOf());
+        return store.commit(request, decide);
+      };
+      log.put(0);
+    }
     const { worker, run } = start();
     await expect.poll(() => payloadsOf('partition.paused').length).toBeGreaterThan(2);
     await worker.stop();
     await run;
+    const tries = payloadsOf('partition.paused').length;
+    await worker.run();
+    expect(payloadsOf('partition.paused')).toHaveLength(tries);
   });
 
   it('before the join has come about leaves again at once', async () => {

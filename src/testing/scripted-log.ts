@@ -28,7 +28,9 @@ export interface ScriptedLog extends LogReader {
   /** Calls, in order: `join`, `open {"0":3}`, `next 0`, `acknowledge 0 5`, `close stream`, `confirm`, `leave`. */
   readonly journal: string[];
   /** Runs before a call of this name is answered: may throw, or wait. */
-  readonly before: Partial<Record<'join' | 'open' | 'confirm' | 'describe' | 'recordAt', () => Promise<void> | void>>;
+  readonly before: Partial<
+    Record<'join' | 'open' | 'confirm' | 'describe' | 'recordAt' | 'examineGap', () => Promise<void> | void>
+  >;
   /** What a stream leaves out, though it is there. */
   omits: (record: LogRecord) => boolean;
 }
@@ -179,6 +181,7 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
       return partitions[partition]!.records.get(offset) ?? null;
     },
     async examineGap(partition, from, to): Promise<GapFinding> {
+      await log.before.examineGap?.();
       const { start, records } = partitions[partition]!;
       if (start > from) return { kind: 'trimmed', start };
       return { kind: [...records.keys()].some((offset) => offset >= from && offset < to) ? 'data' : 'no_data' };

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect, onTestFinished } from 'vitest';
 import { storeConsumer } from '../domain/inbox.ts';
 import type { EventStore } from '../event-store/event-store.ts';
+import type { MetricsWatermark } from '../metrics-store/metrics-store.ts';
 import { pause } from '../processing/pause.ts';
 import { createWorker, type WorkerOptions } from '../processing/worker.ts';
 import { createTelemetry, type TelemetryEventName, type TelemetryEvents } from '../telemetry/telemetry.ts';
@@ -22,6 +23,8 @@ export async function workerHarness(partitions = 1) {
   /** Overrides of what the worker sees of the store. */
   const wrapped: Partial<EventStore> = {};
   const pauses: number[] = [];
+  /** What the metrics feed was told of claims. */
+  const feedClaims: (MetricsWatermark & { readonly partition: number })[] = [];
 
   const options: WorkerOptions = {
     log,
@@ -32,7 +35,7 @@ export async function workerHarness(partitions = 1) {
     },
     feed: {
       push: () => undefined,
-      claimed: () => undefined,
+      claimed: (partition, watermark) => feedClaims.push({ partition, ...watermark }),
       refresh: () => undefined,
       check: () => undefined,
       async settle() {
@@ -72,5 +75,5 @@ export async function workerHarness(partitions = 1) {
   const payloadsOf = <Name extends TelemetryEventName>(name: Name) =>
     told.filter((event) => event.name === name).map(({ payload }) => payload as TelemetryEvents[Name]);
 
-  return { store, log, wrapped, start, told, payloadsOf, claimed, clock, pauses, expectProgress, journal };
+  return { store, log, wrapped, start, told, payloadsOf, claimed, feedClaims, clock, pauses, expectProgress, journal };
 }

@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { hashContent } from '../domain/content.ts';
+import { limits } from '../domain/limits.ts';
+import { encodeRecord } from '../domain/record-codec.ts';
+import type { LogRecord } from '../event-log/event-log.ts';
+import { eventOf, startAt } from '../testing/event-store.batches.ts';
+import { type BatchFrame, buildBatch, hashRecord } from './build-batch.ts';
+
+const frame: BatchFrame = {
+  progress: { consumer: 'store', logNo: 2, partition: 3, ownerEpoch: 4, nextOffset: 5, commitToken: 'before' },
+  token: 'after',
+  nextOffset: 9,
+  skipped: 1,
+  lost: 0,
+  storedAt: startAt + 1,
+};
+
+const record = (offset: number, value: Uint8Array): LogRecord => ({ partition: 3, offset, timestamp: startAt, value });
+
+describe('a batch', () => {
+  it('has the guard of its progress, and what the frame says', () => {
+    expect(buildBatch(frame, [])).toEqual({
+      ...{ consumer: 'store', logNo: 2, partition: 3, ownerEpoch: 4, expectedOffset: 5, previousToken: 'before' },
+      ...{ token: 'after', nextOffset: 9, skipped: 1, lost: 0, storedAt: startAt + 1 },
+      ...{ last: null, candidates: [], rejected: [] },
+    });
+  });
+
+  it('judges each record by itself, and keeps its bytes', () => {
+    const event = eventOf();
+    const [good, bad] = [encodeRecord(event), Buffer.from('{oops')];
+    const { candidates, rejected, last } = buildBatch(frame, [record(6, good), record(7, bad)]);
+    expect(candidates).toEqual([{ event, offset: 6, contentHash: hashContent(event), value: good }]);
+    expect(rejected).toMatchObject([
+      { offset: 7, code: 'invalid_json', eventId: null, receivedAt: startAt, value: bad },
+    ]);
+    expect(last).toEqual({ offset: 7, hash: hashRecord(bad) });
+  });
+
+  it('does not make names for the metrics of types that can not be', () => {
+    const broken = (eventType: string) => Buffer.from(JSON.stringify({ event_type: eventType, payload: [] }));
+    const values = ['order', 'x'.repeat(limits.eventTypeCharactersMax + 1), 'bell\u0007', ''].map(broken);
+    const { rejected } = buildBatch(
+      frame,
+      values.map((value, index) => record(5 + index, value)),
+    );
+    expect(rejected.map(({ eventType }) => eventType)).toEqual(['order', null, null, null]);
+  });
+});
