@@ -71,7 +71,9 @@ export function loadConfig(env: Environment): Loaded<Config> {
 
 export function loadClientConfig(env: Environment): Loaded<ClientConfig> {
   const read = createReader(env);
-  const url = read.text('ESP_URL', 'http://127.0.0.1:3000').replace(/\/+$/, '');
+  // PORT as well, so that one setting moves the server and what talks to it.
+  const port = env.ESP_URL?.trim() ? 0 : read.integer('PORT', 3000, { min: 0, max: 65_535 });
+  const url = read.text('ESP_URL', `http://127.0.0.1:${port || 3000}`).replace(/\/+$/, '');
   if (!/^https?:\/\/[^/\s]+/.test(url)) {
     read.problems.push({ variable: 'ESP_URL', message: 'must be a URL such as http://127.0.0.1:3000' });
   }
@@ -79,20 +81,21 @@ export function loadClientConfig(env: Environment): Loaded<ClientConfig> {
   return read.problems.length === 0 ? { ok: true, config: { url, apiKey } } : { ok: false, problems: read.problems };
 }
 
-/** Kafka, PostgreSQL and Redis go together; this version does not have them, and must not quietly run without. */
+/** Whoever sets one of these wants Kafka, PostgreSQL and Redis, which this version must not quietly run without. */
 function refuseExternalParts(env: Environment, problems: ConfigProblem[]): void {
   const names = ['KAFKA_BROKERS', 'DATABASE_URL', 'REDIS_URL'];
   const isSet = (name: string) => Boolean(env[name] || env[`${name}_FILE`]);
   const set = names.filter(isSet);
   if (set.length === 0) return;
-  const missing = names.filter((name) => !isSet(name));
   problems.push({
     variable: set.join(', '),
-    message:
-      missing.length > 0
-        ? `needs ${missing.join(' and ')} as well; unset all three to run embedded`
-        : 'this version runs embedded only: Kafka, PostgreSQL and Redis are not supported yet; unset all three',
+    message: 'this version runs embedded only: Kafka, PostgreSQL and Redis are not supported yet; unset it',
   });
+}
+
+/** Upwards, so that the smallest number told is one that is taken. */
+function rounded(min: number): number {
+  return Math.ceil(min * 1000) / 1000;
 }
 
 interface Range {
@@ -108,7 +111,7 @@ function createReader(env: Environment) {
     if (!text) return fallback;
     const value = Number(text);
     if (Number.isFinite(value) && value >= range.min && value <= range.max) return value;
-    problems.push({ variable, message: `must be a number from ${range.min} to ${range.max}, got "${text}"` });
+    problems.push({ variable, message: `must be a number from ${rounded(range.min)} to ${range.max}, got "${text}"` });
     return fallback;
   }
 

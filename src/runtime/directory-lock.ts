@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StartupError } from '../domain/failure.ts';
 
@@ -51,11 +51,27 @@ export async function acquireDirectoryLock(directory: string): Promise<Directory
 
 function openLock(directory: string): DatabaseSync {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectory(directory);
     // No waiting: an owner keeps the directory as long as it runs.
     return new DatabaseSync(join(directory, 'lock'), { timeout: 0 });
   } catch (error) {
     throw unusable(directory, error);
+  }
+}
+
+/**
+ * Not mkdir's own `recursive`: where a file system answers ENOENT although the parent is there, as /proc does, that never ends
+ * and holds the thread.
+ */
+function makeDirectory(directory: string): void {
+  if (existsSync(directory)) return;
+  const parent = dirname(directory);
+  if (parent !== directory) makeDirectory(parent);
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    // Another process that starts at the same moment made it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

@@ -185,12 +185,15 @@ async function listen(app: ReturnType<typeof createHttpApp>, { host, port }: Con
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE') {
-      throw new StartupError(`Port ${port} is taken on ${host}: stop what listens there, or set PORT.`, {
+      throw new StartupError(`Port ${port} is taken on ${host}: stop what listens there, or set PORT to another one.`, {
         cause: error,
       });
     }
-    if (code === 'EACCES' || code === 'EADDRNOTAVAIL') {
-      throw new StartupError(`Can't listen on ${host}:${port} (${code}): set HOST and PORT.`, { cause: error });
+    if (code !== undefined && ['EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'].includes(code)) {
+      throw new StartupError(
+        `Can't listen on ${host}:${port} (${code}): HOST must be an address of this machine, and PORT one that this user may have.`,
+        { cause: error },
+      );
     }
     throw error;
   }
