@@ -117,7 +117,9 @@ export function problemError(answer: ApiAnswer, url: string): CommandError {
   if (!problem) {
     return new CommandError(`${url} answered ${answer.status}, and not as an event stream processor would`);
   }
-  const items = (problem.errors ?? []).map(({ path, message }) => `\n  ${path || '/'}: ${message}`);
+  const errors = problem.errors ?? [];
+  // The detail has a single one already.
+  const items = errors.length > 1 ? errors.map(({ path, message }) => `\n  ${path || '/'}: ${message}`) : [];
   return new CommandError(`${problem.title}: ${problem.detail} (${problem.code})${items.join('')}`);
 }
 

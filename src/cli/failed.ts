@@ -4,7 +4,7 @@ import type { FailedEventDetail, FailedEventPage, JobView, RedriveReceipt } from
 import { createApiClient } from './api-client.ts';
 import { type CliContext, CommandError, exitCodes, formatCount, printJson, printLine } from './context.ts';
 import { waitForJob } from './job.ts';
-import { parseCount, parseText } from './parse-option.ts';
+import { parseCountFromOne, parseText } from './parse-option.ts';
 
 interface ListOptions {
   readonly state: string;
@@ -31,6 +31,7 @@ export function addFailedCommand(program: Command, context: CliContext): void {
 
   failed
     .command('list')
+    .summary('list failed events, newest first')
     .description('Lists failed events, newest first.')
     .addOption(
       new Option('--state <state>', 'which ones')
@@ -39,13 +40,14 @@ export function addFailedCommand(program: Command, context: CliContext): void {
     )
     .option('--type <event_type>', 'only of this type', parseText)
     .option('--reason <code>', 'only with this reason, such as conflict or invalid_event', parseText)
-    .option('--limit <events>', 'at most so many', parseCount, 50)
+    .option('--limit <events>', 'at most so many', parseCountFromOne, 50)
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp failed list\n  $ esp failed list --reason conflict --json')
     .action((options: ListOptions) => list(options, context));
 
   failed
     .command('show')
+    .summary('show one failed event whole')
     .description('Shows one failed event whole.')
     .argument('<id>', 'as `esp failed list` gives it')
     .option('--json', 'print JSON', false)
@@ -54,7 +56,10 @@ export function addFailedCommand(program: Command, context: CliContext): void {
 
   failed
     .command('redrive')
-    .description('Sends failed events through the pipeline again and tells how each ended.')
+    .summary('send failed events through again')
+    .description(
+      'Sends failed events through the pipeline again and tells how many went. How each of them ended is told by esp failed show.',
+    )
     .argument('[ids...]', 'which ones; or choose by --type, --reason or --all')
     .option('--type <event_type>', 'all open ones of this type', parseText)
     .option('--reason <code>', 'all open ones with this reason', parseText)
@@ -74,6 +79,7 @@ Examples:
 
   failed
     .command('discard')
+    .summary('set failed events aside for good')
     .description('Sets failed events aside for good. They stay readable, and counted as failed.')
     .argument('<ids...>', 'as `esp failed list` gives them')
     .option('--json', 'print JSON', false)
@@ -104,7 +110,10 @@ async function list(options: ListOptions, context: CliContext): Promise<void> {
     const stamp = failed_at.slice(0, 19).replace('T', ' ');
     printLine(context.stdout, `${id}  ${stamp}  ${state}  ${reason.code}  ${event_type ?? '-'}  ${reason.message}`);
   }
-  if (found.length === 0) printLine(context.stdout, options.state === 'open' ? 'nothing has failed' : 'none');
+  if (found.length === 0) {
+    const isFiltered = options.state !== 'open' || options.type !== undefined || options.reason !== undefined;
+    printLine(context.stdout, isFiltered ? 'none' : 'no failed event is open');
+  }
   if (cursor) printLine(context.stderr, 'there are more; --limit raises the number shown');
 }
 
@@ -157,13 +166,13 @@ async function redrive(ids: readonly string[], options: RedriveOptions, context:
 
   const job: JobView | null = receipt.job_id === null ? null : await waitForJob(client, receipt.job_id, context);
   if (options.json) printJson(context, { ...receipt, job });
-  else printLine(context.stdout, describeRedrive(receipt, job));
+  else printLine(context.stdout, describeRedrive(receipt, job, options.dryRun));
   if (job && (job.state !== 'done' || job.failed > 0)) throw new CommandError('', exitCodes.failed);
 }
 
-function describeRedrive({ matched, skipped }: RedriveReceipt, job: JobView | null): string {
-  const left = skipped > 0 ? `, ${formatCount(skipped)} left out because they are not open` : '';
-  if (!job) return `${formatCount(matched)} would be sent again${left}`;
+function describeRedrive({ matched, skipped }: RedriveReceipt, job: JobView | null, dryRun: boolean): string {
+  const left = skipped > 0 ? `, ${formatCount(skipped)} left out: not open, or no event without another --payload` : '';
+  if (!job) return `${formatCount(matched)} ${dryRun ? 'would be sent again' : 'sent again'}${left}`;
   const failed =
     job.failed > 0 ? `, ${formatCount(job.failed)} could not be: ${job.message ?? 'see the server log'}` : '';
   return `${formatCount(job.done)} of ${formatCount(job.total)} sent again${failed}${left}`;

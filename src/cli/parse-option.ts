@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-// Commander shows these errors with the option's name, and main.ts turns them into exit code 2.
+// Commander shows these errors with the option's name, and run-cli.ts turns them into exit code 2.
 
 export function parseText(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('It is empty.');
@@ -10,6 +10,12 @@ export function parseText(text: string): string {
 export function parseCount(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.');
   return Number(text);
+}
+
+export function parseCountFromOne(text: string): number {
+  const count = parseCount(text);
+  if (count === 0) throw new InvalidArgumentError('It must be 1 or more.');
+  return count;
 }
 
 export function parseRate(text: string): number {

@@ -65,12 +65,12 @@ function* documentEvents(text: string): Generator<InputLine> {
       let item = skipSpace(text, at + 1, end);
       while (text[item] !== ']') {
         const itemEnd = scanner.value(text, item, end);
-        yield { number: ++number, bytes: oneLine(text.slice(item, itemEnd)) };
+        yield { number: ++number, isOfDocument: true, bytes: oneLine(text.slice(item, itemEnd)) };
         item = skipSpace(text, itemEnd, end);
         if (text[item] === ',') item = skipSpace(text, item + 1, end);
       }
     } else {
-      yield { number: ++number, bytes: oneLine(text.slice(at, end)) };
+      yield { number: ++number, isOfDocument: true, bytes: oneLine(text.slice(at, end)) };
     }
     at = skipSpace(text, end, text.length);
   }

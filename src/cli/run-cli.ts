@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import { StartupError } from '../domain/failure.ts';
 import { productVersion } from '../runtime/package-files.ts';
 import { type CliContext, CommandError, exitCodes, printLine } from './context.ts';
@@ -28,6 +28,7 @@ function createProgram(context: CliContext): Command {
     .showHelpAfterError('(--help says more)')
     .showSuggestionAfterError()
     .exitOverride()
+    .configureHelp({ optionDescription: describeOption })
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
@@ -35,7 +36,7 @@ function createProgram(context: CliContext): Command {
     .addHelpText(
       'after',
       `
-Commands talk to ESP_URL (http://127.0.0.1:3000) with ESP_API_KEY, if there is one.
+Commands talk to ESP_URL (this machine at PORT, or 3000) with ESP_API_KEY, if there is one.
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );
   for (const add of [
@@ -51,6 +52,11 @@ Exit codes: 0 done, 1 failed, 2 wrong use.`,
     add(program, context);
   }
   return program;
+}
+
+/** Commander's, without the default of a switch that is off or of a list that is empty: it goes without saying. */
+function describeOption(option: Option): string {
+  return new Help().optionDescription(option).replace(/ \(default: (?:false|\[\])\)$/, '');
 }
 
 function judge(error: unknown, { stderr }: CliContext): number {

@@ -25,12 +25,14 @@ interface SendOptions {
   readonly json: boolean;
 }
 
-interface Refusal {
-  readonly line: number;
+/** Where an event stands in the input. */
+type Place = { readonly line: number } | { readonly event: number };
+
+type Refusal = Place & {
   readonly code: string;
   readonly path: string;
   readonly message: string;
-}
+};
 
 export function addSendCommand(program: Command, context: CliContext): void {
   program
@@ -88,7 +90,7 @@ async function send(file: string | undefined, options: SendOptions, context: Cli
       throw error;
     });
     results.forEach((result, index) => {
-      tally.add(result, lines[index]!.number);
+      tally.add(result, placeOf(lines[index]!));
     });
     progress.update(tally.line);
   }
@@ -105,6 +107,10 @@ async function openInput(file: string | undefined, { stdin, stderr }: CliContext
   try {
     // Opened here, so that a wrong name is told at once and not from inside the stream.
     const handle = await open(file);
+    if ((await handle.stat()).isDirectory()) {
+      await handle.close();
+      throw new Error('it is a directory');
+    }
     return createReadStream(file, { fd: handle, highWaterMark: 256 * 1024 });
   } catch (error) {
     throw new CommandError(`${file} can not be read: ${(error as Error).message}`, exitCodes.wrongUse, {
@@ -122,7 +128,7 @@ async function* inBatches(
   for await (const line of lines) {
     const unsendable = judgeLine(line);
     if (unsendable !== null) {
-      refuse({ line: line.number, path: '', ...unsendable });
+      refuse({ ...placeOf(line), path: '', ...unsendable });
       continue;
     }
     const size = line.bytes!.length;
@@ -137,10 +143,23 @@ async function* inBatches(
   if (taken.length > 0) yield taken;
 }
 
+function placeOf({ number, isOfDocument }: InputLine): Place {
+  return isOfDocument ? { event: number } : { line: number };
+}
+
+function describePlace(place: Place): string {
+  return 'line' in place ? `line ${place.line}` : `event ${place.event}`;
+}
+
 /** What would have the server refuse the whole batch. */
 function judgeLine({ bytes }: InputLine): { readonly code: string; readonly message: string } | null {
   if (bytes === null) return { code: 'event_too_large', message: 'longer than a whole request may be' };
   return isUtf8(bytes) ? null : { code: 'invalid_utf8', message: 'not UTF-8' };
+}
+
+/** The server counts lines and characters from the start of the batch, which is not the file's; the column holds. */
+function withoutBatchLine(message: string): string {
+  return message.replace(/^line \d+: /, '').replace(/ at line \d+, (column \d+) \(character \d+\)$/, ' at $1');
 }
 
 function createTally(context: CliContext, { json, wait }: SendOptions, clearProgress: () => void) {
@@ -156,21 +175,21 @@ function createTally(context: CliContext, { json, wait }: SendOptions, clearProg
     if (json) return;
     clearProgress();
     const where = refusal.path ? ` at ${refusal.path}` : '';
-    printLine(context.stderr, `line ${refusal.line} refused: ${refusal.message}${where} (${refusal.code})`);
+    printLine(context.stderr, `${describePlace(refusal)} refused: ${refusal.message}${where} (${refusal.code})`);
   }
 
   return {
     refuse,
-    add(result: EventResult, line: number): void {
+    add(result: EventResult, place: Place): void {
       if (result.status === 'rejected') {
-        refuse({ line, ...result.error });
+        refuse({ ...place, ...result.error, message: withoutBatchLine(result.error.message) });
         return;
       }
       if (result.status === 'retry') return;
       counts[result.status] += 1;
       if (result.status === 'failed' && !json) {
         clearProgress();
-        printLine(context.stderr, `line ${line} is in the inbox: esp failed show ${result.failed_event}`);
+        printLine(context.stderr, `${describePlace(place)} is in the inbox: esp failed show ${result.failed_event}`);
       }
     },
     line: () => {

@@ -1,6 +1,8 @@
 export interface InputLine {
   /** From 1, blank lines counted. */
   readonly number: number;
+  /** The number is the event's place in a JSON document, not a line. */
+  readonly isOfDocument?: true;
   /** Without its line end. Null: longer than allowed, and skipped. */
   readonly bytes: Uint8Array | null;
 }

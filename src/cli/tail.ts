@@ -4,7 +4,7 @@ import { backoffMs } from '../domain/backoff.ts';
 import { type ApiClient, createApiClient, UnreachableError } from './api-client.ts';
 import { type CliContext, CommandError, exitCodes, formatCount, printLine } from './context.ts';
 import { type LiveEvent, readLiveEvents } from './live-events.ts';
-import { collect, parseCount } from './parse-option.ts';
+import { collect, parseCountFromOne } from './parse-option.ts';
 import { readServerSentEvents } from './server-sent-events.ts';
 
 interface TailOptions {
@@ -22,7 +22,7 @@ export function addTailCommand(program: Command, context: CliContext): void {
         'many it left out: this is for looking, not for processing.',
     )
     .option('--type <event_type>', 'only events of this type; may be given more than once', collect, [])
-    .option('--count <events>', 'end after so many', parseCount)
+    .option('--count <events>', 'end after so many', parseCountFromOne)
     .option('--json', 'one JSON object a line', false)
     .addHelpText(
       'after',

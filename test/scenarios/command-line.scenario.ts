@@ -92,7 +92,7 @@ describe('esp', () => {
 
     const bad = await runEsp(['send'], { env, input: `${event(1)}\n\nnonsense\n${event(2)}\n{"payload":{}}\n` });
     expect(bad).toMatchObject({ code: 1, stdout: '2 taken, 2 refused\n' });
-    expect(bad.stderr).toMatch(/^line 3 refused: .*\(invalid_json\)\nline 5 refused: .*event_type.*\n$/);
+    expect(bad.stderr).toMatch(/^line 3 refused: .* at column 1 \(invalid_json\)\nline 5 refused: .*event_type.*\n$/);
 
     const file = join(createTempDir(), 'events.json');
     writeFileSync(file, `[\n${event(3)},\n${event(4)}\n]`);
@@ -101,13 +101,17 @@ describe('esp', () => {
       stdout: '2 taken (2 stored, 0 duplicates, 0 failed, 0 still on their way), 0 refused\n',
     });
 
+    writeFileSync(file, `[${event(5)}, {"payload":{}}]`);
+    expect((await runEsp(['send', file], { env })).stderr).toMatch(/^event 2 refused: /);
+    expect(await runEsp(['send', createTempDir()], { env })).toMatchObject({ code: 2, stdout: '' });
+
     const lines = Array.from({ length: 25_000 }, (_, n) => event(n)).join('\n');
     const many = ['send', '--idempotency-key', 'import'];
     expect(await runEsp(many, { env, input: lines })).toMatchObject({ code: 0, stdout: '25,000 taken, 0 refused\n' });
     const ledger = await server.settled();
-    expect(ledger).toMatchObject({ stored: 25_004, duplicate: 0 });
+    expect(ledger).toMatchObject({ stored: 25_005, duplicate: 0 });
     await runEsp(many, { env, input: lines });
-    expect(await server.settled()).toMatchObject({ stored: 25_004, duplicate: 25_000 });
+    expect(await server.settled()).toMatchObject({ stored: 25_005, duplicate: 25_000 });
   });
 
   it('sits out a restart of the server in the middle of a file', async () => {
@@ -164,7 +168,7 @@ describe('esp', () => {
     expect(await runEsp(['failed', 'discard', earlier], { env })).toMatchObject({ code: 0 });
     expect(await runEsp(['failed', 'discard', earlier], { env })).toMatchObject({ code: 1 });
     expect(await server.settled()).toMatchObject({ stored: 2, failed: 2, open_in_inbox: 0 });
-    expect((await runEsp(['failed', 'list'], { env })).stdout).toBe('nothing has failed\n');
+    expect((await runEsp(['failed', 'list'], { env })).stdout).toBe('no failed event is open\n');
   });
 
   it('verifies and examines the data with a server and without one', async () => {
