@@ -31,8 +31,6 @@ export interface RollupDelta {
   readonly latencies: readonly LatencyDelta[];
 }
 
-export const emptyRollupDelta: RollupDelta = { counts: [], latencies: [] };
-
 type Counted = 'stored' | 'duplicate' | 'failed';
 
 /** Collects what one batch adds; `build` gives it in a stable order. */

@@ -181,7 +181,9 @@ describe('an unknown address', () => {
 
   it('hints at nothing where nothing is near', async () => {
     const { app } = setUp();
-    expect((await app.inject('/wp-admin/setup-config.php')).json().detail).not.toContain('Did you mean');
+    for (const url of ['/wp-admin/setup-config.php', '/foo']) {
+      expect((await app.inject(url)).json().detail).not.toContain('Did you mean');
+    }
   });
 
   it('names the methods that an address takes', async () => {

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { editDistance } from '../domain/edit-distance.ts';
 import { sendProblem } from './problem-answer.ts';
 import { ProblemError } from './problems.ts';
 
@@ -31,17 +32,19 @@ export function createUnknownAddressHandler(app: FastifyInstance, knownPaths: Re
   };
 }
 
-export function pathOf(target: string): string {
+function pathOf(target: string): string {
   const path = target.replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/, 1)[0];
   return path === undefined || path === '' ? '/' : path;
 }
 
 /** @returns the known path that is closest, or null where none is close enough to be what was meant. */
-export function nearestPath(path: string, knownPaths: Iterable<string>): string | null {
+function nearestPath(path: string, knownPaths: Iterable<string>): string | null {
   if (path.length > hintedLengthMax) return null;
   let nearest: string | null = null;
   let least = Math.max(4, Math.floor(path.length / 3)) + 1;
   for (const known of knownPaths) {
+    // Any short path is near it, and none means it.
+    if (known === '/') continue;
     const distance = editDistance(path.toLowerCase(), known);
     if (distance < least) {
       least = distance;
@@ -49,18 +52,4 @@ export function nearestPath(path: string, knownPaths: Iterable<string>): string 
     }
   }
   return nearest;
-}
-
-/** Levenshtein's distance, by rows. */
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const row = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substituted = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      row.push(Math.min(substituted, previous[j]! + 1, row[j - 1]! + 1));
-    }
-    previous = row;
-  }
-  return previous[b.length]!;
 }

@@ -1,4 +1,5 @@
 import { Ajv, type ErrorObject } from 'ajv';
+import { editDistance } from '../domain/edit-distance.ts';
 import type { JsonProblem } from '../domain/json-problem.ts';
 import type { JsonKind } from '../domain/json-scan.ts';
 import { isRfc3339 } from '../domain/rfc3339.ts';
@@ -17,8 +18,8 @@ export interface EventOutline {
   key: unknown;
 }
 
-export type FieldName = keyof EventOutline;
-export const fieldNames = Object.keys(EventInput.properties) as FieldName[];
+type FieldName = keyof EventOutline;
+const fieldNames = Object.keys(EventInput.properties) as FieldName[];
 
 const ajv = new Ajv({ allErrors: true });
 ajv.addFormat('date-time', isRfc3339);
@@ -96,18 +97,4 @@ function nearestField(name: string): FieldName | undefined {
     const target = field.replace('_', '');
     return editDistance(plain, target) <= (target.length > 4 ? 2 : target.length > 2 ? 1 : 0);
   });
-}
-
-/** Levenshtein's, by rows. Both are short. */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substituted));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -5,7 +5,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type AppendOutcome, type AppendQueue, createAppendQueue } from './append-queue.ts';
 import type { ClosedCode, EventResult, IngestAnswer, Refusal, RefusalCode } from './ingest-answer.ts';
 import { createDecompressor, readFormat, readText, tooLarge } from './read-body.ts';
-import { createIdSource, type Rejected } from './read-event.ts';
+import { createIdSource, moreProblems, type Rejected } from './read-event.ts';
 import { type Draft, readRequest } from './read-request.ts';
 import { refuse } from './refuse.ts';
 
@@ -188,7 +188,7 @@ export function createIngest(options: IngestOptions): Ingest {
 function firstOf({ problems, problemCount }: Rejected): JsonProblem {
   const first = problems[0]!;
   if (problemCount === 1) return first;
-  return { ...first, message: `${first.message} (and ${problemCount - 1} more problems)` };
+  return { ...first, message: `${first.message} (and ${moreProblems(problemCount - 1)})` };
 }
 
 function requestProblem({ body, idempotencyKey }: IngestRequest, requestBytesMax: number): Refusal | null {

@@ -47,6 +47,10 @@ export interface Rejected {
   readonly problemCount: number;
 }
 
+export function moreProblems(count: number): string {
+  return `${count} more ${count === 1 ? 'problem' : 'problems'}`;
+}
+
 /**
  * The object that the scanner has just read, from start to end of the text → an event, or everything that is wrong with it.
  * @param receivedAt milliseconds since the epoch

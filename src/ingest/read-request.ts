@@ -7,7 +7,7 @@ import { encodeRecord } from '../domain/record-codec.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { Refusal } from './ingest-answer.ts';
 import type { BodyText } from './read-body.ts';
-import { type IdSource, type Rejected, readEvent } from './read-event.ts';
+import { type IdSource, moreProblems, type Rejected, readEvent } from './read-event.ts';
 import { refuse } from './refuse.ts';
 
 /** An event that may be appended. */
@@ -175,7 +175,7 @@ function many(items: readonly (Draft | Rejected)[]): RequestEvents {
 function invalid({ problems, problemCount }: Rejected): Refusal {
   const { path, message } = problems[0]!;
   const where = path === '' ? '' : ` (at ${path})`;
-  const others = problemCount > 1 ? `, and ${problemCount - 1} more problems` : '';
+  const others = problemCount > 1 ? `, and ${moreProblems(problemCount - 1)}` : '';
   const listed = problemCount > problems.length ? `; errors lists the first ${problems.length}` : '';
   return refuse('invalid_event', sentence(`${message}${where}${others}${listed}`), { problems });
 }
@@ -206,6 +206,8 @@ function rejected(code: string, message: string): Rejected {
   return { problems: [{ path: '', code, message }], problemCount: 1 };
 }
 
+/** A field's name at the beginning stays as it is spelt. */
 function sentence(message: string): string {
+  if (/^\w+_/.test(message)) return `${message}.`;
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
 }
