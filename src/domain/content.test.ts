@@ -72,7 +72,7 @@ test.each([
 ])('a large payload %s is compared with thousands of others in a moment', (_name, large, other) => {
   const startedAt = performance.now();
   // As a store gives them: equal texts, not one string.
-  for (let n = 0; n < 2_000; n += 1) expect(same(`{ ${large.slice(1)}`, other)).toBe(false);
+  for (let n = 0; n < 1_000; n += 1) expect(same(`{ ${large.slice(1)}`, other)).toBe(false);
   // Some 30 ms a comparison, and nothing else is stored meanwhile, if the large one is read each time.
   expect(performance.now() - startedAt).toBeLessThan(10_000);
 });

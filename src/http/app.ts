@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { limits } from '../domain/limits.ts';
+import { createAnswerRoom } from './answer-room.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { createHostGuard } from './host-guard.ts';
 import { acceptJsonText } from './json-body.ts';
@@ -36,6 +37,9 @@ export interface HttpLimits {
   readonly liveEventsPerTick: number;
   readonly liveEventBytesPerTick: number;
   readonly liveStalledMs: number;
+  /** Of large answers that wait for their clients, in characters, and how many are put together at a time. */
+  readonly answersHeldMax: number;
+  readonly answersReadMax: number;
 }
 
 const liveUrl = '/api/live';
@@ -144,6 +148,7 @@ function registerRoutes(
     eventBytesPerTick: httpLimits.liveEventBytesPerTick,
     stalledMs: httpLimits.liveStalledMs,
   });
+  const room = createAnswerRoom({ heldMax: httpLimits.answersHeldMax, readingMax: httpLimits.answersReadMax });
   app.addHook('preClose', (done) => {
     live.close();
     done();
@@ -156,12 +161,12 @@ function registerRoutes(
   });
   app.register((scope, _options, done) => {
     acceptJsonText(scope);
-    registerFailedEventsRoutes(scope, deps);
+    registerFailedEventsRoutes(scope, deps, room);
     registerMaintenanceRoutes(scope, deps);
     done();
   });
-  registerEventsRoutes(app, deps);
-  registerMetricsRoutes(app, deps);
+  registerEventsRoutes(app, deps, room);
+  registerMetricsRoutes(app, deps, room);
   registerJobsRoute(app, deps);
   registerLiveRoute(app, live);
   registerHealthRoutes(app, deps);

@@ -40,6 +40,7 @@ export const problemTable = {
   store_unavailable: { status: 503, title: 'The store can not be reached', retriable: true },
   metrics_unavailable: { status: 503, title: 'The metrics store can not be reached', retriable: true },
   shutting_down: { status: 503, title: 'The server is stopping', retriable: true },
+  too_many_answers: { status: 503, title: 'Too many answers are on their way', retriable: true },
   too_many_live_clients: { status: 503, title: 'Too many live clients', retriable: true },
 } as const satisfies Record<string, { status: number; title: string; retriable: boolean }>;
 

@@ -4,6 +4,7 @@ import { isUuid, resolveEventId } from '../../domain/identity.ts';
 import { limits } from '../../domain/limits.ts';
 import { parseRfc3339 } from '../../domain/rfc3339.ts';
 import type { EventQuery, Job, Page } from '../../event-store/event-store.ts';
+import type { AnswerRoom } from '../answer-room.ts';
 import { EventDetail, EventPage } from '../contract.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { json } from '../describe.ts';
@@ -18,7 +19,11 @@ const inboxRowsTold = 20;
 
 type Store = HttpDependencies['store'];
 
-export function registerEventsRoutes(app: FastifyInstance, { store }: Pick<HttpDependencies, 'store'>): void {
+export function registerEventsRoutes(
+  app: FastifyInstance,
+  { store }: Pick<HttpDependencies, 'store'>,
+  room: AnswerRoom,
+): void {
   app.get<{ Querystring: EventsQuery }>(
     '/api/events',
     {
@@ -28,13 +33,13 @@ export function registerEventsRoutes(app: FastifyInstance, { store }: Pick<HttpD
           tag: 'Events',
           summary: 'Stored events, newest first',
           answers: { 200: json('A page of events', EventPage) },
-          problems: ['invalid_request', 'invalid_cursor', 'store_unavailable'],
+          problems: ['invalid_request', 'invalid_cursor', 'store_unavailable', 'too_many_answers'],
         },
       },
     },
     async (request, reply) => {
-      const page = await findEvents(store, request.query);
-      return reply.header('content-type', jsonType).send(eventPageJson(page));
+      const page = await room.answer(reply, async () => eventPageJson(await findEvents(store, request.query)));
+      return reply.header('content-type', jsonType).send(page);
     },
   );
 
@@ -47,19 +52,13 @@ export function registerEventsRoutes(app: FastifyInstance, { store }: Pick<HttpD
           tag: 'Events',
           summary: 'One event with everything that happened to it',
           answers: { 200: json('The event and its timeline', EventDetail) },
-          problems: ['event_not_found', 'store_unavailable'],
+          problems: ['event_not_found', 'store_unavailable', 'too_many_answers'],
         },
       },
     },
     async (request, reply) => {
       const { id } = request.params;
-      const detail = await eventDetailJson(store, isUuid(id) ? id.toLowerCase() : id);
-      if (detail === null) {
-        throw new ProblemError(
-          'event_not_found',
-          'No event with this id has been stored, or not yet: one that was accepted just now is here in a moment.',
-        );
-      }
+      const detail = await room.answer(reply, () => eventDetailJson(store, isUuid(id) ? id.toLowerCase() : id));
       return reply.header('content-type', jsonType).send(detail);
     },
   );
@@ -102,11 +101,15 @@ function oneEvent(event: StoredEvent | null, { eventType, from, to }: EventQuery
   return { items: meets ? [event] : [], nextCursor: null };
 }
 
-async function eventDetailJson(store: Store, id: string): Promise<string | null> {
+async function eventDetailJson(store: Store, id: string): Promise<string> {
   const [event, history] = await Promise.all([store.event(id), inboxHistory(store, id)]);
   if (event !== null) return storedEventJson(event, await store.duplicatesOf(id), history);
   const [newest] = history.entries;
-  return newest === undefined ? null : failedEventJson(newest, history);
+  if (newest !== undefined) return failedEventJson(newest, history);
+  throw new ProblemError(
+    'event_not_found',
+    'No event with this id has been stored, or not yet: one that was accepted just now is here in a moment.',
+  );
 }
 
 async function inboxHistory(store: Store, eventId: string): Promise<InboxHistory> {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { InboxEntry } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
 import type { InboxQuery } from '../../event-store/event-store.ts';
+import type { AnswerRoom } from '../answer-room.ts';
 import {
   FailedEventDetail,
   FailedEventPage,
@@ -20,14 +21,16 @@ import { failedEventDetail, failedEventSummary } from '../views.ts';
 
 type Dependencies = Pick<HttpDependencies, 'store' | 'operations'>;
 
-export function registerFailedEventsRoutes(app: FastifyInstance, dependencies: Dependencies): void {
-  registerReading(app, dependencies);
+export function registerFailedEventsRoutes(app: FastifyInstance, dependencies: Dependencies, room: AnswerRoom): void {
+  registerReading(app, dependencies, room);
   registerDiscard(app, dependencies);
   registerRedriveOne(app, dependencies);
   registerRedriveMany(app, dependencies);
 }
 
-function registerReading(app: FastifyInstance, { store }: Dependencies): void {
+const jsonType = 'application/json; charset=utf-8';
+
+function registerReading(app: FastifyInstance, { store }: Dependencies, room: AnswerRoom): void {
   app.get<{ Querystring: FailedEventsQuery }>(
     '/api/failed-events',
     {
@@ -37,11 +40,11 @@ function registerReading(app: FastifyInstance, { store }: Dependencies): void {
           tag: 'Failed events',
           summary: 'The inbox of records that could not be stored, newest first',
           answers: { 200: json('A page of failed events', FailedEventPage) },
-          problems: ['invalid_request', 'invalid_cursor', 'store_unavailable'],
+          problems: ['invalid_request', 'invalid_cursor', 'store_unavailable', 'too_many_answers'],
         },
       },
     },
-    async ({ query }) => {
+    async ({ query }, reply) => {
       const conditions: InboxQuery = {
         limit: query.limit ?? limits.listLimitDefault,
         ...(query.state === undefined ? {} : { state: query.state as InboxEntry['state'] }),
@@ -49,12 +52,15 @@ function registerReading(app: FastifyInstance, { store }: Dependencies): void {
         ...(query.reason === undefined ? {} : { code: query.reason }),
         ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
       };
-      const { items, nextCursor } = await readPage(
-        conditions,
-        (piece) => store.inboxEntries(piece),
-        (entry) => entry.value.byteLength,
-      );
-      return { failed_events: items.map(failedEventSummary), next_cursor: nextCursor };
+      const page = await room.answer(reply, async () => {
+        const { items, nextCursor } = await readPage(
+          conditions,
+          (piece) => store.inboxEntries(piece),
+          (entry) => entry.value.byteLength,
+        );
+        return JSON.stringify({ failed_events: items.map(failedEventSummary), next_cursor: nextCursor });
+      });
+      return reply.header('content-type', jsonType).send(page);
     },
   );
 
@@ -67,11 +73,16 @@ function registerReading(app: FastifyInstance, { store }: Dependencies): void {
           tag: 'Failed events',
           summary: 'One failed event, the record itself included',
           answers: { 200: json('The failed event', FailedEventDetail) },
-          problems: ['failed_event_not_found', 'store_unavailable'],
+          problems: ['failed_event_not_found', 'store_unavailable', 'too_many_answers'],
         },
       },
     },
-    async ({ params: { id } }) => failedEventDetail(await findEntry(store, id)),
+    async ({ params: { id } }, reply) => {
+      const detail = await room.answer(reply, async () =>
+        JSON.stringify(failedEventDetail(await findEntry(store, id))),
+      );
+      return reply.header('content-type', jsonType).send(detail);
+    },
   );
 }
 

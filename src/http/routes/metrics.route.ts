@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { AnswerRoom } from '../answer-room.ts';
 import { LedgerView, MetricsView, RebuildView, VerifyView } from '../contract.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { json } from '../describe.ts';
@@ -8,7 +9,11 @@ import { NoQuery, WindowQuery } from '../parameters.ts';
 
 type Dependencies = Pick<HttpDependencies, 'metrics' | 'operations'>;
 
-export function registerMetricsRoutes(app: FastifyInstance, { metrics, operations }: Dependencies): void {
+export function registerMetricsRoutes(
+  app: FastifyInstance,
+  { metrics, operations }: Dependencies,
+  room: AnswerRoom,
+): void {
   app.get<{ Querystring: WindowQuery }>(
     '/api/metrics',
     {
@@ -18,14 +23,24 @@ export function registerMetricsRoutes(app: FastifyInstance, { metrics, operation
           tag: 'Metrics',
           summary: 'Counts, rate, latency and lag of a window, and all-time totals',
           answers: { 200: json('The metrics of the window', MetricsView) },
-          problems: ['invalid_request', 'metrics_unavailable', 'store_unavailable', 'log_unavailable'],
+          problems: [
+            'invalid_request',
+            'metrics_unavailable',
+            'store_unavailable',
+            'log_unavailable',
+            'too_many_answers',
+          ],
         },
       },
     },
-    async ({ query: { window } }) => {
-      const now = Date.now();
-      const [reading, lagSeconds] = await Promise.all([metrics.read(window, now), operations.lagSeconds()]);
-      return metricsView(window, reading, lagSeconds, now);
+    async ({ query: { window } }, reply) => {
+      // Thousands of types make it a megabyte.
+      const view = await room.answer(reply, async () => {
+        const now = Date.now();
+        const [reading, lagSeconds] = await Promise.all([metrics.read(window, now), operations.lagSeconds()]);
+        return JSON.stringify(metricsView(window, reading, lagSeconds, now));
+      });
+      return reply.header('content-type', 'application/json; charset=utf-8').send(view);
     },
   );
 
