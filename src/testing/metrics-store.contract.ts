@@ -1,11 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import type { MetricsSnapshot, MetricsStore, MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
-
-export interface MetricsStoreHarness {
-  readonly store: MetricsStore;
-  close(): Promise<void>;
-}
+import type { MetricsStoreHarness } from './metrics-store.contract.harness.ts';
+import { readingCases } from './metrics-store.contract.reading.ts';
 
 const now = Date.UTC(2026, 5, 1, 12, 34, 56);
 const fine = stepStart(now, rollupSteps.fineMs);
@@ -155,5 +152,15 @@ export function metricsStoreContract(
       await store.read('5m', now);
       expect(changes.at(-1)).toBe(5);
     });
+
+    it('takes an update of another log for one that it does not know', async () => {
+      await store.rebuild(snapshot(0, m1, 7), null);
+      const elsewhere = { ...m1, logNo: 2 };
+      expect(await store.apply(update(0, m0, elsewhere, 5))).toBe('diverged');
+      expect(await store.rebuild(snapshot(0, m2), elsewhere)).toBe(false);
+      expect((await store.read('5m', now)).total).toBe(7);
+    });
+
+    readingCases(makeHarness);
   });
 }
