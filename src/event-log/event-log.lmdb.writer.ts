@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
@@ -75,12 +75,13 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
   }
 
   /** One transaction: durable when it resolves. */
-  async function write(bytes: number, put: (database: LogDatabase) => void): Promise<void> {
+  async function write(bytes: number, freeMin: number, put: (database: LogDatabase) => void): Promise<void> {
+    assertFreeDisk(path, bytes * pageRoundingMax + freeMin);
     try {
       await handle.write(put);
     } catch (error) {
       isStale = true;
-      throw error instanceof UnavailableError ? error : await explain(error, path, bytes);
+      throw error instanceof UnavailableError ? error : await explain(error, path);
     }
     handle.touch(bytes);
     if (!handle.isDeleted()) return;
@@ -91,7 +92,7 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
   async function appendNow(records: readonly RecordToAppend[]): Promise<AppendedAt[]> {
     refresh();
     const plan = planAppend(records, ends, now());
-    await write(plan.bytes, (database) => {
+    await write(plan.bytes, limits.logFreeDiskBytesMin, (database) => {
       for (const { key, value } of plan.batches) database.put(key, value);
       database.put(endsKey, encodeOffsets(plan.ends));
     });
@@ -114,7 +115,7 @@ export function createLmdbWriter(options: LmdbWriterOptions): LmdbWriter {
     const hasMore = removable.length === limits.logTrimBatchesMax && bases.length > removable.length;
     const moved = [...starts];
     moved[partition] = hasMore ? Math.max(starts[partition]!, bases[removable.length]!) : target;
-    await write(0, (database) => {
+    await write(0, limits.logTrimFreeDiskBytesMin, (database) => {
       for (const base of removable) database.remove(batchKey(partition, base));
       database.put(startsKey, encodeOffsets(moved));
     });
@@ -210,18 +211,23 @@ function splitBySize(values: readonly Uint8Array[], bytesMax: number): (readonly
   return parts;
 }
 
-/** What a full disk leaves free at most: LMDB tells a write that was cut short as an I/O error, whatever the reason. */
-const fullDiskBytesMax = 1024 * 1024;
+/** Values fill whole pages: small ones take twice their size at most, tree pages included. */
+const pageRoundingMax = 2;
 
-async function explain(error: unknown, path: string, bytes: number): Promise<UnavailableError> {
+function assertFreeDisk(path: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  if (bavail * bsize >= bytes) return;
+  throw new UnavailableError(
+    'disk_full',
+    `the disk of ${path} has ${bavail * bsize} bytes left, and ${bytes} are needed`,
+  );
+}
+
+async function explain(error: unknown, path: string): Promise<UnavailableError> {
   const cause = await reasonOf(error);
   const reason = messageOf(cause);
-  const disk = await statfs(dirname(path)).catch(() => null);
-  const isFull =
-    /ENOSPC|No space left|EDQUOT|quota/i.test(reason) ||
-    (disk !== null && disk.bavail * disk.bsize < bytes + fullDiskBytesMax);
-  if (isFull) return new UnavailableError('disk_full', `the disk of ${path} is full: ${reason}`, { cause });
-  return new UnavailableError('log_unavailable', `the log ${path} can't be written: ${reason}`, { cause });
+  const code = /No space left|quota/i.test(reason) ? 'disk_full' : 'log_unavailable';
+  return new UnavailableError(code, `the log ${path} can't be written: ${reason}`, { cause });
 }
 
 /** lmdb's error says only that a commit failed; the reason is a promise on it, which rejects. */
