@@ -1,6 +1,6 @@
 /**
- * Failures are of four kinds (docs/guarantees.md): unavailable, rejected, retryable, fenced. Rejections are values,
- * because they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
+ * Failures are of three kinds (ARCHITECTURE.md): unavailable, rejected, fenced. Rejections and fencing are values, because
+ * they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
  */
 
 /** Something the program depends on does not answer, or answers that it can't now. Nothing is lost by trying again. */
@@ -19,16 +19,6 @@ export class RejectedByStoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'RejectedByStoreError';
-  }
-}
-
-/** The log is not the one that progress was made on, or it lacks records that had been acknowledged. */
-export class LogReplacedError extends Error {
-  readonly partition: number;
-  constructor(partition: number, message: string) {
-    super(message);
-    this.name = 'LogReplacedError';
-    this.partition = partition;
   }
 }
 

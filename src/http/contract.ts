@@ -208,7 +208,7 @@ export const RedriveMany = Type.Object(
 );
 export type RedriveMany = Static<typeof RedriveMany>;
 
-/** Of a dry run `job_id` is null. `skipped` counts ids that are not open. */
+/** Of a dry run `job_id` is null. `skipped` counts ids that are not open or hold no event. */
 export const RedriveReceipt = Type.Object({ job_id: nullable(Type.String()), matched: count, skipped: count });
 export type RedriveReceipt = Static<typeof RedriveReceipt>;
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { LogReplacedError, UnavailableError } from '../domain/failure.ts';
+import { UnavailableError } from '../domain/failure.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type ProblemCode, ProblemError, problemTable } from './problems.ts';
 import { validationProblem } from './validation-problem.ts';
@@ -49,7 +49,6 @@ const frameworkProblems: Readonly<Record<string, { readonly code: ProblemCode; r
 /** Every error that can reach the one error handler, as a problem. An unknown one is a bug and says nothing of itself. */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
-  if (error instanceof LogReplacedError) return new ProblemError('log_replaced', error.message, { cause: error });
   if (error instanceof UnavailableError) return unavailableProblem(error);
   if (!(error instanceof Error)) return internalProblem(error);
 

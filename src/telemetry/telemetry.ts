@@ -37,7 +37,7 @@ export interface TelemetryEvents {
   'partition.fenced': { readonly partition: number };
   'partition.halted': {
     readonly partition: number;
-    readonly reason: 'log_replaced' | 'bug' | 'unbalanced';
+    readonly reason: 'log_replaced' | 'bug';
     readonly message: string;
   };
   'partition.bisecting': { readonly partition: number; readonly records: number; readonly reason: string };

@@ -104,7 +104,7 @@ function registerDiscard(app: FastifyInstance, { store }: Dependencies): void {
     async ({ params: { id } }) => {
       const entry = await findEntry(store, id);
       const discarded = await store.discard([id], Date.now());
-      if (discarded.length === 0) throw notOpen((await store.inboxEntry(id)) ?? entry, 'discarded');
+      if (discarded.length === 0) throw notPossible((await store.inboxEntry(id)) ?? entry, 'discarded');
       return failedEventSummary(await findEntry(store, id));
     },
   );
@@ -139,13 +139,13 @@ function registerRedriveOne(app: FastifyInstance, { store, operations }: Depende
       const { id } = request.params;
       const payloadJson = readRedrivePayload(request);
       const entry = await findEntry(store, id);
-      if (entry.state !== 'open') throw notOpen(entry, 'redriven');
+      if (entry.state !== 'open') throw notPossible(entry, 'redriven');
       const started = await operations.redrive({
         select: { kind: 'ids', ids: [id] },
         dryRun: false,
         ...(payloadJson === undefined ? {} : { payloadJson }),
       });
-      if (started.job === null) throw notOpen((await store.inboxEntry(id)) ?? entry, 'redriven');
+      if (started.job === null) throw notPossible((await store.inboxEntry(id)) ?? entry, 'redriven');
       return reply.code(202).header('location', `/api/jobs/${started.job.id}`).send(receipt(started));
     },
   );
@@ -214,7 +214,11 @@ async function findEntry(store: HttpDependencies['store'], id: string): Promise<
   return entry;
 }
 
-function notOpen({ state, attempt }: InboxEntry, what: string): ProblemError {
-  const reason = state === 'open' ? `has been tried ${attempt} times, or holds no event` : `is ${state}`;
-  return new ProblemError('not_redrivable', `This failed event ${reason}, so it can not be ${what} now.`);
+/** @param entry not open, or open and nothing that an event can be made of */
+function notPossible({ state }: InboxEntry, what: string): ProblemError {
+  const detail =
+    state === 'open'
+      ? 'No event can be made of this record as it is; with another payload one can, where its event_type could be read.'
+      : `This failed event is ${state}, so it can not be ${what} now.`;
+  return new ProblemError('not_redrivable', detail);
 }
