@@ -50,6 +50,12 @@ export const limits = {
 
   /** One value of the embedded log: what is read at a time, and the grain of trimming. A larger record stands alone. */
   logBatchBytesMax: 256 * 1024,
+  /**
+   * The embedded log refuses to write with less than this left behind the write: this build of LMDB does not survive a disk
+   * that refuses it (an error message overflows its buffer). Trimming needs little, and is what may be done then.
+   */
+  logFreeDiskBytesMin: 16 * 1024 * 1024,
+  logTrimFreeDiskBytesMin: 1024 * 1024,
   /** An idle log closes its file once this much of it was touched, so that the process gives the memory of its map back. */
   logMapTouchedBytesMax: 16 * 1024 * 1024,
   logMapIdleMs: 500,
