@@ -132,6 +132,19 @@ describe('a redrive', () => {
     expect(appended).toHaveLength(1);
   });
 
+  it('leaves alone what was settled before its turn came, and says how many it sent', async () => {
+    const entries = Array.from({ length: 150 }, (_, offset) => entryOf(offset));
+    const { run, before, marked, jobs } = setUp(entries);
+    before.markRedriving = () => {
+      // While the first hundred are on their way somebody discards one of the others.
+      entries[120] = { ...entries[120]!, state: 'discarded' };
+    };
+    expect(await run('all')).toMatchObject({ matched: 150 });
+    expect(marked).toHaveLength(149);
+    expect(marked).not.toContain('store:1:1:120');
+    expect(jobs.at(-1)).toMatchObject({ state: 'done', total: 150, done: 149, failed: 0 });
+  });
+
   it('that is tried dry changes nothing', async () => {
     const { run, journal, jobs } = setUp([entryOf(3), entryOf(4, { state: 'discarded' })]);
     const started = await run(['store:1:1:3', 'store:1:1:4'], undefined, true);

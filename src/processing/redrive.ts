@@ -53,12 +53,15 @@ export function createRedrive(options: RedriveOptions): Redrive {
   const running = new Set<Promise<void>>();
 
   async function start(request: RedriveRequest): Promise<RedriveStarted> {
-    const entries = await select(request.select);
-    const prepared = entries.map((entry) => ({ entry, event: prepareRedrive(entry, now(), request.payloadJson) }));
-    const ready = prepared.filter(
-      (item): item is PreparedRedrive => item.event !== null && item.entry.state === 'open',
-    );
-    const skipped = (request.select.kind === 'ids' ? request.select.ids.length : entries.length) - ready.length;
+    const { payloadJson } = request;
+    // Ids only: ten thousand of the largest records would be gigabytes. The job reads each again when its turn comes.
+    const ready: string[] = [];
+    let looked = 0;
+    for await (const entry of select(request.select)) {
+      looked += 1;
+      if (entry.state === 'open' && prepareRedrive(entry, now(), payloadJson) !== null) ready.push(entry.id);
+    }
+    const skipped = (request.select.kind === 'ids' ? request.select.ids.length : looked) - ready.length;
     if (request.dryRun || ready.length === 0) return { job: null, matched: ready.length, skipped };
 
     const at = now();
@@ -74,44 +77,48 @@ export function createRedrive(options: RedriveOptions): Redrive {
       updatedAt: at,
     };
     await store.saveJob(job);
-    const run = runJob(job, ready).finally(() => running.delete(run));
+    const run = runJob(job, ready, payloadJson).finally(() => running.delete(run));
     running.add(run);
     return { job, matched: ready.length, skipped };
   }
 
-  async function select(selection: RedriveSelection): Promise<InboxEntry[]> {
+  async function* select(selection: RedriveSelection): AsyncGenerator<InboxEntry> {
     if (selection.kind === 'ids') {
-      const found = await Promise.all([...new Set(selection.ids)].map((id) => store.inboxEntry(id)));
-      return found.filter((entry) => entry !== null);
+      for (const id of new Set(selection.ids)) {
+        const entry = await store.inboxEntry(id);
+        if (entry !== null) yield entry;
+      }
+      return;
     }
-    const entries: InboxEntry[] = [];
+    let left: number = limits.redriveBatchMax;
     let cursor: string | undefined;
     do {
       const { items, nextCursor } = await store.inboxEntries({
         state: 'open',
         eventType: selection.eventType,
         code: selection.code,
-        limit: limits.listLimitMax,
+        limit: Math.min(left, limits.listLimitMax),
         cursor,
       });
-      entries.push(...items);
+      yield* items;
+      left -= items.length;
       cursor = nextCursor ?? undefined;
-    } while (cursor !== undefined && entries.length < limits.redriveBatchMax);
-    return entries.slice(0, limits.redriveBatchMax);
+    } while (cursor !== undefined && left > 0);
   }
 
-  async function runJob(job: Job, ready: readonly PreparedRedrive[]): Promise<void> {
+  async function runJob(job: Job, ready: readonly string[], payloadJson: string | undefined): Promise<void> {
     let done = 0;
     let failed = 0;
     let message: string | null = null;
     for (let from = 0; from < ready.length; from += chunkRecords) {
-      const chunk = ready.slice(from, from + chunkRecords);
+      const ids = ready.slice(from, from + chunkRecords);
       try {
+        const chunk = await prepareAll(ids, job.createdAt, payloadJson);
         await appendAndMark(job, chunk);
         done += chunk.length;
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
-        failed += chunk.length;
+        failed += ids.length;
         message = `${failed} were not redriven and are still open: ${error.message}`;
       }
       await save({ ...job, done, failed, message, updatedAt: now() });
@@ -121,7 +128,19 @@ export function createRedrive(options: RedriveOptions): Redrive {
     telemetry.emit('redrive.finished', { jobId: job.id, redriven: done, failed });
   }
 
+  /** Whoever discarded one meanwhile, or redrove it with another payload, has decided: those are left out. */
+  async function prepareAll(ids: readonly string[], at: number, payloadJson?: string): Promise<PreparedRedrive[]> {
+    const prepared: PreparedRedrive[] = [];
+    for (const id of ids) {
+      const entry = await store.inboxEntry(id);
+      const event = entry?.state === 'open' ? prepareRedrive(entry, at, payloadJson) : null;
+      if (entry !== null && event !== null) prepared.push({ entry, event });
+    }
+    return prepared;
+  }
+
   async function appendAndMark(job: Job, chunk: readonly PreparedRedrive[]): Promise<void> {
+    if (chunk.length === 0) return;
     const lanes = new Map<number, { partition: number; value: Uint8Array }[]>();
     for (const { entry, event } of chunk) {
       const partition = partitionFor(entry, event);
