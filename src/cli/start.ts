@@ -29,7 +29,7 @@ async function start({ port, host, dataDir }: StartOptions, context: CliContext)
   const config = requireConfig(
     loadConfig({
       // On a terminal a person reads along; what they have to know is in the greeting and in warnings.
-      ...(context.stdout.isTTY ? { ESP_LOG_LEVEL: 'warn' } : {}),
+      ...(context.stdout.isTTY ? { ESP_LOG_LEVEL: 'warn', ESP_LOG_FORMAT: 'text' } : {}),
       ...context.env,
       ...(port === undefined ? {} : { PORT: String(port) }),
       ...(host === undefined ? {} : { HOST: host }),

@@ -19,6 +19,8 @@ export const limits = {
   idCharactersMax: 256,
   sourceCharactersMax: 256,
   keyCharactersMax: 256,
+  /** A time with its offset and more digits of a second than any clock has. */
+  occurredAtCharactersMax: 64,
   idempotencyKeyCharactersMax: 256,
 
   /** How long ingest waits for the log to confirm before it answers 503. */
@@ -37,7 +39,7 @@ export const limits = {
   batchRecordsMax: 2_000,
   batchBytesMax: 4 * 1024 * 1024,
   /** How long a batch that is not full waits for more. */
-  batchLingerMs: 20,
+  batchLingerMs: 5,
 
   /** A record that claims to have been received so long after the log took it is taken to be received then. */
   clockSkewMaxMs: 24 * 3_600_000,

@@ -28,6 +28,7 @@ describe('the configuration', () => {
       eventTypesMax: limits.eventTypesMax,
       allowedHosts: ['localhost', '127.0.0.1', '::1', '127.0.0.1'],
       logLevel: 'info',
+      logFormat: 'json',
       freeDiskBytesMin: limits.freeDiskBytesMin,
       maintenanceEveryMs: limits.maintenanceEveryMs,
     });
@@ -43,6 +44,7 @@ describe('the configuration', () => {
       ESP_EVENT_TYPES_MAX: '5',
       ESP_ALLOWED_HOSTS: 'Events.example, api.example,',
       ESP_LOG_LEVEL: 'WARN',
+      ESP_LOG_FORMAT: 'text',
       ESP_FREE_DISK_BYTES_MIN: '0',
       ESP_MAINTENANCE_EVERY_MS: '50',
     };
@@ -56,6 +58,7 @@ describe('the configuration', () => {
       eventTypesMax: 5,
       allowedHosts: ['events.example', 'api.example'],
       logLevel: 'warn',
+      logFormat: 'text',
       freeDiskBytesMin: 0,
       maintenanceEveryMs: 50,
     });

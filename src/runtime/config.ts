@@ -13,6 +13,7 @@ export interface Config {
   readonly eventTypesMax: number;
   readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
   readonly freeDiskBytesMin: number;
   readonly maintenanceEveryMs: number;
 }
@@ -34,6 +35,8 @@ export type Loaded<T> =
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
+const logFormats = ['json', 'text'] as const;
+export type LogFormat = (typeof logFormats)[number];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -59,6 +62,7 @@ export function loadConfig(env: Environment): Loaded<Config> {
     eventTypesMax: read.integer('ESP_EVENT_TYPES_MAX', limits.eventTypesMax, { min: 1, max: 100_000 }),
     allowedHosts: read.list('ESP_ALLOWED_HOSTS', ['localhost', '127.0.0.1', '::1', host]),
     logLevel: read.oneOf('ESP_LOG_LEVEL', 'info', logLevels),
+    logFormat: read.oneOf('ESP_LOG_FORMAT', 'json', logFormats),
     freeDiskBytesMin: read.integer('ESP_FREE_DISK_BYTES_MIN', limits.freeDiskBytesMin, { min: 0, max: 2 ** 50 }),
     maintenanceEveryMs: read.integer('ESP_MAINTENANCE_EVERY_MS', limits.maintenanceEveryMs, {
       min: 10,

@@ -44,7 +44,7 @@ export async function startEmbedded(config: Config): Promise<RunningServer> {
   const startedAt = performance.now();
   const now = () => Date.now();
   const telemetry = createTelemetry();
-  createLogListener({ telemetry, level: config.logLevel });
+  createLogListener({ telemetry, level: config.logLevel, format: config.logFormat });
   const lifecycle = createLifecycle({ telemetry, deadlineMs: limits.shutdownMs });
 
   try {
