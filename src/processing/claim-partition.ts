@@ -41,9 +41,9 @@ export async function findReplacement(
   if (bounds.end < nextOffset) {
     return `Partition ${partition} was processed up to offset ${nextOffset}, but the log ends at ${bounds.end}: it lost acknowledged records.`;
   }
-  if (last === null || bounds.start > last.offset) return null;
+  if (last === null) return null;
   const record = await log.recordAt(partition, last.offset);
-  // Trimmed between the two reads: nothing left to compare.
+  // Trimmed, perhaps only now: nothing left to compare.
   if (record === null && (await startOf(log, partition)) > last.offset) return null;
   if (record === null || Buffer.compare(hashRecord(record.value), last.hash) !== 0) {
     return `Partition ${partition}: the record at offset ${last.offset} is not the one that was processed. The log was put back to an older copy or written anew.`;

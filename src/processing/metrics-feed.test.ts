@@ -132,7 +132,7 @@ describe('a committed delta', () => {
   });
 
   it('pushed at the very moment that the one before is done is delivered too', async () => {
-    const { feed, commit, start, before, expectUpToDate } = setUp();
+    const { feed, commit, start, before, calls, expectUpToDate } = setUp();
     await start();
     for (let turns = 0; turns < 12; turns++) {
       const first = commit();
@@ -147,6 +147,7 @@ describe('a committed delta', () => {
       for (let turn = 0; turn < turns; turn++) await null;
       feed.push(second);
       await feed.settle();
+      expect(calls.at(-1)).toBe(`apply 0:${second.watermark.nextOffset} applied`);
       await expectUpToDate(0);
     }
   });
@@ -181,6 +182,20 @@ describe('a partition is rebuilt from the store', () => {
     feed.refresh(0, mark(1), 'lost_answer');
     await feed.settle();
     expect(rebuilt).toMatchObject([{ reason: 'lost_answer' }]);
+    await expectUpToDate(0);
+  });
+
+  it('once, though much was waiting when what a commit wrote was lost', async () => {
+    const { feed, commit, mark, start, before, rebuilt, expectUpToDate } = setUp();
+    await start();
+    const gate = Promise.withResolvers<void>();
+    before.apply = () => gate.promise;
+    for (let pushed = 0; pushed < 5; pushed++) feed.push(commit());
+    commit();
+    feed.refresh(0, mark(6), 'lost_answer');
+    gate.resolve();
+    await feed.settle();
+    expect(rebuilt).toHaveLength(1);
     await expectUpToDate(0);
   });
 
@@ -274,8 +289,9 @@ describe('while something new comes', () => {
   it('a check does not rebuild what is only about to be applied', async () => {
     const { feed, commit, start, before, rebuilt, expectUpToDate } = setUp();
     await start();
-    before.watermark = () => {
+    before.watermark = async () => {
       before.watermark = undefined;
+      await nextTurn();
       feed.push(commit());
     };
     feed.check(0);
