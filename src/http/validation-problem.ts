@@ -1,3 +1,4 @@
+import { limits } from '../domain/limits.ts';
 import { ProblemError, type ProblemItem } from './problems.ts';
 
 /** What ajv tells of one violation, as far as it is used here (`verbose` is on, so the schema comes along). */
@@ -25,7 +26,10 @@ export function validationProblem(error: Error): ProblemError | null {
   if (!Array.isArray(validation)) return null;
   const place = placeNames[validationContext ?? 'body'] ?? '';
   const errors = collect(validation, place);
-  return new ProblemError('invalid_request', summaryOf(errors), { errors, cause: error });
+  return new ProblemError('invalid_request', summaryOf(errors), {
+    errors: errors.slice(0, limits.problemsListedMax),
+    cause: error,
+  });
 }
 
 /** A sentence for people who read no further than `detail`. */

@@ -81,6 +81,14 @@ describe('GET /api/events', () => {
     expect(state.eventQueries).toEqual([{ limit: 100 }]);
   });
 
+  it('lists a hundred problems of a query at most', async () => {
+    const { app } = setUp();
+    const query = Array.from({ length: 1_500 }, (_, n) => `x${n}=1`).join('&');
+    const { detail, errors } = (await app.inject(`/api/events?${query}`)).json();
+    expect(detail).toContain('1500 problems');
+    expect(errors).toHaveLength(100);
+  });
+
   it('tells every problem of the query at once', async () => {
     const { app, state } = setUp();
     const answer = await app.inject('/api/events?limit=0&from=yesterday&colour=red&event_type=&source=a&source=b');
