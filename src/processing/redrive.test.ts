@@ -145,6 +145,15 @@ describe('a redrive', () => {
     expect(jobs.at(-1)).toMatchObject({ state: 'done', total: 150, done: 149, failed: 0 });
   });
 
+  it('lets others have their turn between its records', async () => {
+    const { run } = setUp(Array.from({ length: 50 }, (_, offset) => entryOf(offset)));
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 0);
+    await run('all', undefined, true);
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(0);
+  });
+
   it('that is tried dry changes nothing', async () => {
     const { run, journal, jobs } = setUp([entryOf(3), entryOf(4, { state: 'discarded' })]);
     const started = await run(['store:1:1:3', 'store:1:1:4'], undefined, true);

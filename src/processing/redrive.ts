@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventEnvelope } from '../domain/event.ts';
 import { UnavailableError } from '../domain/failure.ts';
 import { redriveEventId } from '../domain/identity.ts';
@@ -59,6 +60,8 @@ export function createRedrive(options: RedriveOptions): Redrive {
     let looked = 0;
     for await (const entry of select(request.select)) {
       looked += 1;
+      // An embedded store answers at once, and a record may be large: requests are served in between.
+      await nextTurn();
       if (entry.state === 'open' && prepareRedrive(entry, now(), payloadJson) !== null) ready.push(entry.id);
     }
     const skipped = (request.select.kind === 'ids' ? request.select.ids.length : looked) - ready.length;
@@ -133,6 +136,7 @@ export function createRedrive(options: RedriveOptions): Redrive {
     const prepared: PreparedRedrive[] = [];
     for (const id of ids) {
       const entry = await store.inboxEntry(id);
+      await nextTurn();
       const event = entry?.state === 'open' ? prepareRedrive(entry, at, payloadJson) : null;
       if (entry !== null && event !== null) prepared.push({ entry, event });
     }
