@@ -154,6 +154,10 @@ describe('a record that is no event is rejected', () => {
     ['invalid_event', `{"id":"${id}","event_type":"a","source":null,"payload":{}}`],
     ['invalid_event', `{"id":"${id}","event_type":"a","key":"","payload":{}}`],
     ['invalid_event', `{"id":"${id}","event_type":"a","occurred_at":"2026-02-30T00:00:00Z","payload":{}}`],
+    [
+      'invalid_event',
+      `{"id":"${id}","event_type":"a","occurred_at":"2026-02-03T00:00:00.${'1'.repeat(44)}Z","payload":{}}`,
+    ],
     ['invalid_event', `{"id":"${id}","event_type":"a","occurred_at":5,"payload":{}}`],
     ['invalid_event', `{"id":"${id}","event_type":"a","payload":{},"extra":1}`],
     ['invalid_event', `{"id":"${id}","event_type":"a","payload":{},"__proto__":1}`],

@@ -187,7 +187,7 @@ function fieldsProblem(text: string): string | null {
     stringProblem(text, place.source, limits.sourceCharactersMax) ??
     stringProblem(text, place.key, limits.keyCharactersMax) ??
     stringProblem(text, place.redriveOf, limits.idCharactersMax) ??
-    stringProblem(text, place.occurredAt, Number.POSITIVE_INFINITY);
+    stringProblem(text, place.occurredAt, limits.occurredAtCharactersMax);
   if (problem !== null) return problem;
   if (controlCharacter.test(optional(text, place.eventType)!)) return 'event_type must not have control characters';
   const occurredAt = optional(text, place.occurredAt);

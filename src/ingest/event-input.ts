@@ -18,7 +18,13 @@ export const EventInput = Type.Object(
         description: 'Sending an event again under the same id (and source) stores it once',
       }),
     ),
-    occurred_at: Type.Optional(Type.String({ format: 'date-time', description: 'RFC 3339 with offset' })),
+    occurred_at: Type.Optional(
+      Type.String({
+        maxLength: limits.occurredAtCharactersMax,
+        format: 'date-time',
+        description: 'RFC 3339 with offset',
+      }),
+    ),
     source: Type.Optional(Type.String({ minLength: 1, maxLength: limits.sourceCharactersMax })),
     key: Type.Optional(
       Type.String({

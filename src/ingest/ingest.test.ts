@@ -172,6 +172,10 @@ describe('an event that is not valid', () => {
     [`{"id":"${'x'.repeat(257)}","event_type":"a","payload":{}}`, ['/id too_long']],
     [`{"key":"${'x'.repeat(257)}","event_type":"a","payload":{}}`, ['/key too_long']],
     ['{"occurred_at":"2026-01-31T12:00:00","event_type":"a","payload":{}}', ['/occurred_at invalid_time']],
+    [
+      `{"occurred_at":"2026-01-31T12:00:00.${'1'.repeat(44)}Z","event_type":"a","payload":{}}`,
+      ['/occurred_at too_long'],
+    ],
     ['{"occurred_at":1700000000,"event_type":"a","payload":{}}', ['/occurred_at wrong_type']],
     ['{"__proto__":{},"event_type":"a","payload":{}}', ['/__proto__ unknown_field']],
     [withPayload('{"a":{"b":"x\\u0000"}}'), ['/payload/a/b nul_character']],
