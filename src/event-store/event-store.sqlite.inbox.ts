@@ -80,6 +80,9 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
      ON CONFLICT DO UPDATE SET state = excluded.state, total = excluded.total, done = excluded.done,
        failed = excluded.failed, message = excluded.message, updated_at = excluded.updated_at`,
   );
+  const endRunning = db.prepare(
+    `UPDATE jobs SET state = 'failed', message = ?, updated_at = ? WHERE state = 'running'`,
+  );
   const currentLog = createCurrentLog(db);
   const hasProgress = db.prepare('SELECT 1 FROM progress WHERE log_no = ? LIMIT 1');
   const insertLog = db.prepare('INSERT INTO logs (log_no, log_id, adopted_at) VALUES (?, ?, ?)');
@@ -107,6 +110,7 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
         upsertJob.run(id, kind, state, total, done, failed, message, createdAt, updatedAt);
       });
     },
+    endJobs: (message, now) => attempt(() => Number(endRunning.run(message, now).changes)),
     adoptLog: (logId, now) =>
       attempt(() =>
         inTransaction(db, () => {

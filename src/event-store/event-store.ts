@@ -324,6 +324,8 @@ export interface InboxWriter {
   reopen(ids: readonly string[]): Promise<void>;
   discard(ids: readonly string[], now: number): Promise<readonly string[]>;
   saveJob(job: Job): Promise<void>;
+  /** running → failed, of all jobs: those of a process that has ended, which nobody goes on with. Answers how many. */
+  endJobs(message: string, now: number): Promise<number>;
   /**
    * Makes `logId` the current log under the next log_no, also where the current one has the same id: an older copy of a log
    * keeps it. Progress on earlier logs stays as history. Answers the current log_no as it is while it has no progress.

@@ -78,6 +78,7 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
         before.saveJob?.();
         jobs.push(job);
       },
+      endJobs: async () => 0,
       reopen: async () => undefined,
       discard: async () => [],
       adoptLog: async () => 1,

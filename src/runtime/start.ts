@@ -70,7 +70,8 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
 
   const disk = await watchFreeDisk({
     path: config.dataDir,
-    floorBytes: config.freeDiskBytesMin,
+    // Whatever is configured, the log refuses to write below a floor of its own.
+    floorBytes: Math.max(config.freeDiskBytesMin, limits.logFreeDiskBytesMin),
     everyMs: limits.freeDiskCheckMs,
     telemetry,
   });
@@ -109,6 +110,8 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
     eventTypesMax: config.eventTypesMax,
   });
   lifecycle.add('event store', () => store.close());
+  // Whoever follows a job that nobody goes on with would follow it for ever.
+  const jobsEnded = store.endJobs(jobEnded, now());
   const redrive = createRedrive({ log, store, telemetry, now, newId: randomUUID });
   lifecycle.add('redrive jobs', () => redrive.drain());
 
@@ -143,7 +146,8 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
 
   // The log must be known to be the right one before anything is appended to it; a store that is away must not hold up
   // ingest for longer than this.
-  await within(host.claimed, firstClaimMs).catch(() => undefined);
+  const isSettled = Promise.all([host.claimed, jobsEnded]).then(() => undefined);
+  await within(isSettled, firstClaimMs).catch(() => undefined);
 
   const app = createHttpApp({
     ingest,
@@ -159,6 +163,7 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
   return listen(app, config);
 }
 
+const jobEnded = 'The server stopped before this was done: what is still open can be redriven again.';
 /** How long a start waits for the store's file. */
 const storeOpenMs = 30_000;
 /** How long a start waits for the first claim before it serves without. */

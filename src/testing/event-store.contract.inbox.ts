@@ -89,6 +89,27 @@ export function inboxCases(makeHarness: MakeEventStoreHarness): void {
       expect(await store.job('job-2')).toBeNull();
     });
 
+    it('ends the jobs that a process has left running, and no others', async () => {
+      const { store } = current();
+      const job: Job = {
+        id: 'job-1',
+        kind: 'redrive',
+        state: 'running',
+        total: 3,
+        done: 1,
+        failed: 0,
+        message: null,
+        createdAt: 1,
+        updatedAt: 1,
+      };
+      const done: Job = { ...job, id: 'job-2', state: 'done', done: 3 };
+      for (const each of [job, done]) await store.saveJob(each);
+      expect(await store.endJobs('stopped', 7)).toBe(1);
+      expect(await store.endJobs('stopped', 8)).toBe(0);
+      expect(await store.job('job-1')).toEqual({ ...job, state: 'failed', message: 'stopped', updatedAt: 7 });
+      expect(await store.job('job-2')).toEqual(done);
+    });
+
     it('tells how a record ended, for good', async () => {
       const { store } = current();
       const event = eventOf();

@@ -59,6 +59,7 @@ function storeOver(state: State): HttpDependencies['store'] {
     outcomeAt: unused,
     verify: unused,
     saveJob: unused,
+    endJobs: unused,
     markRedriving: unused,
     reopen: unused,
     adoptLog: unused,
