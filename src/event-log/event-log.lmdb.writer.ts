@@ -219,7 +219,7 @@ function assertFreeDisk(path: string, bytes: number): void {
   if (bavail * bsize >= bytes) return;
   throw new UnavailableError(
     'disk_full',
-    `the disk of ${path} has ${bavail * bsize} bytes left, and ${bytes} are needed`,
+    `the disk of ${path} is full: ${bavail * bsize} bytes are left, and ${bytes} are needed`,
   );
 }
 

@@ -87,7 +87,7 @@ async function expectAllStored(server: RunningServer, answered: ReadonlySet<stri
 
 it('refuses below the floor of free space, and goes on when there is room', async (context) => {
   const disk = mountDisk(context);
-  const floor = 16 * mebibyte;
+  const floor = 24 * mebibyte;
   const server = await startServer({
     dataDir: join(disk, 'data'),
     env: { ESP_FREE_DISK_BYTES_MIN: String(floor) },
@@ -102,14 +102,17 @@ it('refuses below the floor of free space, and goes on when there is room', asyn
   });
   expect(refused).toMatchObject({ status: 503, body: { code: 'disk_full', retriable: true } });
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
-  const ready = await server.request<ReadinessView>('/health/ready');
+  const ready = await waitFor('readiness to tell', async () => {
+    const answer = await server.request<ReadinessView>('/health/ready');
+    return answer.status !== 200 && answer;
+  });
   expect(ready).toMatchObject({ status: 503, body: { reasons: [{ code: 'disk_full' }] } });
   // What was taken before is stored meanwhile: the floor leaves room to work in.
   await server.settled();
 
   makeRoom();
   await waitFor('the server to take events again', async () => (await sender.send(sender.make(1))).status === 202);
-  expect((await server.request('/health/ready')).status).toBe(200);
+  await waitFor('it to be ready', async () => (await server.request('/health/ready')).status === 200);
   await sender.resend();
   await expectAllStored(server, sender.answered);
 });

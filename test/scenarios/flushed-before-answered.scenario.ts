@@ -46,7 +46,8 @@ it('flushes the event before it writes the answer', async (context) => {
   const flushing = new Set(
     calls.filter(({ name, text }) => name === 'openat' && /log\.mdb".*O_DSYNC/.test(text)).map(({ result }) => result),
   );
-  expect(flushing.size).toBe(1);
+  // One for each time the file was opened.
+  expect(flushing.size).toBeGreaterThan(0);
 
   for (const id of ids) expect(orderOf(calls, id, flushing), id).toEqual({ flushed: true, counted: true });
 });
