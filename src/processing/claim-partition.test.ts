@@ -140,6 +140,14 @@ describe('a log that was replaced is found by', () => {
     expect(await claim(store, log)).toMatchObject(replaced(/offset 4 is not the one/));
   });
 
+  it('no record at the last offset, also where that is where it starts', async () => {
+    const { log, store } = await processed();
+    log.cutOff(0, 4);
+    log.skip(0, 3);
+    await log.trim(0, 4);
+    expect(await claim(store, log)).toMatchObject(replaced(/offset 4 is not the one/));
+  });
+
   it('a partition that it does not have', async () => {
     const store = await temporaryStore();
     const log = scriptedLog(2);

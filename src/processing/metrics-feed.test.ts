@@ -320,6 +320,15 @@ describe('while something new comes', () => {
   });
 });
 
+it('does not hide a bug of the metrics store', async () => {
+  const { feed, commit, before } = setUp();
+  before.apply = () => {
+    throw new TypeError('x is not a function');
+  };
+  feed.push(commit());
+  await expect(feed.settle()).rejects.toThrow(TypeError);
+});
+
 describe('a metrics store that is away', () => {
   it.each(['apply', 'watermark', 'rebuild', 'snapshot'] as const)(
     'in %s is told, and healed at the next push',

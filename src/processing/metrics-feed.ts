@@ -52,11 +52,14 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
   }
 
   function start(partition: number, lane: Lane): void {
-    lane.running ??= drain(partition, lane).finally(() => {
-      lane.running = null;
-      // Pushed when the loop had ended and this had not been told yet.
-      if (lane.waiting.length > 0) start(partition, lane);
-    });
+    lane.running ??= drain(partition, lane)
+      .finally(() => {
+        lane.running = null;
+      })
+      .then(() => {
+        // Pushed when the loop had ended and this had not been told yet.
+        if (lane.waiting.length > 0) start(partition, lane);
+      });
   }
 
   async function drain(partition: number, lane: Lane): Promise<void> {

@@ -174,6 +174,7 @@ describe('a redrive', () => {
     expect(await run('all')).toMatchObject({ matched: limits.redriveBatchMax, skipped: 0 });
     expect(appended).toHaveLength(limits.redriveBatchMax);
     expect(queries[0]).toMatchObject({ state: 'open', code: 'conflict' });
+    expect(queries).toHaveLength(limits.redriveBatchMax / limits.listLimitMax);
     const sizes = journal.filter((what) => what.startsWith('append')).map((what) => Number(what.split(' ')[1]));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(100);
   });

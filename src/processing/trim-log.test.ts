@@ -103,6 +103,26 @@ it('may remove everything, and costs no flush where nothing is left', async () =
   expect(flushes()).toBe(1);
 });
 
+it('never takes a place without data for an old record', async () => {
+  const { log, durable, trim, starts } = setUp({ records: 1 });
+  log.put(0, [text], 100);
+  log.skip(0, 5);
+  log.put(0, [text], 100);
+  durable.set('store', [at(8)]);
+  await trim(50);
+  expect(await starts()).toEqual([1]);
+});
+
+it('asks nothing of a partition that is empty', async () => {
+  const { log, trim } = setUp({ partitions: 3, records: 1 });
+  await log.trim(0, 1);
+  await log.trim(2, 1);
+  let asked = 0;
+  log.before.recordAt = () => void (asked += 1);
+  await trim(0);
+  expect(asked).toBe(1);
+});
+
 it('keeps what lies behind a clock that was set back', async () => {
   const { log, durable, trim, starts } = setUp({ records: 3 });
   log.put(0, [text], 50);
