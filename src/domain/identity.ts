@@ -34,7 +34,7 @@ export function deriveEventId(source: string | null, id: string): string {
 
 /** The id of a redriven record that must not keep its own: a conflict, or one that had none. Stable for each inbox row. */
 export function redriveEventId(inboxId: string): string {
-  return deriveEventId('redrive', inboxId);
+  return uuidFromHash(hash('sha256', `esp1 redrive\0${inboxId}`), '8');
 }
 
 /**

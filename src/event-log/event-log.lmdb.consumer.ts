@@ -76,6 +76,8 @@ interface Cursor {
   nextOffset: number;
   batch: Take['batch'];
   isBusy: boolean;
+  /** When records were last handed out, by performance.now(). */
+  takenAt: number;
 }
 
 function createStream(
@@ -86,7 +88,9 @@ function createStream(
 ): LogStream {
   const { marks } = source;
   const cursors = new Map<number, Cursor>();
-  for (const [partition, nextOffset] of offsets) cursors.set(partition, { nextOffset, batch: null, isBusy: false });
+  for (const [partition, nextOffset] of offsets) {
+    cursors.set(partition, { nextOffset, batch: null, isBusy: false, takenAt: Number.NEGATIVE_INFINITY });
+  }
   let isClosed = false;
   const over = () => (isClosed ? new UnavailableError('stream_closed', 'the stream is closed') : assignmentOver());
 
@@ -113,8 +117,9 @@ function createStream(
       known = marks.end(partition);
       source.fill(taken, partition, limits);
     }
-    if (!taken.isFull && limits.lingerMs > 0) {
-      await endPasses(partition, fullAt(taken, limits) - 1, limits.lingerMs, signal);
+    const lingerMs = Math.max(limits.lingerMs, cursor.takenAt + (limits.spacingMs ?? 0) - performance.now());
+    if (!taken.isFull && lingerMs > 0) {
+      await endPasses(partition, fullAt(taken, limits) - 1, lingerMs, signal);
       source.fill(taken, partition, limits);
     }
     return taken;
@@ -132,6 +137,7 @@ function createStream(
         const { records, nextOffset, batch } = await take(partition, cursor, limits, idleMs, signal);
         // Only what is handed out moves the cursor: an aborted call leaves its records for the next one.
         cursor.nextOffset = nextOffset;
+        if (records.length > 0) cursor.takenAt = performance.now();
         cursor.batch = batch !== null && nextOffset < batch.base + batch.count ? batch : null;
         return { partition, records, end: marks.end(partition), acknowledge: () => undefined };
       } finally {

@@ -75,7 +75,12 @@ const worker = createWorker({
   random: Math.random,
   freshToken: randomUUID,
   idleMs: 2_000,
-  batchLimits: { recordsMax: limits.batchRecordsMax, bytesMax: limits.batchBytesMax, lingerMs: limits.batchLingerMs },
+  batchLimits: {
+    recordsMax: limits.batchRecordsMax,
+    bytesMax: limits.batchBytesMax,
+    lingerMs: limits.batchLingerMs,
+    spacingMs: limits.batchSpacingMs,
+  },
   maintenance: createMaintenance({
     store,
     feed,
