@@ -193,6 +193,40 @@ describe('decideBatch', () => {
     expect(written.settled).toEqual([]);
   });
 
+  it('settles a row whose redrive turns out to be stored already, as a duplicate', () => {
+    const redrive = candidate(5, { redriveOf: 'store:1:0:4' });
+    const written = decideBatch(
+      request([redrive]),
+      knowledge({ events: known(redrive), attempts: new Map([['store:1:0:4', 1]]) }),
+    );
+    expect(written.settled).toEqual([{ inboxId: 'store:1:0:4', resolution: { kind: 'duplicate', eventId: idA } }]);
+  });
+
+  it('settles a row whose redrive conflicts, as failed again', () => {
+    const redrive = candidate(5, { redriveOf: 'store:1:0:4', payloadJson: '{"total":11}' });
+    const written = decideBatch(
+      request([redrive]),
+      knowledge({ events: known(candidate(1), true), attempts: new Map([['store:1:0:4', 1]]) }),
+    );
+    expect(written.failed).toMatchObject([{ id: 'store:1:3:5', code: 'conflict', attempt: 2 }]);
+    expect(written.settled).toEqual([
+      { inboxId: 'store:1:0:4', resolution: { kind: 'failed_again', inboxId: 'store:1:3:5' } },
+    ]);
+  });
+
+  it('counts everything in the step in which it was received, however late it comes', () => {
+    const late = { ...request([candidate(0), candidate(1)], [rejectedRecord(2)]), storedAt: storedAt + 3_600_000 };
+    const { rollups } = decideBatch(late, knowledge());
+    const at = Date.UTC(2026, 0, 1, 12, 0, 0);
+    expect(rollups.counts.map((row) => row.at)).toEqual([at, at]);
+    expect(rollups.latencies.map((row) => row.at)).toEqual([at]);
+  });
+
+  it('passes on what was lost and skipped before the batch', () => {
+    const { outcomes } = decideBatch({ ...request([candidate(9)]), skipped: 4, lost: 2 }, knowledge());
+    expect(outcomes).toEqual({ stored: 1, duplicate: 0, failed: 0, lost: 2, skipped: 4 });
+  });
+
   it('ignores a redrive_of that names no inbox row: any producer may write one', () => {
     const forged = candidate(5, { redriveOf: 'store:1:0:999' });
     expect(decideBatch(request([forged]), knowledge()).settled).toEqual([]);

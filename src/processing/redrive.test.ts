@@ -203,6 +203,15 @@ describe('when the log does not take it', () => {
     expect(finished).toEqual([{ jobId: 'job-1', redriven: 0, failed: 2 }]);
   });
 
+  it('for a reason that is a bug, the job fails too, and nothing but the job', async () => {
+    const { run, before, jobs } = setUp([entryOf(3)]);
+    before.append = () => {
+      throw new TypeError('x is not a function');
+    };
+    await run('all');
+    expect(jobs.at(-1)).toMatchObject({ state: 'failed', failed: 1, message: expect.stringContaining('x is not a') });
+  });
+
   it('the other chunks go on', async () => {
     const { run, before, jobs, marked } = setUp(Array.from({ length: 250 }, (_, offset) => entryOf(offset)));
     let calls = 0;
