@@ -222,6 +222,16 @@ describe('commitBatch', () => {
     expect(pauses).toEqual([200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600]);
   });
 
+  it('begins to count anew when the store was away in between', async () => {
+    const store = scriptedStore((_request, call) => {
+      if (call > limits.batchRetriesMax * 2) return committed;
+      return new UnavailableError(call === limits.batchRetriesMax ? 'store_busy' : 'odd', 'crashes');
+    });
+    const { options, told } = optionsFor(store);
+    await commitBatch(options, request([0, 1]), never);
+    expect(told).not.toContain('partition.bisecting');
+  });
+
   it('does not hide a bug of the probe', async () => {
     const store = scriptedStore(() => new UnavailableError('odd', 'crashes'));
     store.probe = async () => {
@@ -271,9 +281,11 @@ describe('commitBatch', () => {
     expect(store.landed).toMatchObject([{ token: 'whole', rejected: [] }]);
   });
 
-  it('throws what is none of the four kinds: a bug, never a failed event', async () => {
-    const { options } = optionsFor(scriptedStore(() => new TypeError('x is not a function')));
-    await expect(commitBatch(options, request([0]), never)).rejects.toThrow('x is not a function');
+  it('throws what is none of the four kinds at once: a bug, never a failed event', async () => {
+    const store = scriptedStore(() => new TypeError('x is not a function'));
+    const { options } = optionsFor(store);
+    await expect(commitBatch(options, request([0]), never)).rejects.toThrow(TypeError);
+    expect(store.calls).toHaveLength(1);
   });
 
   it('throws when the store refuses even the inbox row', async () => {
