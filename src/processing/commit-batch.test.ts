@@ -112,6 +112,8 @@ describe('commitBatch', () => {
     ]);
     expect(rejected[0]?.message).toContain('too odd');
     expect(store.landed.flatMap((landed) => landed.candidates)).toHaveLength(999);
+    // Every part is another batch, so none may be taken for one before it.
+    expect(new Set(store.calls.map(({ token }) => token)).size).toBe(store.calls.length);
   });
 
   it('leaves no offset and no token unchained when it bisects, and keeps the gap with the first half', async () => {

@@ -139,7 +139,10 @@ describe('a committed delta', () => {
       const second = commit();
       const applied = Promise.withResolvers<void>();
       before.apply = async () => {
-        before.apply = undefined;
+        before.apply = async () => {
+          before.apply = undefined;
+          await nextTurn();
+        };
         applied.resolve();
       };
       feed.push(first);
