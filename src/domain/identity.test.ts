@@ -9,6 +9,7 @@ import {
   resolveEventId,
   uuidOf,
 } from './identity.ts';
+import { murmur2 } from './partitioner.ts';
 
 // Computed apart from this code. They may never change: docs/decisions/0002-event-identity.md.
 const derived: [source: string | null, id: string, eventId: string][] = [
@@ -87,6 +88,7 @@ describe('a new id', () => {
     const ids = Array.from({ length: 10_000 }, (_, index) => newEventId(index === 5_000 ? now - 500 : now));
     expect(ids.toSorted()).toEqual(ids);
     expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.filter((id) => id[14] !== '7')).toEqual([]);
   });
 });
 
@@ -122,6 +124,16 @@ describe('an id that the server made for an event with a source', () => {
   ])('%s means the same event when it is sent back with that source', (id, source) => {
     expect(resolveEventId({ id, source })).toEqual({ id, clientId: null });
     expect(resolveEventId({ id: id.toUpperCase(), source })).toEqual({ id, clientId: null });
+  });
+
+  test('bears a mark that is its own, and that no other version may bear', () => {
+    const [one, other] = [newEventId(Date.now(), 'shop'), newEventId(Date.now(), 'shop')];
+    expect(one.slice(-6)).not.toBe(other.slice(-6));
+    const borrowed = `${one.slice(0, 30)}${other.slice(-6)}`;
+    expect(resolveEventId({ id: borrowed, source: 'shop' }).clientId).toBe(borrowed);
+    const random = `${one.slice(0, 14)}4${one.slice(15, 30)}`;
+    const marked = `${random}${(murmur2(Buffer.from(`esp1 issued\0${random}shop`)) & 0xffffff).toString(16).padStart(6, '0')}`;
+    expect(resolveEventId({ id: marked, source: 'shop' }).clientId).toBe(marked);
   });
 
   test('means another one with another source', () => {

@@ -159,12 +159,20 @@ describe('a record that is no event is rejected', () => {
       `{"id":"${id}","event_type":"a","occurred_at":"2026-02-03T00:00:00.${'1'.repeat(44)}Z","payload":{}}`,
     ],
     ['invalid_event', `{"id":"${id}","event_type":"a","occurred_at":5,"payload":{}}`],
+    ['invalid_event', `{"id":"${id}","event_type":"a","client_id":5,"payload":{}}`],
+    ['invalid_event', `{"id":"${id}","event_type":"a","redrive_of":"","payload":{}}`],
     ['invalid_event', `{"id":"${id}","event_type":"a","payload":{},"extra":1}`],
     ['invalid_event', `{"id":"${id}","event_type":"a","payload":{},"__proto__":1}`],
     ['missing_id', '{"event_type":"a","payload":{}}'],
     ['event_too_large', withPayload(`{"a":"${'x'.repeat(limits.eventBytesMax + limits.envelopeBytesMax)}"}`)],
   ])('as %s: %s', (code, record) => {
     expect(rejected(record).rejection.code).toBe(code);
+  });
+
+  test('as event_too_large, from the first byte too many', () => {
+    const room = limits.eventBytesMax + limits.envelopeBytesMax - withPayload('{"a":""}').length;
+    expect(decoded(withPayload(`{"a":"${'x'.repeat(room)}"}`)).id).toBe(id);
+    expect(rejected(withPayload(`{"a":"${'x'.repeat(room + 1)}"}`)).rejection.code).toBe('event_too_large');
   });
 
   test('as invalid_utf8, with the byte', () => {
@@ -182,6 +190,7 @@ describe('a record that is no event is rejected', () => {
     );
     expect(rejected(`{"id":"${id}",\n"event_type":}`).rejection.message).toContain('line 2, column 14');
     expect(rejected(`{"extra":1,"event_type":"a","payload":{}}`).rejection.message).toBe('unknown field "extra"');
+    expect(rejected('[]').rejection.message).toBe('a record must be a JSON object');
   });
 });
 

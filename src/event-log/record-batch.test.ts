@@ -36,4 +36,13 @@ describe('a record batch', () => {
     }
     expect(() => decodeRecordBatch(Buffer.concat([Buffer.from([2]), sound.subarray(1)]))).toThrow(/known format/);
   });
+
+  it('notices that its number is another', () => {
+    const values = ['a', 'bcd', ''].map((text) => Buffer.from(text));
+    for (const count of [0, 1, 2, 4, 5, 1_000, 2 ** 32 - 1]) {
+      const batch = encodeRecordBatch(values, 1);
+      batch.writeUInt32BE(count, 4);
+      expect(() => decodeRecordBatch(batch), String(count)).toThrow(RangeError);
+    }
+  });
 });

@@ -190,6 +190,17 @@ describe('a redrive', () => {
   });
 });
 
+it('a row that was settled before its turn came is left alone', async () => {
+  const entries = [entryOf(3)];
+  const { run, before, journal, jobs } = setUp(entries);
+  before.saveJob = () => {
+    entries[0] = entryOf(3, { state: 'discarded' });
+  };
+  await run('all');
+  expect(journal).toEqual([]);
+  expect(jobs.at(-1)).toMatchObject({ state: 'done', done: 0, failed: 0 });
+});
+
 describe('when the log does not take it', () => {
   it('the row is not marked, and the job says so and fails', async () => {
     const { run, before, journal, jobs, finished } = setUp([entryOf(3), entryOf(4)]);

@@ -34,6 +34,8 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       await pending;
       await vi.waitFor(() => expect(first.assignment.ended.aborted).toBe(true));
       await expect(first.assignment.confirm()).rejects.toThrow(Error);
+      await first.stream.close();
+      await expect(first.assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
       await second.assignment.confirm();
       await log.append(recordsFor(second.assignment.partitions[0]!, ['for the second']));
       const records = await takeRecords(second.stream, second.assignment.partitions[0]!, 1);

@@ -149,6 +149,17 @@ export function streamCases(makeHarness: MakeEventLogHarness): void {
       expect((await takeRecords(stream, 0, 1)).map(textOf)).toEqual(['kept']);
     });
 
+    it('takes one call at a time for a partition', async () => {
+      const { log } = current();
+      const { stream } = await openStream(log);
+      const pending = stream.next(0, plentiful, longMs, never);
+      await expect(stream.next(0, plentiful, longMs, never)).rejects.toThrow(Error);
+      await log.append(recordsFor(0, ['one']));
+      expect((await pending).records.map(textOf)).toEqual(['one']);
+      await log.append(recordsFor(0, ['two']));
+      expect((await takeRecords(stream, 0, 1)).map(textOf)).toEqual(['two']);
+    });
+
     it('reads only the partitions it was opened for', async () => {
       const { log } = current();
       await appendAll(
