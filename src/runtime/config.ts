@@ -114,7 +114,7 @@ function createReader(env: Environment) {
     const text = env[variable]?.trim();
     if (!text) return fallback;
     const value = Number(text);
-    if (Number.isFinite(value) && value >= range.min && value <= range.max) return value;
+    if (value >= range.min && value <= range.max) return value;
     problems.push({ variable, message: `must be a number from ${rounded(range.min)} to ${range.max}, got "${text}"` });
     return fallback;
   }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -59,7 +60,7 @@ async function setUp() {
 }
 
 it('works in a thread, passes its telemetry on, and stops with everything in order', async () => {
-  const { log, metrics, told, start, storedIds } = await setUp();
+  const { log, metrics, storePath, told, start, storedIds } = await setUp();
   const host = start();
   await host.storeOpened;
   await host.claimed;
@@ -70,6 +71,8 @@ it('works in a thread, passes its telemetry on, and stops with everything in ord
   expect(told.map(([name]) => name)).toContain('batch.committed');
   await host.stop();
   expect(host.status()).toMatchObject({ running: false, working: [] });
+  // SQLite removes it when the last handle is closed, and not when a thread is cut off.
+  expect(existsSync(`${storePath}-wal`)).toBe(false);
   expect(await storedIds()).toEqual([event.id]);
   expect(told.filter(([name]) => name === 'partition.halted')).toEqual([]);
   // Nothing is started again after a stop, and a second stop has nothing to do.
