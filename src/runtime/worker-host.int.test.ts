@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -12,6 +11,7 @@ import type { MetricsSnapshot, MetricsUpdate, MetricsWatermark } from '../metric
 import { createTelemetry, type TelemetryEventName, type TelemetryEvents } from '../telemetry/telemetry.ts';
 import { eventOf } from '../testing/event-store.batches.ts';
 import { temporaryDirectory } from '../testing/temporary-store.ts';
+import type { Handlers } from './thread-channel.ts';
 import { startWorkerHost } from './worker-host.ts';
 
 async function setUp() {
@@ -25,7 +25,7 @@ async function setUp() {
   const told: (readonly [TelemetryEventName, TelemetryEvents[TelemetryEventName]])[] = [];
   telemetry.onAny((name, payload) => told.push([name, payload]));
 
-  function start() {
+  function start(overrides: Handlers = {}) {
     const host = startWorkerHost({
       telemetry,
       data: {
@@ -43,6 +43,7 @@ async function setUp() {
         watermark: (partition: number) => metrics.watermark(partition),
         rebuild: (snapshot: MetricsSnapshot, expected: MetricsWatermark | null) => metrics.rebuild(snapshot, expected),
         trim: (partition: number, below: number) => log.trim(partition, below),
+        ...overrides,
       },
     });
     onTestFinished(() => host.stop());
@@ -60,7 +61,7 @@ async function setUp() {
 }
 
 it('works in a thread, passes its telemetry on, and stops with everything in order', async () => {
-  const { log, metrics, storePath, told, start, storedIds } = await setUp();
+  const { log, metrics, told, start, storedIds } = await setUp();
   const host = start();
   await host.storeOpened;
   await host.claimed;
@@ -71,13 +72,33 @@ it('works in a thread, passes its telemetry on, and stops with everything in ord
   expect(told.map(([name]) => name)).toContain('batch.committed');
   await host.stop();
   expect(host.status()).toMatchObject({ running: false, working: [] });
-  // SQLite removes it when the last handle is closed, and not when a thread is cut off.
-  expect(existsSync(`${storePath}-wal`)).toBe(false);
   expect(await storedIds()).toEqual([event.id]);
   expect(told.filter(([name]) => name === 'partition.halted')).toEqual([]);
   // Nothing is started again after a stop, and a second stop has nothing to do.
   await host.stop();
   expect(host.status().running).toBe(false);
+});
+
+it('waits at a stop for what the thread has under way', async () => {
+  const { log, metrics, start } = await setUp();
+  const order: string[] = [];
+  const [began, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const host = start({
+    async apply(update: MetricsUpdate) {
+      began.resolve();
+      await gate.promise;
+      order.push('applied');
+      return metrics.apply(update);
+    },
+  });
+  await host.claimed;
+  await log.append([{ partition: 0, value: encodeRecord(eventOf()) }]);
+  await began.promise;
+  const stopped = host.stop().then(() => order.push('stopped'));
+  // Time enough for a thread that is cut off to be gone.
+  setTimeout(() => gate.resolve(), 80);
+  await stopped;
+  expect([order.at(0), order.at(-1)]).toEqual(['applied', 'stopped']);
 });
 
 it('says why a first start failed, and starts again until it works', async () => {
