@@ -24,6 +24,8 @@ export type Fault =
   | { readonly kind: 'lost_answer'; readonly nth: number; readonly times: number }
   /** The store does not take the n-th commit and the ones after it, `times` in all. */
   | { readonly kind: 'away'; readonly nth: number; readonly times: number }
+  /** The n-th maintenance does not answer, whether it landed or not. */
+  | { readonly kind: 'maintenance_away'; readonly nth: number; readonly landed: boolean }
   /** A second worker takes the partitions over at the n-th point. */
   | { readonly kind: 'takeover'; readonly nth: number };
 
@@ -77,8 +79,10 @@ export function createFaultPlan(fault: Fault, onTakeover: () => void) {
       },
       async maintain(request) {
         await at('before_maintenance');
+        const isAway = fault.kind === 'maintenance_away' && count('maintain') === fault.nth;
+        if (isAway && !fault.landed) throw new UnavailableError('store_busy', 'injected: maintenance found no room');
         const result = await store.maintain(request);
-        count('maintain');
+        if (isAway) throw new UnavailableError('store_unavailable', 'injected: the answer of maintenance was lost');
         await at('after_maintenance');
         return result;
       },

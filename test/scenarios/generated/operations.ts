@@ -110,7 +110,7 @@ const work: Operation = async (world, _model, draw) => {
 
 function drawFault(draw: Draw): Fault {
   const nth = 1 + draw.below(6);
-  switch (draw.below(8)) {
+  switch (draw.below(10)) {
     case 0:
       return { kind: 'none' };
     case 1:
@@ -119,6 +119,8 @@ function drawFault(draw: Draw): Fault {
       return { kind: 'away', nth, times: 1 + draw.below(5) };
     case 3:
       return { kind: 'takeover', nth: nth * 2 };
+    case 4:
+      return { kind: 'maintenance_away', nth: 1 + draw.below(3), landed: draw.below(2) === 0 };
     default:
       return { kind: 'crash', point: draw.pick(crashPoints), nth };
   }
