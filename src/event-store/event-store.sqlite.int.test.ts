@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import { decideBatch } from '../processing/decide-batch.ts';
 import {
   batchOf,
@@ -172,6 +173,21 @@ describe('event store on SQLite, its own promises', () => {
   it('says so where the file is something else', async () => {
     await writeFile(directory.path, 'not a database, but long enough to be read as the head of one: '.repeat(20));
     await expect(directory.open()).rejects.toBeInstanceOf(StartupError);
+  });
+
+  it('keeps no more duplicates of one event than it shows', async () => {
+    const store = await directory.open();
+    const event = eventOf();
+    await commitBatch(
+      store,
+      await store.claim(claimOf()),
+      Array.from({ length: 500 }, () => event),
+    );
+    const db = new DatabaseSync(directory.path);
+    expect({ ...db.prepare('SELECT count(*) AS rows FROM duplicates').get() }).toEqual({
+      rows: limits.duplicatesKeptPerEvent,
+    });
+    db.close();
   });
 
   it('works on after the disk was full', async () => {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
@@ -169,7 +170,8 @@ describe('past the deadline', () => {
     const all = queue.add([record(0, 'a'), record(1, 'b')]);
     log.succeed(1);
     await vi.advanceTimersByTimeAsync(5_100);
-    await expect(all).resolves.toMatchObject({
+    const outcome = await all;
+    expect(outcome).toMatchObject({
       appended: [undefined, { partition: 1, offset: 0 }],
       failure: { code: 'not_confirmed' },
     });
@@ -179,6 +181,21 @@ describe('past the deadline', () => {
     await queue.idle();
     expect(queue.size()).toEqual({ records: 0, bytes: 0 });
     expect(log.appended().map(namesOf)).toEqual([['b'], ['a']]);
+    // What the client was told stays as it was told.
+    expect(outcome.appended[0]).toBeUndefined();
+  });
+
+  test('each request has a deadline of its own, whether or not another one comes', async () => {
+    useClock();
+    const { queue } = setUp();
+    const answered: string[] = [];
+    void queue.add([record(0, 'a')]).then(() => answered.push('a'));
+    await vi.advanceTimersByTimeAsync(3_000);
+    void queue.add([record(0, 'b')]).then(() => answered.push('b'));
+    await vi.advanceTimersByTimeAsync(2_100);
+    expect(answered).toEqual(['a']);
+    await vi.advanceTimersByTimeAsync(3_100);
+    expect(answered).toEqual(['a', 'b']);
   });
 
   test('what has not been started is dropped and makes room', async () => {
@@ -214,8 +231,7 @@ test('idle resolves when the last append has settled, and at once when nothing i
     isIdle = true;
   });
   log.succeed(0);
-  await Promise.resolve();
-  await Promise.resolve();
+  await nextTurn();
   expect(isIdle).toBe(false);
   log.succeed(0);
   await Promise.all([all, idle]);

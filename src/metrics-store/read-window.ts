@@ -66,7 +66,7 @@ function typesBetween(grid: MetricsGrid, sourceStepMs: number, from: number, to:
   const { hourMs } = rollupSteps;
   let at = from;
   while (at < to) {
-    const isWholeHour = sourceStepMs !== rollupSteps.fineMs && at % hourMs === 0 && at + hourMs <= to;
+    const isWholeHour = at % hourMs === 0 && at + hourMs <= to;
     const stepMs = isWholeHour ? hourMs : sourceStepMs;
     addTypes(types, grid.steps.get(stepMs)!.get(at));
     at += stepMs;

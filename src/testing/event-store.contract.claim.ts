@@ -36,6 +36,12 @@ export function claimCases(makeHarness: MakeEventStoreHarness): void {
       expect(second).toEqual({ ...progress, ownerEpoch: first.ownerEpoch + 1 });
     });
 
+    it('gives every partition a token of its own to begin with', async () => {
+      const { store } = current();
+      const claims = await Promise.all([0, 1, 2].map((partition) => store.claim(claimOf(partition))));
+      expect(new Set(claims.map(({ commitToken }) => commitToken)).size).toBe(3);
+    });
+
     it('keeps the former owner from committing', async () => {
       const { store } = current();
       const former = await store.claim(claimOf());

@@ -13,6 +13,7 @@ import {
   commitBatch,
   eventOf,
   eventsOf,
+  maintenanceOf,
   progressOf,
   rejectedOf,
   startAt,
@@ -290,6 +291,18 @@ export function commitCases(makeHarness: MakeEventStoreHarness): void {
           ['a', 2],
           ['b', 1],
         ]);
+        await expectClean(store);
+
+        // Pruning finds the rollup row that counted them, and so does a record that is no event.
+        const { progress } = await commitBatch(store, await progressOf(store), [
+          rejectedOf({ eventType: 'a' }),
+          rejectedOf({ eventType: 'x' }),
+        ]);
+        expect((await store.inboxEntry('store:1:0:5'))?.countedAs).toBe('a');
+        expect((await store.inboxEntry('store:1:0:6'))?.countedAs).toBe(otherEventType);
+        expect(await store.maintain(maintenanceOf(progress, { pruneBefore: startAt + 1 }))).toMatchObject({
+          prunedRows: 5,
+        });
         await expectClean(store);
       } finally {
         await harness.dispose();
