@@ -54,17 +54,6 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       }
     });
 
-    it('opens one stream after another on an assignment', async () => {
-      const { log } = current();
-      await log.append(recordsFor(0, ['one', 'two']));
-      const { assignment, stream } = await openStream(log);
-      expect((await takeRecords(stream, 0, 2)).map(textOf)).toEqual(['one', 'two']);
-      await expect(assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
-      await stream.close();
-      const again = await assignment.open(new Map([[0, 1]]));
-      expect((await takeRecords(again, 0, 1)).map(textOf)).toEqual(['two']);
-    });
-
     it('has nothing left for a member that leaves', async () => {
       const { log } = current();
       const consumer = await log.join();
