@@ -1,3 +1,4 @@
+import type { UnavailableError } from './failure.ts';
 import { limits } from './limits.ts';
 
 /**
@@ -6,7 +7,12 @@ import { limits } from './limits.ts';
  * @param random a number in [0, 1)
  * @returns milliseconds
  */
-export function backoffMs(attempt: number, random: number): number {
-  const cap = Math.min(limits.backoffMaxMs, limits.backoffMinMs * 2 ** Math.min(attempt, 30));
+export function backoffMs(attempt: number, random: number, maxMs: number = limits.backoffMaxMs): number {
+  const cap = Math.min(maxMs, limits.backoffMinMs * 2 ** Math.min(attempt, 30));
   return Math.round(cap * random);
+}
+
+/** The pause before what failed is tried again. */
+export function backoffAfter({ code }: UnavailableError, attempt: number, random: number): number {
+  return backoffMs(attempt, random, code === 'store_busy' ? limits.backoffBusyMaxMs : limits.backoffMaxMs);
 }

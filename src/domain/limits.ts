@@ -51,6 +51,8 @@ export const limits = {
 
   backoffMinMs: 200,
   backoffMaxMs: 30_000,
+  /** While somebody else writes to the store: asking again costs next to nothing, and it may be over at any moment. */
+  backoffBusyMaxMs: 3_000,
   /** Retries of one batch that the store keeps refusing while a probe transaction succeeds, before it is bisected. */
   batchRetriesMax: 8,
   shutdownMs: 30_000,

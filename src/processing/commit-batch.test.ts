@@ -234,6 +234,16 @@ describe('commitBatch', () => {
     expect(told).not.toContain('partition.bisecting');
   });
 
+  it('asks again within seconds while somebody else writes to the store, however long that lasts', async () => {
+    const store = scriptedStore((_request, call) =>
+      call < 20 ? new UnavailableError('store_busy', 'locked') : committed,
+    );
+    const { options } = optionsFor(store);
+    const pauses: number[] = [];
+    await commitBatch({ ...options, random: () => 1, pause: async (ms) => void pauses.push(ms) }, request([0]), never);
+    expect(Math.max(...pauses)).toBe(limits.backoffBusyMaxMs);
+  });
+
   it('does not hide a bug of the probe', async () => {
     const store = scriptedStore(() => new UnavailableError('odd', 'crashes'));
     store.probe = async () => {

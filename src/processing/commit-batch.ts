@@ -1,4 +1,4 @@
-import { backoffMs } from '../domain/backoff.ts';
+import { backoffAfter } from '../domain/backoff.ts';
 import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { CommitRequest, EventWriter, WriteSet } from '../event-store/event-store.ts';
@@ -87,7 +87,7 @@ async function tryUntilKnown(options: CommitOptions, request: CommitRequest, sig
       // In a row, each right after a failure: a store that has just come back must not cost a good event its place.
       suspicions = (await isSuspect(store, request, error)) ? suspicions + 1 : 0;
       if (suspicions > limits.batchRetriesMax) return { kind: 'refused', reason: error.message };
-      const retryInMs = backoffMs(attempt, options.random());
+      const retryInMs = backoffAfter(error, attempt, options.random());
       telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs, attempt });
       await options.pause(retryInMs, signal);
     }

@@ -1,4 +1,4 @@
-import { backoffMs } from '../domain/backoff.ts';
+import { backoffAfter, backoffMs } from '../domain/backoff.ts';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import type { LogAssignment, LogConsumer, LogReader } from '../event-log/event-log.ts';
@@ -165,7 +165,7 @@ export function createWorker(options: WorkerOptions): Worker {
         return await attemptOnce();
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
-        const retryInMs = backoffMs(attempt, options.random());
+        const retryInMs = backoffAfter(error, attempt, options.random());
         telemetry.emit('partition.paused', { partition, reason: `${what}: ${error.message}`, retryInMs, attempt });
         await options.pause(retryInMs, signal);
       }
