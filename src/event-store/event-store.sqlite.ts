@@ -17,6 +17,7 @@ import { createMaintain } from './event-store.sqlite.maintenance.ts';
 import { createMetricsRead } from './event-store.sqlite.metrics.ts';
 import { assertMigrated, createSqliteMigrationTarget } from './event-store.sqlite.migrations.ts';
 import { createProgressReads, flushWriteAheadLog } from './event-store.sqlite.progress.ts';
+import { createInboxPublication } from './event-store.sqlite.publication.ts';
 import { verifyStore } from './event-store.sqlite.verify.ts';
 import type { EventReader, EventStore, EventWriter } from './event-store.ts';
 import { migrate, readMigrations } from './migrations.ts';
@@ -59,6 +60,7 @@ export async function createSqliteEventStore(options: SqliteEventStoreOptions): 
     ...createReader(db, path, attempt, patient),
     ...(role === 'owner' ? createWriter(db, options, now, attempt) : refuseBatches),
     ...createInboxWriter(db, patient),
+    ...createInboxPublication(db, patient),
   });
 }
 

@@ -324,8 +324,11 @@ export interface InboxWriter {
   reopen(ids: readonly string[]): Promise<void>;
   discard(ids: readonly string[], now: number): Promise<readonly string[]>;
   saveJob(job: Job): Promise<void>;
-  /** running → failed, of all jobs: those of a process that has ended, which nobody goes on with. Answers how many. */
-  endJobs(message: string, now: number): Promise<number>;
+  /**
+   * running → failed, of the jobs that were last saved before this time: those of a process that has ended, which nobody goes
+   * on with. Answers how many.
+   */
+  endJobs(message: string, now: number, savedBefore: number): Promise<number>;
   /**
    * Makes `logId` the current log under the next log_no, also where the current one has the same id: an older copy of a log
    * keeps it. Progress on earlier logs stays as history. Answers the current log_no as it is while it has no progress.
@@ -333,6 +336,24 @@ export interface InboxWriter {
   adoptLog(logId: string, now: number): Promise<number>;
 }
 
-export interface EventStore extends EventWriter, EventReader, InboxWriter {
+/**
+ * What the failed topic is published from. A partition's inbox rows appear in the order of their positions, so one mark a
+ * partition tells which have been published; it goes back to an older copy of the store together with the rows.
+ */
+export interface InboxPublication {
+  /**
+   * The partition's inbox rows past its mark, in the order of their positions, also those of earlier logs and those that were
+   * settled meanwhile. As many as the bounds allow, but at least one if there is any.
+   */
+  unpublished(
+    consumer: string,
+    partition: number,
+    bounds: { readonly recordsMax: number; readonly bytesMax: number },
+  ): Promise<readonly InboxEntry[]>;
+  /** Everything up to and with this position has been published. The mark never moves back. */
+  markPublished(consumer: string, position: Position): Promise<void>;
+}
+
+export interface EventStore extends EventWriter, EventReader, InboxWriter, InboxPublication {
   close(): Promise<void>;
 }

@@ -111,7 +111,7 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
   });
   lifecycle.add('event store', () => store.close());
   // Whoever follows a job that nobody goes on with would follow it for ever.
-  const jobsEnded = store.endJobs(jobEnded, now());
+  const jobsEnded = store.endJobs(jobEnded, now(), now());
   const redrive = createRedrive({ log, store, telemetry, now, newId: randomUUID });
   lifecycle.add('redrive jobs', () => redrive.drain());
 

@@ -7,6 +7,7 @@ import { inboxCases } from './event-store.contract.inbox.ts';
 import { maintenanceCases } from './event-store.contract.maintenance.ts';
 import { metricsCases } from './event-store.contract.metrics.ts';
 import { pageCases } from './event-store.contract.pages.ts';
+import { publicationCases } from './event-store.contract.publication.ts';
 import { verifyCases } from './event-store.contract.verify.ts';
 
 /** Holds an implementation of EventStore to the contract in event-store/event-store.ts. Call it in a test file. */
@@ -19,6 +20,7 @@ export function eventStoreContract(name: string, makeHarness: MakeEventStoreHarn
     maintenanceCases(makeHarness);
     metricsCases(makeHarness);
     pageCases(makeHarness);
+    publicationCases(makeHarness);
     verifyCases(makeHarness);
   });
 }
