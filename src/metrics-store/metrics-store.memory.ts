@@ -79,6 +79,12 @@ export function createMemoryMetricsStore(options: { readonly now: () => number }
       return readWindow(mergedGrid(), window, now);
     },
 
+    async readPartition(partition, window, now) {
+      assertOpen();
+      const state = partitions.get(partition);
+      return state === undefined ? null : { watermark: state.watermark, reading: readWindow(state.grid, window, now) };
+    },
+
     async recent(limit) {
       assertOpen();
       return recentEvents.slice(0, limit);

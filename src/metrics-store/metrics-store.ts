@@ -109,9 +109,16 @@ export interface MetricsStore extends MetricsWriter {
   /** @param now milliseconds since the epoch; the window ends with the step that holds it. */
   read(window: MetricsWindow, now: number): Promise<MetricsReading>;
   recent(limit: number): Promise<readonly RecentEvent[]>;
+  /** What one partition adds to `read`, with the watermark it stands at; null before its first rebuild. For verification. */
+  readPartition(partition: number, window: MetricsWindow, now: number): Promise<PartitionReading | null>;
   /** Called soon after anything changed, with the events that came with it. Returns the way to stop. */
   subscribe(listener: (change: MetricsChange) => void): () => void;
   close(): Promise<void>;
+}
+
+export interface PartitionReading {
+  readonly watermark: MetricsWatermark;
+  readonly reading: MetricsReading;
 }
 
 export interface MetricsChange {

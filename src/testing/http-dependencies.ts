@@ -165,6 +165,7 @@ function createMetricsDouble() {
       apply: unused,
       watermark: unused,
       rebuild: unused,
+    readPartition: unused,
       close: unused,
       async read(window: MetricsWindow): Promise<MetricsReading> {
         double.reads += 1;

@@ -51,11 +51,29 @@ export function readingCases(makeHarness: (now: () => number) => Promise<Metrics
           const told = `seed ${seed}, round ${round}, ${window}`;
           expect(await updated.store.read(window, clock.now), `${told}, updated`).toEqual(expected);
           expect(await rebuilt.store.read(window, clock.now), `${told}, rebuilt`).toEqual(expected);
+          const partition = random.below(3);
+          const own = happened.filter((one) => one.partition === partition);
+          const alone = countPlainly(own, window, clock.now);
+          for (const [store, watermark] of [
+            [updated.store, mark(round + 1)],
+            [rebuilt.store, mark(round)],
+          ] as const) {
+            const read = await store.readPartition(partition, window, clock.now);
+            expect(read, `${told}, partition ${partition}`).toEqual({ watermark, reading: alone });
+          }
         }
         if (random.below(4) === 0) await rebuildOne(updated.store, happened, random.below(3), round, clock.now);
       }
       await updated.close();
       await rebuilt.close();
+    });
+
+    it('knows nothing of a partition before its first rebuild', async () => {
+      const { store, close } = await makeHarness(() => startAt);
+      await store.rebuild(snapshotOf([], 0, 0, startAt), null);
+      expect(await store.readPartition(1, '5m', startAt)).toBeNull();
+      expect(await store.readPartition(0, '5m', startAt)).toMatchObject({ watermark: mark(0), reading: { total: 0 } });
+      await close();
     });
 
     it('ranks types by their count, and those of one count by their name', async () => {
