@@ -117,6 +117,25 @@ export const limits = {
   liveEventBytesPerTick: 256 * 1024,
   /** A live client that takes nothing for so long gives up its place. */
   liveStalledMs: 30_000,
+  /** Inbox rows that go to the failed topic at a time: what is published twice when a worker dies in between. */
+  publishRecordsMax: 100,
+  /** Bytes of them: Kafka's own default for one request. A single larger row goes alone. */
+  publishBytesMax: 1024 * 1024,
+  /** How often the parts are asked whether they answer, and the log whether it is the one it was: three small questions. */
+  partsWatchEveryMs: 1_000,
+  /** How often the last record of each partition is read again to know the log by; its id and ends are looked at each time. */
+  logRecordsCheckEveryMs: 30_000,
+  /** Records that wait so long while nobody works their partition: longer than a worker's place takes to be given away. */
+  workerSilentMs: 30_000,
+  /** Between two tries to open a part that is away: it is found soon after it is back. */
+  partRetryMaxMs: 5_000,
+  /** How long a start waits for parts that are away before it serves what can be served without them. */
+  partsFirstTryMs: 3_000,
+  /** Halted partitions are looked at this often: an operator may have adopted the log. */
+  haltedCheckEveryMs: 5_000,
+  /** A redrive job that runs is saved at least this often, and one that was not saved for so long has lost its process. */
+  jobSaveEveryMs: 5_000,
+  jobAbandonedMs: 60_000,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
   /** Events that one bulk redrive takes. */

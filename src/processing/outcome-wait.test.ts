@@ -16,7 +16,7 @@ function setUp() {
   const next = new Map<number, number>();
   const outcomes = new Map<string, SettledOutcome>();
   const asked: { id: string; logNo: number; partition: number; offset: number }[] = [];
-  const look = { count: 0, error: null as Error | null, logNo: 1 };
+  const look = { count: 0, error: null as Error | null, logNo: 1, outcomeFailures: 0 };
   const wait = createOutcomeWait(
     {
       async progress() {
@@ -28,6 +28,7 @@ function setUp() {
       },
       async outcomeAt(_consumer, id, position) {
         asked.push({ id, ...position });
+        if (asked.length <= look.outcomeFailures) throw new UnavailableError('store_unavailable', 'away');
         return outcomes.get(id) ?? { kind: 'stored' };
       },
     },
@@ -134,4 +135,12 @@ it('has nothing to wait for where nothing was appended', async () => {
   const { wait, look } = setUp();
   expect(await wait([], 1_000, never)).toEqual([]);
   expect(look.count).toBe(0);
+});
+
+it('asks again where the store is away just when progress is past the record', async () => {
+  const { wait, next, look, asked } = setUp();
+  next.set(0, 1);
+  look.outcomeFailures = 2;
+  expect(await wait([at('a', 0)], longMs, never)).toEqual([{ kind: 'stored' }]);
+  expect(asked).toHaveLength(3);
 });

@@ -1,3 +1,4 @@
+import type { Position } from '../domain/event.ts';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
@@ -42,6 +43,16 @@ export function createOutcomeWait(
     return look;
   }
 
+  /** Null while the store is away: it may be back before the wait is over. */
+  async function outcomeAt(id: string, position: Position): Promise<SettledOutcome | null> {
+    try {
+      return await store.outcomeAt(storeConsumer, id, position);
+    } catch (error) {
+      if (error instanceof UnavailableError) return null;
+      throw error;
+    }
+  }
+
   return async function waitForOutcomes(appended, timeoutMs, signal) {
     const deadline = options.now() + timeoutMs;
     const outcomes: (SettledOutcome | null)[] = appended.map(() => null);
@@ -51,8 +62,9 @@ export function createOutcomeWait(
       const still: number[] = [];
       for (const index of waiting) {
         const { id, partition, offset } = appended[index]!;
-        if ((next.get(partition) ?? 0) <= offset) still.push(index);
-        else outcomes[index] = await store.outcomeAt(storeConsumer, id, { logNo, partition, offset });
+        const isPast = (next.get(partition) ?? 0) > offset;
+        outcomes[index] = isPast ? await outcomeAt(id, { logNo, partition, offset }) : null;
+        if (outcomes[index] === null) still.push(index);
       }
       waiting = still;
       if (options.now() >= deadline) break;

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { redriveEventId } from '../domain/identity.ts';
 import { type InboxEntry, inboxId } from '../domain/inbox.ts';
@@ -46,7 +46,7 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
   const jobs: Job[] = [];
   const queries: InboxQuery[] = [];
   const finished: TelemetryEvents['redrive.finished'][] = [];
-  const before: Partial<Record<'append' | 'markRedriving' | 'saveJob', () => void>> = {};
+  const before: Partial<Record<'append' | 'markRedriving' | 'saveJob', () => void | Promise<void>>> = {};
   const telemetry = createTelemetry();
   telemetry.on('redrive.finished', (payload) => finished.push(payload));
   const redrive = createRedrive({
@@ -54,7 +54,7 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
       partitions,
       laneOf: (partition) => partition,
       async append(records) {
-        before.append?.();
+        await before.append?.();
         journal.push(`append ${records.length}`);
         appended.push(...records);
         return records.map(({ partition }, offset) => ({ partition, offset }));
@@ -69,13 +69,13 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
         return { items, nextCursor: from + query.limit < entries.length ? String(from + query.limit) : null };
       },
       async markRedriving(ids, jobId) {
-        before.markRedriving?.();
+        await before.markRedriving?.();
         journal.push(`mark ${ids.length} ${jobId}`);
         marked.push(...ids);
         return ids;
       },
       async saveJob(job) {
-        before.saveJob?.();
+        await before.saveJob?.();
         jobs.push(job);
       },
       endJobs: async () => 0,
@@ -263,6 +263,27 @@ it('a store that is away does not end the job', async () => {
   };
   await run('all');
   expect(marked).toEqual(['store:1:1:3']);
+});
+
+it('a job is saved again and again while an append takes long, so that it is not taken for abandoned', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const { run, before, jobs } = setUp([entryOf(3)]);
+  const [began, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  before.append = () => {
+    began.resolve();
+    return answered.promise;
+  };
+  const running = run('all');
+  await began.promise;
+  await vi.advanceTimersByTimeAsync(2 * limits.jobSaveEveryMs);
+  expect(jobs.map(({ state }) => state)).toEqual(['running', 'running', 'running']);
+  answered.resolve();
+  await running;
+  expect(jobs.at(-1)?.state).toBe('done');
+  const saves = jobs.length;
+  await vi.advanceTimersByTimeAsync(2 * limits.jobSaveEveryMs);
+  expect(jobs).toHaveLength(saves);
 });
 
 describe('the event that is redriven', () => {

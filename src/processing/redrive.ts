@@ -113,21 +113,32 @@ export function createRedrive(options: RedriveOptions): Redrive {
     let done = 0;
     let failed = 0;
     let message: string | null = null;
-    for (let from = 0; from < ready.length; from += chunkRecords) {
-      const ids = ready.slice(from, from + chunkRecords);
-      try {
-        const chunk = await prepareAll(ids, job.createdAt, payloadJson);
-        await appendAndMark(job, chunk);
-        done += chunk.length;
-      } catch (error) {
-        // Also what is a bug: nobody waits for this job, and the rows it did not get to are open as before.
-        failed += ids.length;
-        message = `${failed} were not redriven and are still open: ${error instanceof Error ? error.message : String(error)}`;
+    let saved = Promise.resolve();
+    /** One after another, so that what the job was can't be saved over what it has become. */
+    const save = (state: Job['state']) => {
+      saved = saved.then(() => saveQuietly({ ...job, state, done, failed, message, updatedAt: now() }));
+      return saved;
+    };
+    // Also while an append takes long: a job that nobody saves is taken for one whose process has ended.
+    const heartbeat = setInterval(() => void save('running'), limits.jobSaveEveryMs);
+    try {
+      for (let from = 0; from < ready.length; from += chunkRecords) {
+        const ids = ready.slice(from, from + chunkRecords);
+        try {
+          const chunk = await prepareAll(ids, job.createdAt, payloadJson);
+          await appendAndMark(job, chunk);
+          done += chunk.length;
+        } catch (error) {
+          // Also what is a bug: nobody waits for this job, and the rows it did not get to are open as before.
+          failed += ids.length;
+          message = `${failed} were not redriven and are still open: ${error instanceof Error ? error.message : String(error)}`;
+        }
+        await save('running');
       }
-      await save({ ...job, done, failed, message, updatedAt: now() });
+    } finally {
+      clearInterval(heartbeat);
     }
-    const state = failed === 0 ? 'done' : 'failed';
-    await save({ ...job, state, done, failed, message, updatedAt: now() });
+    await save(failed === 0 ? 'done' : 'failed');
     telemetry.emit('redrive.finished', { jobId: job.id, redriven: done, failed });
   }
 
@@ -170,11 +181,12 @@ export function createRedrive(options: RedriveOptions): Redrive {
   }
 
   /** A job's progress is for the eye: a store that is away must not end the job. */
-  async function save(job: Job): Promise<void> {
+  async function saveQuietly(job: Job): Promise<void> {
     try {
       await store.saveJob(job);
     } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error;
+      if (error instanceof UnavailableError) return;
+      telemetry.emit('listener.failed', { event: 'redrive job', error: String(error) });
     }
   }
 

@@ -9,6 +9,21 @@ export interface TelemetryEvents {
   'process.stopping': { readonly reason: string };
   'process.stopped': { readonly forced: boolean };
 
+  /** Something the process works with is not there at its start and is waited for. */
+  'part.waiting': {
+    readonly part: PartName;
+    readonly reason: string;
+    readonly retryInMs: number;
+    readonly attempt: number;
+  };
+  'part.opened': { readonly part: PartName; readonly waitedMs: number };
+  /** Told at the first look that gets no answer, and at the first one that does again. */
+  'part.away': { readonly part: PartName; readonly reason: string };
+  'part.back': { readonly part: PartName; readonly awayMs: number };
+  /** Nothing is taken in until an operator has looked. */
+  'log.replaced': { readonly message: string };
+  'log.recognised': { readonly logId: string };
+
   'request.failed': {
     readonly requestId: string;
     readonly method: string;
@@ -58,17 +73,29 @@ export interface TelemetryEvents {
     readonly alreadyCommitted: boolean;
   };
   'inbox.added': { readonly partition: number; readonly code: string; readonly count: number };
+  /** Inbox rows are on the failed topic. */
+  'failed.published': { readonly partition: number; readonly count: number };
+  'failed.unpublished': {
+    readonly partition: number;
+    readonly reason: string;
+    readonly retryInMs: number;
+    readonly attempt: number;
+  };
   'maintenance.done': { readonly partition: number; readonly prunedRows: number; readonly foldedRows: number };
   'log.trimmed': { readonly partition: number; readonly below: number };
 
   'metrics.rebuilt': { readonly partition: number; readonly reason: string; readonly durationMs: number };
   'metrics.unavailable': { readonly partition: number; readonly error: string };
 
+  'jobs.ended': { readonly count: number };
   'redrive.finished': { readonly jobId: string; readonly redriven: number; readonly failed: number };
   'disk.full': { readonly freeBytes: number; readonly floorBytes: number };
   'disk.recovered': { readonly freeBytes: number };
   'listener.failed': { readonly event: string; readonly error: string };
 }
+
+/** The parts that may be away. */
+export type PartName = 'log' | 'store' | 'metrics' | 'failed_topic';
 
 export type TelemetryEventName = keyof TelemetryEvents;
 
