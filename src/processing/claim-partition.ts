@@ -1,5 +1,5 @@
 import type { LogReader } from '../event-log/event-log.ts';
-import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
+import type { EventReader, EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import { hashRecord } from './build-batch.ts';
 
 export type ClaimOutcome =
@@ -49,6 +49,30 @@ export async function findReplacement(
     return `Partition ${partition}: the record at offset ${last.offset} is not the one that was processed. The log was put back to an older copy or written anew.`;
   }
   return null;
+}
+
+/**
+ * The same for every partition that the store knows of the current log (or those of them that are named); where it knows none,
+ * whether the log is the one that was adopted. Nothing is claimed for it.
+ *
+ * @throws UnavailableError
+ */
+export async function findReplacements(
+  log: Pick<LogReader, 'describe' | 'recordAt'>,
+  store: Pick<EventReader, 'progress' | 'ledger'>,
+  consumer: string,
+  partitions?: readonly number[],
+): Promise<readonly string[]> {
+  const rows = await store.progress(consumer);
+  const progress = partitions === undefined ? rows : rows.filter(({ partition }) => partitions.includes(partition));
+  if (progress.length === 0) {
+    const { logId: adopted } = await store.ledger(consumer);
+    const { logId } = await log.describe();
+    const isOther = adopted !== null && adopted !== logId;
+    return isOther ? [`The log ${adopted} was adopted, but this is the log ${logId}.`] : [];
+  }
+  const found = await Promise.all(progress.map((row) => findReplacement(log, row)));
+  return found.filter((message) => message !== null);
 }
 
 async function startOf(log: Pick<LogReader, 'describe'>, partition: number): Promise<number> {

@@ -8,6 +8,7 @@ import { type BatchFrame, buildBatch } from './build-batch.ts';
 import { type CommitOutcome, commitBatch } from './commit-batch.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
+import type { FailurePublisher } from './publish-failures.ts';
 
 /** Faults that the generated tests inject: called at numbered points of the path of a batch. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
@@ -17,6 +18,8 @@ export interface PartitionLoopOptions {
   readonly store: EventWriter;
   readonly feed: MetricsFeed;
   readonly maintenance: Maintenance;
+  /** Null where there is no failed topic. */
+  readonly failures?: Pick<FailurePublisher, 'notice'> | null;
   readonly telemetry: Telemetry;
   readonly now: () => number;
   readonly random: () => number;
@@ -162,6 +165,7 @@ function createBatchRunner(
       cursor.nextOffset = done.nextOffset;
       cursor.commitToken = done.token;
       announce(options, done, written, alreadyCommitted, now() - startedAt);
+      if (written === null || written.failed.length > 0) options.failures?.notice(partition);
       const watermark = { logNo: done.logNo, nextOffset: done.nextOffset, commitToken: done.token };
       if (written === null) feed.refresh(partition, watermark, 'lost_answer');
       else feed.push({ partition, previousToken, watermark, delta: written.rollups, recent: newestOf(written) });

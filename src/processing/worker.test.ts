@@ -137,6 +137,54 @@ describe('a partition is halted', () => {
   });
 });
 
+describe('an operator who adopts the log', () => {
+  it('sets all partitions going again, without a restart', async () => {
+    const { log, start, store, claimed, expectProgress } = await workerHarness(2);
+    for (const partition of [0, 1]) await store.claim(claimOf(partition, 7));
+    log.rename('log-b');
+    log.put(1);
+    const { worker } = start();
+    await expect.poll(() => worker.halted().size).toBe(2);
+    await store.adoptLog('log-b', 1);
+    await expectProgress(0, 1);
+    expect(worker.halted().size).toBe(0);
+    expect(claimed.at(-1)).toEqual({ working: [0, 1], halted: [] });
+  });
+
+  it('is noticed while other partitions are worked on', async () => {
+    const { log, start, store, expectProgress } = await workerHarness(2);
+    await store.claim(claimOf(1, 1));
+    log.put(0);
+    const { worker } = start();
+    await expectProgress(1, 1);
+    expect(worker.halted().get(1)?.reason).toBe('log_replaced');
+    log.put(1);
+    await expect.poll(() => worker.halted().size).toBe(0);
+    log.put(1);
+    await expectProgress(1, 2);
+  });
+});
+
+describe('the failed topic', () => {
+  it('is told of at a claim and after a batch that failed something, and that a partition is given away', async () => {
+    const { log, start, expectProgress } = await workerHarness();
+    const journal: string[] = [];
+    const failures = {
+      notice: (partition: number) => void journal.push(`notice ${partition}`),
+      release: (partition: number) => void journal.push(`release ${partition}`),
+    };
+    log.put(0);
+    start({ failures });
+    await expectProgress(1);
+    expect(journal).toEqual(['notice 0']);
+    log.put(0, [Buffer.from('no event')]);
+    await expectProgress(2);
+    expect(journal).toEqual(['notice 0', 'notice 0']);
+    log.assign();
+    await expect.poll(() => journal).toEqual(['notice 0', 'notice 0', 'release 0', 'notice 0']);
+  });
+});
+
 describe('a partition that was fenced', () => {
   it('is claimed anew with all the others, once the group has confirmed it, over a new stream', async () => {
     const { store, log, start, payloadsOf, journal, expectProgress } = await workerHarness(2);

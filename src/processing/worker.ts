@@ -1,10 +1,12 @@
 import { backoffAfter, backoffMs } from '../domain/backoff.ts';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import type { LogAssignment, LogConsumer, LogReader } from '../event-log/event-log.ts';
-import type { PartitionProgress } from '../event-store/event-store.ts';
-import { claimPartition } from './claim-partition.ts';
+import type { EventReader, EventWriter, PartitionProgress } from '../event-store/event-store.ts';
+import { claimPartition, findReplacements } from './claim-partition.ts';
 import { type LoopEnd, type PartitionLoopOptions, runPartitionLoop } from './partition-loop.ts';
+import type { FailurePublisher } from './publish-failures.ts';
 
 /**
  * The worker: joins the group, and for every assignment claims each partition, checks its log, and runs one loop a
@@ -31,6 +33,8 @@ export interface HaltedPartition {
 
 export interface WorkerOptions extends PartitionLoopOptions {
   readonly log: LogReader;
+  readonly store: EventWriter & Pick<EventReader, 'progress' | 'ledger'>;
+  readonly failures?: Omit<FailurePublisher, 'stop'> | null;
   readonly consumer?: string;
   /** Told after every claim round, and when a partition is halted: which are worked on and which are halted. */
   readonly onClaimed?: (working: readonly number[], halted: ReadonlyMap<number, HaltedPartition>) => void;
@@ -92,7 +96,7 @@ export function createWorker(options: WorkerOptions): Worker {
         halted,
       );
     tell();
-    if (claimed.size === 0) return untilAborted(signal);
+    if (claimed.size === 0) return untilRecognised(signal);
     const offsets = [...claimed].map(([partition, { progress, logStart }]) => {
       return [partition, Math.max(progress.nextOffset, logStart)] as const;
     });
@@ -107,9 +111,40 @@ export function createWorker(options: WorkerOptions): Worker {
         if (end === 'fenced' || end === 'reopen') round.abort(new Error('claim anew'));
         else if (halted.has(partition)) tell();
       });
-      await Promise.all(loops);
+      const over = Promise.all(loops).finally(() => round.abort(new Error('the round is over')));
+      await Promise.all([over, claimAnewWhenRecognised(round, roundSignal)]);
     } finally {
+      for (const partition of claimed.keys()) options.failures?.release(partition);
       await stream.close();
+    }
+  }
+
+  /** Ends the round once the log of the partitions that were halted for it is the right one. */
+  async function claimAnewWhenRecognised(round: AbortController, roundSignal: AbortSignal): Promise<void> {
+    if (replacedPartitions().length === 0) return;
+    try {
+      await untilRecognised(roundSignal);
+    } catch (error) {
+      if (!roundSignal.aborted) throw error;
+    }
+    round.abort(new Error('claim anew'));
+  }
+
+  function replacedPartitions(): number[] {
+    return [...halted].flatMap(([partition, { reason }]) => (reason === 'log_replaced' ? [partition] : []));
+  }
+
+  /** Looks every few seconds whether an operator has adopted the log, or put the right one back. Nothing is claimed for it. */
+  async function untilRecognised(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await options.pause(limits.haltedCheckEveryMs, signal);
+      const partitions = replacedPartitions();
+      if (partitions.length === 0) continue;
+      try {
+        if ((await findReplacements(log, store, consumerName, partitions)).length === 0) return;
+      } catch (error) {
+        if (!(error instanceof UnavailableError)) throw error;
+      }
     }
   }
 
@@ -130,6 +165,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const { ownerEpoch, nextOffset, logNo, commitToken } = progress;
     telemetry.emit('partition.claimed', { partition, ownerEpoch, nextOffset });
     feed.claimed(partition, { logNo, nextOffset, commitToken });
+    options.failures?.notice(partition);
     return { progress, logStart };
   }
 
@@ -189,9 +225,4 @@ export function createWorker(options: WorkerOptions): Worker {
     },
     halted: () => halted,
   };
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -2,7 +2,7 @@ import { storeConsumer } from '../domain/inbox.ts';
 import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { Discrepancy } from '../event-store/event-store.ts';
-import { findReplacement } from '../processing/claim-partition.ts';
+import { findReplacements } from '../processing/claim-partition.ts';
 import { type Ledger, readLedger } from '../processing/ledger.ts';
 import type { Config } from './config.ts';
 import { acquireDirectoryLock } from './directory-lock.ts';
@@ -55,20 +55,8 @@ export interface Inspection {
 export function inspectOffline(config: Config): Promise<Inspection> {
   return withParts(config, async (parts) => ({
     ledger: await readLedger(parts.store, parts.log, Date.now()),
-    replacements: await findReplacements(parts),
+    replacements: await findReplacements(parts.log, parts.store, storeConsumer),
   }));
-}
-
-async function findReplacements({ log, store }: Parts): Promise<string[]> {
-  const progress = await store.progress(storeConsumer);
-  if (progress.length === 0) {
-    const { logId: adopted } = await store.ledger(storeConsumer);
-    const { logId } = await log.describe();
-    const isOther = adopted !== null && adopted !== logId;
-    return isOther ? [`The log ${adopted} was adopted, but this is the log ${logId}.`] : [];
-  }
-  const found = await Promise.all(progress.map((row) => findReplacement(log, row)));
-  return found.filter((message) => message !== null);
 }
 
 /**
@@ -78,7 +66,7 @@ async function findReplacements({ log, store }: Parts): Promise<string[]> {
  */
 export function adoptLog(config: Config): Promise<number | null> {
   return withParts(config, async (parts) => {
-    if ((await findReplacements(parts)).length === 0) return null;
+    if ((await findReplacements(parts.log, parts.store, storeConsumer)).length === 0) return null;
     const { logId } = await parts.log.describe();
     return parts.store.adoptLog(logId, Date.now());
   });

@@ -1,0 +1,115 @@
+import { backoffMs } from '../domain/backoff.ts';
+import type { InboxEntry } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
+import type { InboxPublication } from '../event-store/event-store.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+
+/**
+ * Puts inbox rows on the failed topic, for whoever listens there: in the order of their positions, at least once, by the
+ * partition's owner. It follows the commits and never holds one up: a topic that is away is tried again, and what an owner
+ * did not get to is published by the next one, since the store knows how far it came.
+ */
+export interface FailurePublisher {
+  /** Called at every claim, and after every commit that has, or may have, added to the inbox. Returns at once. */
+  notice(partition: number): void;
+  /** The partition is, or may be, somebody else's: nothing more of it is begun. */
+  release(partition: number): void;
+  /** Begins nothing more, and resolves when what runs has ended. */
+  stop(): Promise<void>;
+}
+
+export interface FailurePublisherOptions {
+  readonly store: InboxPublication;
+  readonly topic: {
+    /** Resolves when all of them are durable on the topic, in this order. */
+    publish(entries: readonly InboxEntry[]): Promise<void>;
+  };
+  readonly consumer: string;
+  readonly telemetry: Telemetry;
+  readonly random: () => number;
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+interface Lane {
+  isDue: boolean;
+  running: Promise<void> | null;
+  released: AbortController;
+}
+
+export function createFailurePublisher(options: FailurePublisherOptions): FailurePublisher {
+  const { store, topic, consumer, telemetry } = options;
+  const lanes = new Map<number, Lane>();
+  let isStopping = false;
+
+  function laneOf(partition: number): Lane {
+    let lane = lanes.get(partition);
+    if (lane === undefined) {
+      lane = { isDue: false, running: null, released: new AbortController() };
+      lanes.set(partition, lane);
+    }
+    return lane;
+  }
+
+  /** Runs until nothing is due, or the partition is released. Never rejects. */
+  async function drain(partition: number, lane: Lane): Promise<void> {
+    for (let attempt = 0; lane.isDue && !lane.released.signal.aborted; ) {
+      lane.isDue = false;
+      try {
+        while (await publishSome(partition)) {
+          attempt = 0;
+          if (lane.released.signal.aborted) return;
+        }
+      } catch (error) {
+        lane.isDue = true;
+        const retryInMs = backoffMs(attempt, options.random());
+        // Whatever it is, also a bug: the rows are in the inbox, and storing goes on without this.
+        telemetry.emit('failed.unpublished', { partition, reason: String(error), retryInMs, attempt });
+        attempt += 1;
+        await options.pause(retryInMs, lane.released.signal).catch(() => undefined);
+      }
+    }
+  }
+
+  /** @returns whether there may be more */
+  async function publishSome(partition: number): Promise<boolean> {
+    const entries = await store.unpublished(consumer, partition, {
+      recordsMax: limits.publishRecordsMax,
+      bytesMax: limits.publishBytesMax,
+    });
+    const last = entries.at(-1);
+    if (last === undefined) return false;
+    await topic.publish(entries);
+    await store.markPublished(consumer, last.position);
+    telemetry.emit('failed.published', { partition, count: entries.length });
+    return true;
+  }
+
+  return {
+    notice(partition) {
+      if (isStopping) return;
+      const lane = laneOf(partition);
+      if (lane.released.signal.aborted) lane.released = new AbortController();
+      lane.isDue = true;
+      start(partition, lane);
+    },
+    release(partition) {
+      const lane = lanes.get(partition);
+      if (lane === undefined) return;
+      lane.isDue = false;
+      lane.released.abort(new Error('the partition was released'));
+    },
+    async stop() {
+      isStopping = true;
+      for (const lane of lanes.values()) lane.released.abort(new Error('the publisher stops'));
+      await Promise.all([...lanes.values()].map(({ running }) => running));
+    },
+  };
+
+  function start(partition: number, lane: Lane): void {
+    lane.running ??= drain(partition, lane).then(() => {
+      lane.running = null;
+      // Noticed anew after the loop had looked for the last time.
+      if (lane.isDue && !lane.released.signal.aborted) start(partition, lane);
+    });
+  }
+}
