@@ -154,4 +154,41 @@ export const limits = {
   connectionsCheckMs: 1_000,
   /** Idle connections cost about 10 KB each; past this the listener refuses. */
   connectionsMax: 10_000,
+
+  /** A Kafka broker that is there takes a connection, TLS and SASL included, in a fraction of this. */
+  kafkaConnectTimeoutMs: 3_000,
+  /** One question to Kafka, all attempts of it: longer than the choice of another leader usually takes. */
+  kafkaCallTimeoutMs: 5_000,
+  /** An append gives up a little before ingest does, so that the client hears why. */
+  kafkaAppendTimeoutMs: 4_500,
+  kafkaRetryMinMs: 50,
+  kafkaRetryMaxMs: 1_000,
+  /** Questions under way on one connection at a time; a broker answers them one after another anyway. */
+  kafkaCallsInFlightMax: 16,
+  /** Records of one partition in one produce request: under the 1,048,588 bytes that a topic takes as Kafka makes it. */
+  kafkaBatchBytesMax: 1_000_000,
+  /** How long a fetch waits at the broker when there is nothing. New records end the wait at once. */
+  kafkaFetchWaitMs: 500,
+  /** The same while a partition that is being read has been left out for want of room: it may have room at any moment. */
+  kafkaFetchShortWaitMs: 10,
+  /** One answer of a broker, and what of it may be one partition's. */
+  kafkaFetchBytesMax: 4 * 1024 * 1024,
+  kafkaFetchPartitionBytesMax: 1024 * 1024,
+  /** What a stream has read ahead, shared evenly by its partitions; each may be over by one answer. */
+  kafkaStreamBytesMax: 32 * 1024 * 1024,
+  kafkaPartitionBytesMin: 256 * 1024,
+  kafkaPartitionBytesMax: 4 * 1024 * 1024,
+  /** A member that is not heard of for so long loses its partitions: the time a takeover after a kill takes. */
+  kafkaSessionTimeoutMs: 10_000,
+  kafkaHeartbeatMs: 3_000,
+  /** How long the group waits for its members at a rebalance. */
+  kafkaRebalanceTimeoutMs: 10_000,
+  /** How long a member lets the transaction that runs end before it joins anew. */
+  kafkaReleaseMs: 5_000,
+  /** How long a member that stops may take to say so to the group. */
+  kafkaGoodbyeMs: 2_000,
+  /** The group's offsets are a mirror: once a second is often enough for who looks at lag. */
+  kafkaCommitEveryMs: 1_000,
+  /** How long it takes a process to learn that a topic has more partitions. */
+  kafkaTopicRefreshMs: 10_000,
 } as const;

@@ -1,3 +1,4 @@
+import { UnavailableError } from '../domain/failure.ts';
 import { createLmdbConsumer } from './event-log.lmdb.consumer.ts';
 import { assertPartition, batchFrom, closedError, readOffsets, startsKey } from './event-log.lmdb.file.ts';
 import type { LogHandle } from './event-log.lmdb.handle.ts';
@@ -55,9 +56,10 @@ export function createLmdbReader(handle: LogHandle, marks: LogMarks, partitions:
       return handle.read((database) => {
         const start = readOffsets(database, startsKey, partitions)[partition]!;
         if (start > from) return { kind: 'trimmed', start };
-        const end = Math.min(to, marks.end(partition));
-        const batch = from < end ? batchFrom(database, partition, from) : null;
-        return { kind: batch !== null && batch.base < end ? 'data' : 'no_data' };
+        const end = marks.end(partition);
+        if (to > end) throw new UnavailableError('log_behind', `partition ${partition} ends at ${end}, before ${to}`);
+        const batch = from < to ? batchFrom(database, partition, from) : null;
+        return { kind: batch !== null && batch.base < to ? 'data' : 'no_data' };
       });
     },
 

@@ -50,9 +50,9 @@ export interface LogDescription {
 }
 
 export interface LogAppender {
-  /** Number of partitions, fixed while the handle is open. */
+  /** Number of partitions now. It may grow while the handle is open (Kafka): to be read anew for each record, never kept. */
   readonly partitions: number;
-  /** Partitions that share a lane share one append in flight. Lanes are numbered from 0. */
+  /** Partitions that share a lane share one append in flight. Lanes are numbered from 0; number and sharing stay as they are. */
   readonly lanes: number;
   laneOf(partition: number): number;
   /** All records must belong to one lane. */
@@ -70,14 +70,18 @@ export type GapFinding =
   | { readonly kind: 'data' };
 
 export interface LogReader {
+  /** As LogAppender's. */
   readonly partitions: number;
   /** Fresh, never cached. */
   describe(): Promise<LogDescription>;
   /** The record at exactly this offset, or null (trimmed, a control record, or past the end). */
   recordAt(partition: number, offset: number): Promise<LogRecord | null>;
-  /** Looks at offsets from ≤ o < to. */
+  /**
+   * Looks at offsets from ≤ o < to, where `to` is at most an end that this log has told. A log that ends before it now can't
+   * say: UnavailableError.
+   */
   examineGap(partition: number, from: number, to: number): Promise<GapFinding>;
-  /** Joins the consumer group. Embedded: the last one to join has all partitions. */
+  /** Joins the consumer group, whose members share the partitions. Embedded: the last one to join has all of them. */
   join(): Promise<LogConsumer>;
 }
 
@@ -122,7 +126,8 @@ export interface LogStream {
   /**
    * The partition's next records, in order, each exactly once per stream; at least one record, or `records: []` with a
    * fresh `end` when nothing came for `idleMs`. One call at a time per partition; calls of several partitions run side by
-   * side. A single record may exceed bytesMax. Aborting rejects with the signal's reason.
+   * side. A single record may exceed bytesMax. Aborting rejects with the signal's reason. A stream reads ahead: what it had read
+   * when the log was trimmed it may still deliver; then it goes on at the start.
    */
   next(partition: number, limits: BatchLimits, idleMs: number, signal: AbortSignal): Promise<LogBatch>;
   close(): Promise<void>;

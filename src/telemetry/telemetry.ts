@@ -82,6 +82,10 @@ export interface TelemetryEvents {
     readonly attempt: number;
   };
   'maintenance.done': { readonly partition: number; readonly prunedRows: number; readonly foldedRows: number };
+  /** The log's consumer group: what of it is this process's, and what is in the way. */
+  'group.joined': { readonly group: string; readonly generation: number; readonly partitions: readonly number[] };
+  'group.ended': { readonly group: string; readonly reason: string };
+  'group.unavailable': { readonly group: string; readonly error: string; readonly retryInMs: number };
   'log.trimmed': { readonly partition: number; readonly below: number };
 
   'metrics.rebuilt': { readonly partition: number; readonly reason: string; readonly durationMs: number };

@@ -30,11 +30,12 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       const reader = await harness.openReader();
       const first = await openStream(reader);
       const pending = expect(first.stream.next(0, plentiful, longMs, first.assignment.ended)).rejects.toThrow();
+      // The others may be waiting for it.
+      const closed = pending.then(() => first.stream.close());
       const second = await openStream(log);
-      await pending;
+      await closed;
       await vi.waitFor(() => expect(first.assignment.ended.aborted).toBe(true));
       await expect(first.assignment.confirm()).rejects.toThrow(Error);
-      await first.stream.close();
       await expect(first.assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
       await second.assignment.confirm();
       await log.append(recordsFor(second.assignment.partitions[0]!, ['for the second']));

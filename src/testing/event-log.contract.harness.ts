@@ -85,7 +85,7 @@ export async function joinGroup(log: LogReader): Promise<Joined> {
   throw new Error('the consumer was given no partitions');
 }
 
-/** A stream of every partition: from 0 where `offsets` says nothing. */
+/** A stream of every partition that the member is given: from 0 where `offsets` says nothing. */
 export async function openStream(
   log: LogReader,
   offsets: Readonly<Record<number, number>> = {},

@@ -25,9 +25,10 @@ export function streamCases(makeHarness: MakeEventLogHarness): void {
       const positions = await log.append(recordsFor(0, numbered('a', 10)));
       await log.append(recordsFor(0, numbered('b', 10)));
       for (const first of [0, 1, 4, 9]) {
-        const { stream } = await openStream(log, { 0: positions[first]!.offset });
+        const { stream, consumer } = await openStream(log, { 0: positions[first]!.offset });
         const records = await takeRecords(stream, 0, 20 - first);
         expect(records.map(textOf)).toEqual([...numbered('a', 10).slice(first), ...numbered('b', 10)]);
+        await consumer.close();
       }
     });
 

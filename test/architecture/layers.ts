@@ -25,7 +25,7 @@ export const layers: readonly Layer[] = [
 
   { name: 'domain', files: /^src\/domain\//, imports: ['domain'], packages: ['node:crypto'] },
 
-  { name: 'log port', files: /^src\/event-log\/event-log\.ts$/, imports: ['domain'], packages: [] },
+  { name: 'log port', files: /^src\/event-log\/(event-log|failed-topic)\.ts$/, imports: ['domain'], packages: [] },
   { name: 'store port', files: /^src\/event-store\/event-store\.ts$/, imports: ['domain'], packages: [] },
   { name: 'metrics port', files: /^src\/metrics-store\/metrics-store\.ts$/, imports: ['domain'], packages: [] },
   { name: 'event list', files: /^src\/telemetry\/telemetry\.ts$/, imports: ['domain'], packages: [] },
@@ -36,6 +36,12 @@ export const layers: readonly Layer[] = [
     files: /^src\/event-log\/event-log\.lmdb\b/,
     imports: ['domain', 'log port', 'log', 'LMDB log', 'event list'],
     packages: ['lmdb', anyNode],
+  },
+  {
+    name: 'Kafka log',
+    files: /^src\/event-log\/[a-z-]+\.kafka\b/,
+    imports: ['domain', 'log port', 'log', 'Kafka log', 'event list'],
+    packages: ['@platformatic/kafka', anyNode],
   },
   {
     name: 'log',
@@ -97,6 +103,7 @@ export const layers: readonly Layer[] = [
       'domain',
       ...ports,
       'LMDB log',
+      'Kafka log',
       'log',
       'SQLite store',
       'store',
