@@ -81,7 +81,7 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
        failed = excluded.failed, message = excluded.message, updated_at = excluded.updated_at`,
   );
   const endRunning = db.prepare(
-    `UPDATE jobs SET state = 'failed', message = ?, updated_at = ? WHERE state = 'running'`,
+    `UPDATE jobs SET state = 'failed', message = ?, updated_at = ? WHERE state = 'running' AND updated_at < ?`,
   );
   const currentLog = createCurrentLog(db);
   const hasProgress = db.prepare('SELECT 1 FROM progress WHERE log_no = ? LIMIT 1');
@@ -110,7 +110,7 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
         upsertJob.run(id, kind, state, total, done, failed, message, createdAt, updatedAt);
       });
     },
-    endJobs: (message, now) => attempt(() => Number(endRunning.run(message, now).changes)),
+    endJobs: (message, now, savedBefore) => attempt(() => Number(endRunning.run(message, now, savedBefore).changes)),
     adoptLog: (logId, now) =>
       attempt(() =>
         inTransaction(db, () => {
