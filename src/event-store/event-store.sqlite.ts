@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { UnavailableError } from '../domain/failure.ts';
+import { closable, refuseBatches } from './closable.ts';
 import { createClaim } from './event-store.sqlite.claim.ts';
 import { createCommit } from './event-store.sqlite.commit.ts';
 import {
@@ -55,13 +56,13 @@ export async function createSqliteEventStore(options: SqliteEventStoreOptions): 
   const patient: Attempt = (work) => retryWhileBusy(work, busyMs);
   // The worker has its own way of waiting, with everything else that it must stop meanwhile.
   const attempt: Attempt = role === 'owner' ? (work) => retryWhileBusy(work, 0) : patient;
-  const calls = createCalls(db);
-  return calls.guarded({
+  const port = {
     ...createReader(db, path, attempt, patient),
     ...(role === 'owner' ? createWriter(db, options, now, attempt) : refuseBatches),
     ...createInboxWriter(db, patient),
     ...createInboxPublication(db, patient),
-  });
+  };
+  return closable(port, async () => db.close());
 }
 
 function createReader(db: DatabaseSync, path: string, attempt: Attempt, patient: Attempt): EventReader {
@@ -104,44 +105,6 @@ function createWriter(
   };
 }
 
-/** Lets `close` wait for what runs, and refuses what comes after it. */
-function createCalls(db: DatabaseSync) {
-  type Method = (...parameters: unknown[]) => Promise<unknown>;
-  const running = new Set<Promise<unknown>>();
-  let closing: Promise<void> | null = null;
-
-  async function track(method: Method, parameters: unknown[]): Promise<unknown> {
-    if (closing !== null) throw new Error('The event store is closed.');
-    const run = method(...parameters);
-    running.add(run);
-    try {
-      return await run;
-    } finally {
-      running.delete(run);
-    }
-  }
-
-  async function end(): Promise<void> {
-    await Promise.allSettled(running);
-    db.close();
-  }
-
-  function close(): Promise<void> {
-    closing ??= end();
-    return closing;
-  }
-
-  return {
-    guarded(port: Omit<EventStore, 'close'>): EventStore {
-      const methods = Object.entries(port).map(([name, method]) => [
-        name,
-        (...parameters: unknown[]) => track(method as Method, parameters),
-      ]);
-      return { ...(Object.fromEntries(methods) as Omit<EventStore, 'close'>), close };
-    },
-  };
-}
-
 /** Committed, since what is rolled back never leaves SQLite's cache and would tell nothing of the disk. */
 function probe(db: DatabaseSync): void {
   inTransaction(db, () => {
@@ -162,15 +125,3 @@ function assertWalBounded(db: DatabaseSync, path: string, bytesMax: number): voi
     `${path}-wal has grown to its limit, because some process has been reading the store for long: end that read.`,
   );
 }
-
-const batchesRefused = async () => {
-  throw new Error('This handle of the event store is a client: batches are written by the owner.');
-};
-
-const refuseBatches: EventWriter = {
-  claim: batchesRefused,
-  commit: batchesRefused,
-  maintain: batchesRefused,
-  probe: batchesRefused,
-  durableProgress: batchesRefused,
-};

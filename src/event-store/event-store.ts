@@ -22,6 +22,8 @@ import type { RollupDelta } from '../domain/rollup.ts';
  * Unique      No two rows of `events` share an id, whichever partitions race.
  * Counted     At every moment, in every snapshot: next_offset − base = stored + duplicate + failed + lost + skipped, per
  *             partition; rollups, type totals and progress tell the same counts; rows + pruned = stored.
+ * Exact       A payload comes back as the same JSON value with every digit of its numbers; order of keys and spelling may be the
+ *             store's own. What it can't hold so, it refuses. Everything else comes back as it was given.
  * Maintained  Retention and folding of rollups are commits like any other: same guard, new token, same next_offset.
  * Failing     UnavailableError: try again later, nothing is known to be written. RejectedByStoreError: the batch holds a value
  *             the store refuses; it was rolled back. Nothing else is thrown, but for bugs.
@@ -325,8 +327,8 @@ export interface InboxWriter {
   discard(ids: readonly string[], now: number): Promise<readonly string[]>;
   saveJob(job: Job): Promise<void>;
   /**
-   * running → failed, of the jobs that were last saved before this time: those of a process that has ended, which nobody goes
-   * on with. Answers how many.
+   * running → failed, of the jobs that were last saved before `savedBefore`: those of a process that has ended, which nobody
+   * goes on with. Answers how many. A job whose process lives after all tells so when it is saved next.
    */
   endJobs(message: string, now: number, savedBefore: number): Promise<number>;
   /**

@@ -110,8 +110,8 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
     eventTypesMax: config.eventTypesMax,
   });
   lifecycle.add('event store', () => store.close());
-  // Whoever follows a job that nobody goes on with would follow it for ever.
-  const jobsEnded = store.endJobs(jobEnded, now(), now());
+  // Whoever follows a job that nobody goes on with would follow it for ever. No other process has any.
+  const jobsEnded = store.endJobs(jobEnded, now(), Number.MAX_SAFE_INTEGER);
   const redrive = createRedrive({ log, store, telemetry, now, newId: randomUUID });
   lifecycle.add('redrive jobs', () => redrive.drain());
 

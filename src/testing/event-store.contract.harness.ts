@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect } from 'vitest';
 import { storeConsumer } from '../domain/inbox.ts';
+import { isSameJson } from '../domain/json-value.ts';
 import type { EventStore } from '../event-store/event-store.ts';
 
 /** One store of its own for each case. */
@@ -30,6 +31,11 @@ export function useStore(makeHarness: MakeEventStoreHarness): () => StoreUnderTe
   });
   afterEach(() => current.harness.dispose());
   return () => current;
+}
+
+/** As values: a store may spell them in its own way. */
+export function expectSameJson(actual: string, expected: string): void {
+  expect(isSameJson(actual, expected), `${actual} is not ${expected}`).toBe(true);
 }
 
 export async function expectClean(store: EventStore): Promise<void> {

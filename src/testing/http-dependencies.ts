@@ -165,7 +165,7 @@ function createMetricsDouble() {
       apply: unused,
       watermark: unused,
       rebuild: unused,
-    readPartition: unused,
+      readPartition: unused,
       close: unused,
       async read(window: MetricsWindow): Promise<MetricsReading> {
         double.reads += 1;

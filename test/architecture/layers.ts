@@ -56,6 +56,12 @@ export const layers: readonly Layer[] = [
     packages: [anyNode],
   },
   {
+    name: 'PostgreSQL store',
+    files: /^src\/event-store\/event-store\.postgres\b/,
+    imports: ['domain', 'store port', 'store', 'PostgreSQL store', 'event list'],
+    packages: ['pg', /^node:(?!worker_threads|sqlite)/],
+  },
+  {
     name: 'store',
     files: /^src\/event-store\//,
     imports: ['domain', 'store port', 'store', 'event list'],
@@ -106,6 +112,7 @@ export const layers: readonly Layer[] = [
       'Kafka log',
       'log',
       'SQLite store',
+      'PostgreSQL store',
       'store',
       'metrics',
       'event list',

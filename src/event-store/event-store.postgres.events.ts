@@ -1,0 +1,137 @@
+import type { Position, StoredEvent } from '../domain/event.ts';
+import { isUuid, resolveEventId } from '../domain/identity.ts';
+import { inboxId } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
+import type { BoundedSource } from './event-store.postgres.bounded.ts';
+import type { Connection } from './event-store.postgres.connection.ts';
+import type { Database } from './event-store.postgres.database.ts';
+import { allEvents, eventKey, eventRange, eventsOfType, tieOfEvent } from './event-store.postgres.listings.ts';
+import {
+  type EventRow,
+  eventColumns,
+  type InboxRow,
+  inboxColumns,
+  toInboxEntry,
+  toStoredEvent,
+} from './event-store.postgres.rows.ts';
+import { scanNewestFirst } from './event-store.postgres.scan.ts';
+import type { DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
+import { decodeCursor, encodeCursor } from './page-cursor.ts';
+
+type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'recentEvents' | 'outcomeAt'>;
+
+export function createEventReads(database: Pick<Database, 'read'>): EventReads {
+  async function event(id: string): Promise<StoredEvent | null> {
+    if (!isUuid(id)) return null;
+    const [row] = await database.read((connection) =>
+      connection.rows<EventRow>(`SELECT ${eventColumns} FROM events WHERE id = $1`, [id]),
+    );
+    return row === undefined ? null : toStoredEvent(row);
+  }
+
+  async function events(query: EventQuery): Promise<Page<StoredEvent>> {
+    if (query.clientId !== undefined) return pageOfClientId(query, query.clientId);
+    const { eventType, source, limit, cursor } = query;
+    const range = eventRange(query);
+    const scan = {
+      listing: eventType === undefined ? allEvents : eventsOfType(eventType),
+      source: eventsById,
+      range: cursor === undefined ? range : { ...range, after: earlier(range.after, keyOf(cursor)) },
+      filters: source === undefined ? [] : [['source', source] as const],
+      limit,
+    };
+    const { rows, next } = await database.read((connection) => scanNewestFirst<EventRow>(connection, scan));
+    const nextCursor = next === null ? null : encodeCursor('event', { at: Number(next[0]), tie: tieOfEvent(next) });
+    return { items: rows.map(toStoredEvent), nextCursor };
+  }
+
+  /** A client's own id leads to the event's id, so this needs no index. */
+  async function pageOfClientId(query: EventQuery, clientId: string): Promise<Page<StoredEvent>> {
+    const { eventType, source = null, from = -Infinity, to = Infinity } = query;
+    const found = await event(resolveEventId({ id: clientId, source }).id);
+    const matches =
+      found !== null &&
+      found.source === source &&
+      (eventType === undefined || found.eventType === eventType) &&
+      found.receivedAt >= from &&
+      found.receivedAt < to;
+    return { items: matches ? [found] : [], nextCursor: null };
+  }
+
+  return {
+    event,
+    events,
+    async duplicatesOf(id) {
+      if (!isUuid(id)) return [];
+      return (await database.read((connection) => readDuplicates(connection, id))).map(toDuplicate);
+    },
+    async recentEvents(limit) {
+      return (await events({ limit })).items;
+    },
+    outcomeAt: (consumer, id, position) =>
+      database.read((connection) => readOutcome(connection, consumer, id, position)),
+  };
+}
+
+const eventsById: BoundedSource = {
+  table: 'events',
+  idType: 'uuid',
+  columns: eventColumns.replace(/^id, /, '').replace(/, payload$/, ''),
+  large: 'payload::text',
+  as: 'payload',
+};
+
+function keyOf(cursor: string) {
+  const { at, tie } = decodeCursor('event', cursor);
+  return eventKey(at, tie);
+}
+
+/** A cursor may have been made before its query was given another end. */
+function earlier(end: readonly (number | string)[], key: readonly (number | string)[]) {
+  return Number(key[0]) < Number(end[0]) ? key : end;
+}
+
+interface DuplicateRow {
+  readonly event_id: string;
+  readonly log_no: number;
+  readonly partition: number;
+  readonly log_offset: number;
+  readonly received_at: number;
+}
+
+function readDuplicates(connection: Connection, id: string): Promise<DuplicateRow[]> {
+  return connection.rows<DuplicateRow>(
+    `SELECT event_id, log_no, partition, log_offset, received_at FROM duplicates WHERE event_id = $1
+     ORDER BY received_at, log_no, partition, log_offset LIMIT ${limits.duplicatesKeptPerEvent}`,
+    [id],
+  );
+}
+
+function toDuplicate(row: DuplicateRow): DuplicateRecord {
+  return {
+    eventId: row.event_id,
+    position: { logNo: row.log_no, partition: row.partition, offset: row.log_offset },
+    receivedAt: row.received_at,
+  };
+}
+
+async function readOutcome(
+  connection: Connection,
+  consumer: string,
+  id: string,
+  position: Position,
+): Promise<SettledOutcome> {
+  const { logNo, partition, offset } = position;
+  const [stored, [failed]] = await Promise.all([
+    connection.rows('SELECT FROM events WHERE id = $1 AND log_no = $2 AND partition = $3 AND log_offset = $4', [
+      id,
+      logNo,
+      partition,
+      offset,
+    ]),
+    connection.rows<InboxRow>(`SELECT ${inboxColumns} FROM inbox WHERE id = $1`, [inboxId(consumer, position)]),
+  ]);
+  if (stored.length > 0) return { kind: 'stored' };
+  // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
+  return failed === undefined ? { kind: 'duplicate' } : { kind: 'failed', entry: toInboxEntry(failed) };
+}

@@ -1,0 +1,58 @@
+import type { Connection } from './event-store.postgres.connection.ts';
+import { currentLog, type ProgressRow, progressColumns, toProgress } from './event-store.postgres.rows.ts';
+import type { CommitRequest, PartitionProgress } from './event-store.ts';
+
+/** What a transaction must find in the progress row to be allowed to write. */
+export type Guard = Pick<
+  CommitRequest,
+  'consumer' | 'logNo' | 'partition' | 'ownerEpoch' | 'expectedOffset' | 'previousToken' | 'token'
+>;
+
+export type GuardFinding =
+  | { readonly kind: 'free' }
+  /** An earlier try of the same transaction has landed. */
+  | { readonly kind: 'landed' }
+  | { readonly kind: 'fenced'; readonly found: PartitionProgress | null };
+
+/** Locks the progress row, so that what is found stays true until the transaction ends. */
+export async function checkGuard(connection: Connection, guard: Guard): Promise<GuardFinding> {
+  const [[row], log] = await Promise.all([
+    connection.rows<ProgressRow>(
+      `SELECT ${progressColumns} FROM progress WHERE consumer = $1 AND log_no = $2 AND partition = $3 FOR UPDATE`,
+      [guard.consumer, guard.logNo, guard.partition],
+    ),
+    // Behind the lock: adopting a log takes the same one, so from then on no batch of the former log gets through.
+    currentLog(connection),
+  ]);
+  if (row === undefined) return { kind: 'fenced', found: null };
+  const mine = row.owner_epoch === guard.ownerEpoch;
+  if (mine && row.commit_token === guard.token) return { kind: 'landed' };
+  const untouched = row.next_offset === guard.expectedOffset && row.commit_token === guard.previousToken;
+  // An operator who adopted another log meant that work on this one ends.
+  if (mine && untouched && log?.log_no === guard.logNo) return { kind: 'free' };
+  return { kind: 'fenced', found: toProgress(row) };
+}
+
+/** The end of every guarded transaction. `changes` are its own assignments; their parameters start at $8. */
+export async function advance(
+  connection: Connection,
+  guard: Guard,
+  changes: string,
+  values: readonly (string | number | null | Uint8Array)[],
+): Promise<void> {
+  const updated = await connection.changes(
+    `UPDATE progress SET commit_token = $7${changes}
+     WHERE consumer = $1 AND log_no = $2 AND partition = $3 AND owner_epoch = $4 AND next_offset = $5 AND commit_token = $6`,
+    [
+      guard.consumer,
+      guard.logNo,
+      guard.partition,
+      guard.ownerEpoch,
+      guard.expectedOffset,
+      guard.previousToken,
+      guard.token,
+      ...values,
+    ],
+  );
+  if (updated !== 1) throw new Error('Progress changed inside a transaction that had locked it.');
+}

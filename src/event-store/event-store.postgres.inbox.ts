@@ -1,0 +1,141 @@
+import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
+import type { BoundedSource } from './event-store.postgres.bounded.ts';
+import type { Connection, SqlValue } from './event-store.postgres.connection.ts';
+import type { Database } from './event-store.postgres.database.ts';
+import { inboxRange, inboxRows } from './event-store.postgres.listings.ts';
+import { currentLog, type InboxRow, inboxColumns, toInboxEntry } from './event-store.postgres.rows.ts';
+import { scanNewestFirst } from './event-store.postgres.scan.ts';
+import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
+import { decodeCursor, encodeCursor } from './page-cursor.ts';
+
+export function createInboxReads(
+  database: Pick<Database, 'read'>,
+): Pick<EventReader, 'inboxEntry' | 'inboxEntries' | 'job'> {
+  async function inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>> {
+    const [first, ...others] = conditionsOf(query);
+    const range = inboxRange();
+    const scan = {
+      listing: inboxRows(first === undefined ? [] : [first]),
+      source: entriesById,
+      range: query.cursor === undefined ? range : { ...range, after: keyOf(query.cursor) },
+      filters: others,
+      limit: query.limit,
+    };
+    const { rows, next } = await database.read((connection) => scanNewestFirst<InboxRow>(connection, scan));
+    const nextCursor = next === null ? null : encodeCursor('inbox', { at: Number(next[0]), tie: String(next[1]) });
+    return { items: rows.map(toInboxEntry), nextCursor };
+  }
+
+  return {
+    inboxEntries,
+    async inboxEntry(id) {
+      const [row] = await database.read((connection) =>
+        connection.rows<InboxRow>(`SELECT ${inboxColumns} FROM inbox WHERE id = $1`, [id]),
+      );
+      return row === undefined ? null : toInboxEntry(row);
+    },
+    async job(id) {
+      const [row] = await database.read((connection) =>
+        connection.rows<Job>(
+          `SELECT id, kind, state, total, done, failed, message, created_at AS "createdAt", updated_at AS "updatedAt"
+           FROM jobs WHERE id = $1`,
+          [id],
+        ),
+      );
+      return row === undefined ? null : { ...row };
+    },
+  };
+}
+
+/** Inbox rows by their ids, the value being what is large of them. */
+export const entriesById: BoundedSource = {
+  table: 'inbox',
+  idType: 'text',
+  columns: inboxColumns.replace(/^id, /, '').replace(/, value$/, ''),
+  large: 'value',
+  as: 'value',
+};
+
+function keyOf(cursor: string) {
+  const { at, tie } = decodeCursor('inbox', cursor);
+  return [at, tie];
+}
+
+/** The first is the one whose index is used: the likely rarest. */
+function conditionsOf({ eventId, eventType, code, state }: InboxQuery): (readonly [column: string, value: SqlValue])[] {
+  const all = [
+    ['event_id', eventId],
+    ['event_type', eventType],
+    ['code', code],
+    ['state', state],
+  ] as const;
+  return all.flatMap(([column, value]) => (value === undefined ? [] : [[column, value] as const]));
+}
+
+export function createInboxWriter(database: Pick<Database, 'write'>): InboxWriter {
+  /** Answers which of the ids `assignments` changed, in their order. They are locked in one order, whoever asks. */
+  async function changeOpen(
+    ids: readonly string[],
+    from: 'open' | 'redriving',
+    assignments: string,
+    values: readonly SqlValue[],
+  ): Promise<readonly string[]> {
+    const rows = await database.write((connection) =>
+      connection.rows<{ id: string }>(
+        `UPDATE inbox SET ${assignments} FROM (
+           SELECT id FROM inbox WHERE id = ANY($1::text[]) AND state = $2 ORDER BY id FOR UPDATE
+         ) AS locked
+         WHERE inbox.id = locked.id RETURNING inbox.id`,
+        [ids, from, ...values],
+      ),
+    );
+    const changed = new Set(rows.map(({ id }) => id));
+    return ids.filter((id) => changed.delete(id));
+  }
+
+  return {
+    markRedriving: (ids, jobId) => changeOpen(ids, 'open', `state = 'redriving', job_id = $3`, [jobId]),
+    async reopen(ids) {
+      await changeOpen(ids, 'redriving', `state = 'open', job_id = NULL`, []);
+    },
+    discard: (ids, now) =>
+      changeOpen(ids, 'open', `state = 'discarded', resolution = $3::jsonb, settled_at = $4`, [discarded, now]),
+    async saveJob({ id, kind, state, total, done, failed, message, createdAt, updatedAt }) {
+      await database.write((connection) =>
+        connection.changes(
+          `INSERT INTO jobs (id, kind, state, total, done, failed, message, created_at, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+           ON CONFLICT ON CONSTRAINT jobs_id DO UPDATE SET state = excluded.state, total = excluded.total,
+             done = excluded.done, failed = excluded.failed, message = excluded.message, updated_at = excluded.updated_at`,
+          [id, kind, state, total, done, failed, message, createdAt, updatedAt],
+        ),
+      );
+    },
+    endJobs: (message, now, savedBefore) =>
+      database.write((connection) =>
+        connection.changes(
+          `UPDATE jobs SET state = 'failed', message = $1, updated_at = $2 WHERE state = 'running' AND updated_at < $3`,
+          [message, now, savedBefore],
+        ),
+      ),
+    adoptLog: (logId, now) => database.write((connection) => adoptLog(connection, logId, now)),
+  };
+}
+
+const discarded = JSON.stringify({ kind: 'discarded' } satisfies InboxResolution);
+
+async function adoptLog(connection: Connection, logId: string, now: number): Promise<number> {
+  // Operators who adopt at the same time do so one after the other.
+  const [, current] = await Promise.all([
+    connection.run('LOCK TABLE logs IN SHARE ROW EXCLUSIVE MODE'),
+    currentLog(connection),
+  ]);
+  // Batches that are under way end first, and those that come later see the new log (event-store.postgres.guard.ts).
+  const progress = await connection.rows('SELECT FROM progress WHERE log_no = $1 FOR UPDATE', [current?.log_no ?? 0]);
+  // Asked twice: nothing was processed under this number yet. Else an older copy of the log, which keeps its id, may be what
+  // is to be adopted: its offsets must not be taken for those of the log as it was.
+  if (current?.log_id === logId && progress.length === 0) return current.log_no;
+  const logNo = (current?.log_no ?? 0) + 1;
+  await connection.changes('INSERT INTO logs (log_no, log_id, adopted_at) VALUES ($1, $2, $3)', [logNo, logId, now]);
+  return logNo;
+}

@@ -1,0 +1,91 @@
+import { closable, refuseBatches } from './closable.ts';
+import { createClaim } from './event-store.postgres.claim.ts';
+import { createCommit } from './event-store.postgres.commit.ts';
+import { createDatabase, type Database } from './event-store.postgres.database.ts';
+import { createEventReads } from './event-store.postgres.events.ts';
+import { createInboxReads, createInboxWriter } from './event-store.postgres.inbox.ts';
+import { createMaintain } from './event-store.postgres.maintenance.ts';
+import { readPartitionMetrics } from './event-store.postgres.metrics.ts';
+import { inspectServer } from './event-store.postgres.migrations.ts';
+import { readLedger, readProgress, writeThrough } from './event-store.postgres.progress.ts';
+import { createInboxPublication } from './event-store.postgres.publication.ts';
+import { type PostgresTimeouts, postgresSettings } from './event-store.postgres.settings.ts';
+import { readServerAddress } from './event-store.postgres.url.ts';
+import { verifyStore } from './event-store.postgres.verify.ts';
+import type { EventReader, EventStore, EventWriter } from './event-store.ts';
+
+export interface PostgresEventStoreOptions {
+  /** `postgres://user:password@host:port/database`; event-store.postgres.url.ts tells what it may say about TLS. */
+  readonly url: string;
+  /** `owner`: a worker's handle, which writes batches. `client`: an API's, for reads and short writes. */
+  readonly role: 'owner' | 'client';
+  /** Event types that are counted by name; more count under `(other)`. The same for every worker of a store. */
+  readonly eventTypesMax: number;
+  /** Connections that an owner writes batches on, beside those that are shared by everything else. */
+  readonly connections?: number;
+  readonly timeouts?: PostgresTimeouts;
+  readonly now?: () => number;
+}
+
+/**
+ * The EventStore on PostgreSQL 14 and newer. Any number of processes may have handles on one store. It works behind a proxy
+ * that pools by transaction: nothing is set, prepared or locked for longer than a transaction.
+ *
+ * @throws StartupError where the server refuses it, or its schema is not the one this program knows; UnavailableError
+ */
+export async function createPostgresEventStore(options: PostgresEventStoreOptions): Promise<EventStore> {
+  const { url, role, eventTypesMax, connections = postgresSettings.writerConnections, now = Date.now } = options;
+  const timeouts = { ...postgresSettings, ...options.timeouts };
+  const address = readServerAddress(url);
+  const { checksConnections } = await inspectServer(address, timeouts.connectMs);
+  const database = createDatabase({
+    address,
+    writers: role === 'owner' ? connections : 0,
+    timeouts,
+    checksConnections,
+  });
+  const writer =
+    role === 'owner'
+      ? createWriter(database, { eventTypesMax, now, silentMs: timeouts.idleInTransactionMs })
+      : refuseBatches;
+  const port = {
+    ...createReader(database),
+    ...writer,
+    ...createInboxWriter(database),
+    ...createInboxPublication(database),
+  };
+  return closable(port, () => database.close());
+}
+
+function createReader(database: Database): EventReader {
+  return {
+    ...createEventReads(database),
+    ...createInboxReads(database),
+    progress: (consumer) => database.read((connection) => readProgress(connection, consumer)),
+    ledger: (consumer) => database.read((connection) => readLedger(connection, consumer)),
+    partitionMetrics: (consumer, partition, at) =>
+      database.read((connection) => readPartitionMetrics(connection, consumer, partition, at)),
+    verify: (consumer) => database.readLong((connection) => verifyStore(connection, consumer)),
+  };
+}
+
+interface WriterOptions {
+  readonly eventTypesMax: number;
+  readonly now: () => number;
+  readonly silentMs: number;
+}
+
+function createWriter(database: Database, { eventTypesMax, now, silentMs }: WriterOptions): EventWriter {
+  return {
+    claim: createClaim(database, { now, silentMs }),
+    commit: createCommit(database, eventTypesMax),
+    maintain: createMaintain(database),
+    probe: () => database.write(writeThrough),
+    durableProgress: (consumer) =>
+      database.write(async (connection) => {
+        const progress = await readProgress(connection, consumer);
+        await writeThrough(connection);
+        return progress;
+      }),
+  };
+}

@@ -1,0 +1,74 @@
+import { Client } from 'pg';
+import { afterAll, beforeAll } from 'vitest';
+import { migratePostgres } from '../event-store/event-store.postgres.migrations.ts';
+import { createPostgresEventStore, type PostgresEventStoreOptions } from '../event-store/event-store.postgres.ts';
+import type { EventStore } from '../event-store/event-store.ts';
+import type { EventStoreHarness } from './event-store.contract.harness.ts';
+import { type PostgresOptions, type PostgresServer, startPostgres } from './stack/postgres.ts';
+
+const startMs = 120_000;
+
+/** A server of its own for the test file or the enclosing describe, with the schema in its database. */
+export function usePostgres(options: PostgresOptions = {}): () => PostgresServer {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await startPostgres(options);
+    await migratePostgres({ url: server.url });
+  }, startMs);
+  afterAll(() => server?.dispose(), startMs);
+  return () => server;
+}
+
+export interface PostgresStoreHarness extends EventStoreHarness {
+  open(options?: Partial<PostgresEventStoreOptions>): Promise<EventStore>;
+  query(sql: string): Promise<Record<string, unknown>[]>;
+}
+
+/** Empties the store, then opens as many handles on it as are asked for. */
+export async function makePostgresHarness({ url }: Pick<PostgresServer, 'url'>): Promise<PostgresStoreHarness> {
+  const opened: EventStore[] = [];
+
+  async function open(options: Partial<PostgresEventStoreOptions> = {}): Promise<EventStore> {
+    const store = await createPostgresEventStore({ url, role: 'owner', eventTypesMax: 2_000, ...options });
+    opened.push(store);
+    return store;
+  }
+
+  await emptyStore(url);
+  return {
+    open,
+    openClient: () => open({ role: 'client' }),
+    execute: async (sql) => {
+      await queryPostgres(url, sql);
+    },
+    query: (sql) => queryPostgres(url, sql),
+    async dispose() {
+      await Promise.all(opened.map((store) => store.close()));
+    },
+  };
+}
+
+/** On a connection of its own. */
+export async function queryPostgres(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  return withPostgres(url, async (client) => (await client.query<Record<string, unknown>>(sql)).rows);
+}
+
+export async function withPostgres<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** One statement deletes from all tables, which is many times faster than truncating small ones. */
+async function emptyStore(url: string): Promise<void> {
+  const tables = ['events', 'duplicates', 'inbox', 'rollup_counts', 'rollup_latency', 'type_totals', 'event_types'];
+  await queryPostgres(
+    url,
+    [...tables, 'publications', 'jobs', 'progress', 'logs'].map((table) => `DELETE FROM ${table}`).join(';'),
+  );
+}
