@@ -1,4 +1,4 @@
-import { middleOf, bucketAt } from '../domain/histogram.ts';
+import { bucketAt, middleOf } from '../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import { addAll, type Counters, createCounters } from './counters.ts';
 import type { MetricsGrid } from './metrics-grid.ts';

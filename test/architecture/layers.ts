@@ -56,6 +56,12 @@ export const layers: readonly Layer[] = [
     packages: [/^node:(?!worker_threads|sqlite)/],
   },
   {
+    name: 'Redis metrics',
+    files: /^src\/metrics-store\/metrics-store\.redis\b/,
+    imports: ['domain', 'metrics port', 'metrics', 'Redis metrics', 'event list'],
+    packages: ['redis', anyNode],
+  },
+  {
     name: 'metrics',
     files: /^src\/metrics-store\//,
     imports: ['domain', 'metrics port', 'metrics', 'event list'],
@@ -101,6 +107,7 @@ export const layers: readonly Layer[] = [
       'SQLite store',
       'store',
       'metrics',
+      'Redis metrics',
       'event list',
       'telemetry',
       'ingest',
