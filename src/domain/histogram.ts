@@ -20,6 +20,15 @@ export function bucketOf(latencyMs: number): number {
   return Math.ceil(Math.log(latencyMs) / logGamma - 1e-9);
 }
 
+/** Where a bucket's count stands in an array: 0 for the bucket of 0. */
+export function bucketIndex(bucket: number): number {
+  return bucket - zeroBucket;
+}
+
+export function bucketAt(index: number): number {
+  return index + zeroBucket;
+}
+
 export function addTo(histogram: Histogram, bucket: number, count = 1): void {
   histogram.set(bucket, (histogram.get(bucket) ?? 0) + count);
 }

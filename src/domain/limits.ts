@@ -138,6 +138,33 @@ export const limits = {
   jobAbandonedMs: 60_000,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
+
+  /** How long one command to Redis may take, connecting included: past it the connection is given up and made anew. */
+  redisCommandMs: 2_000,
+  /** An idle connection is asked this often whether the other side is still there. */
+  redisPingMs: 1_000,
+  /** Between two tries to connect, at most: heals within seconds, and a hundred processes that wait are not a storm. */
+  redisReconnectMaxMs: 2_000,
+  /** Commands under way on one connection: 256 partitions that are read by ten requests at once, and as much again. */
+  redisCommandsMax: 5_000,
+  /** Redirections of one command in a cluster: a slot that moves twice while it is asked for is rare enough. */
+  redisRedirectsMax: 4,
+  /** Between two looks at who serves which slot of a cluster. */
+  redisTopologyMs: 500,
+  /** What a rebuild has under way at a time: a millisecond of Redis. */
+  metricsRebuildBytesMax: 256 * 1024,
+  /** A rebuild that has not ended after this time has died: what it wrote expires. */
+  metricsRebuildMs: 10 * 60_000,
+  /**
+   * Updates of one partition that readers can catch up by, instead of reading all of it: at 25 batches a second a reader may
+   * look away for 40 s. The bytes are what bounds it where batches have hundreds of types.
+   */
+  metricsJournalEntriesMax: 1_024,
+  metricsJournalBytesMax: 1024 * 1024,
+  /** The newest events of one partition, all together. */
+  metricsRecentBytesMax: 1024 * 1024,
+  /** Of one update's newest events, what is published; one at least. */
+  metricsPublishedBytesMax: 64 * 1024,
   /** Events that one bulk redrive takes. */
   redriveBatchMax: 10_000,
 

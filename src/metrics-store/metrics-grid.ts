@@ -1,5 +1,7 @@
-import { type Histogram, mergeInto } from '../domain/histogram.ts';
-import { type RollupDelta, rollupSteps, stepStart } from '../domain/rollup.ts';
+import { bucketIndex } from '../domain/histogram.ts';
+import { type RollupDelta, stepStart } from '../domain/rollup.ts';
+import { addAll, addTo, type Counters, createCounters } from './counters.ts';
+import { isKept, metricsSteps, stepsOfRow } from './metrics-steps.ts';
 import type { MetricsSnapshot, MetricsTotals } from './metrics-store.ts';
 
 /** What happened in one step. */
@@ -8,24 +10,46 @@ export interface StepCounts {
   duplicate: number;
   failed: number;
   clockSkewed: number;
-  readonly byType: Map<string, number>;
-  readonly histogram: Histogram;
+  /** Events stored, by the number of their type. */
+  readonly types: Counters;
+  /** Events by the index of their latency's bucket. */
+  readonly latencies: Counters;
+}
+
+/** Numbers the event types, from 0. Grids that are merged share one. */
+export interface TypeNumbers {
+  readonly names: readonly string[];
+  numberOf(eventType: string): number;
+}
+
+export function createTypeNumbers(): TypeNumbers {
+  const names: string[] = [];
+  const numbers = new Map<string, number>();
+  return {
+    names,
+    numberOf(eventType) {
+      let number = numbers.get(eventType);
+      if (number === undefined) {
+        number = names.push(eventType) - 1;
+        numbers.set(eventType, number);
+      }
+      return number;
+    },
+  };
 }
 
 /**
- * Steps of one length, newest kept. Three resolutions stand side by side, so that every window reads a bounded number of
- * steps: 90 of 10 s, 1,440 minutes or 192 hours.
+ * Counts by step and type, and in all. Numbers in arrays: with 2,000 types that all occur in every step it is
+ * 2,000 × 538 steps × 8 bytes = 8.6 MB, and what windows read is summed in a straight line.
  */
-const resolutions = [
-  { stepMs: rollupSteps.fineMs, keptMs: 20 * 60_000 },
-  { stepMs: rollupSteps.minuteMs, keptMs: 25 * 3_600_000 },
-  { stepMs: rollupSteps.hourMs, keptMs: 8 * 24 * 3_600_000 },
-] as const;
-
 export interface MetricsGrid {
-  /** Step length → start of step → counts. */
+  readonly types: TypeNumbers;
+  /** Length of step → start of step → counts. */
   readonly steps: ReadonlyMap<number, ReadonlyMap<number, StepCounts>>;
-  readonly totals: ReadonlyMap<string, MetricsTotals>;
+  /** All that ever happened, by the number of the type. */
+  readonly totals: { readonly stored: Counters; readonly duplicate: Counters; readonly failed: Counters };
+  /** The step's counts, to be added to. */
+  step(stepMs: number, at: number): StepCounts;
   add(delta: RollupDelta): void;
   load(snapshot: MetricsSnapshot): void;
   merge(other: MetricsGrid): void;
@@ -33,83 +57,90 @@ export interface MetricsGrid {
   expire(now: number): void;
 }
 
-export function createMetricsGrid(): MetricsGrid {
-  const steps = new Map<number, Map<number, StepCounts>>(resolutions.map(({ stepMs }) => [stepMs, new Map()]));
-  const totals = new Map<string, { eventType: string; stored: number; duplicate: number; failed: number }>();
+export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
+  const steps = new Map<number, Map<number, StepCounts>>(metricsSteps.map(({ stepMs }) => [stepMs, new Map()]));
+  const totals = { stored: createCounters(), duplicate: createCounters(), failed: createCounters() };
 
-  function stepAt(stepMs: number, at: number): StepCounts {
+  function step(stepMs: number, at: number): StepCounts {
     const row = steps.get(stepMs)!;
     const start = stepStart(at, stepMs);
     let counts = row.get(start);
     if (counts === undefined) {
-      counts = { stored: 0, duplicate: 0, failed: 0, clockSkewed: 0, byType: new Map(), histogram: new Map() };
+      counts = {
+        stored: 0,
+        duplicate: 0,
+        failed: 0,
+        clockSkewed: 0,
+        types: createCounters(),
+        latencies: createCounters(),
+      };
       row.set(start, counts);
     }
     return counts;
   }
 
-  function addCounts(counts: StepCounts, row: MetricsTotals): void {
-    counts.stored += row.stored;
-    counts.duplicate += row.duplicate;
-    counts.failed += row.failed;
-    if (row.stored > 0) counts.byType.set(row.eventType, (counts.byType.get(row.eventType) ?? 0) + row.stored);
+  function addCounts(counts: StepCounts, { eventType, stored, duplicate, failed }: MetricsTotals): void {
+    counts.stored += stored;
+    counts.duplicate += duplicate;
+    counts.failed += failed;
+    if (stored > 0) addTo(counts.types, types.numberOf(eventType), stored);
   }
 
-  function addTotals(row: MetricsTotals): void {
-    const total = totals.get(row.eventType);
-    if (total === undefined) {
-      const { eventType, stored, duplicate, failed } = row;
-      totals.set(eventType, { eventType, stored, duplicate, failed });
-      return;
-    }
-    total.stored += row.stored;
-    total.duplicate += row.duplicate;
-    total.failed += row.failed;
+  function addLatencies(counts: StepCounts, row: RollupDelta['latencies'][number]): void {
+    counts.clockSkewed += row.clockSkewed;
+    for (const [bucket, count] of row.histogram) addTo(counts.latencies, bucketIndex(bucket), count);
+  }
+
+  function addTotals({ eventType, stored, duplicate, failed }: MetricsTotals): void {
+    const number = types.numberOf(eventType);
+    addTo(totals.stored, number, stored);
+    addTo(totals.duplicate, number, duplicate);
+    addTo(totals.failed, number, failed);
   }
 
   return {
+    types,
     steps,
     totals,
+    step,
     add(delta) {
       for (const row of delta.counts) {
         addTotals(row);
-        for (const { stepMs } of resolutions) addCounts(stepAt(stepMs, row.at), row);
+        for (const { stepMs } of metricsSteps) addCounts(step(stepMs, row.at), row);
       }
       for (const row of delta.latencies) {
-        for (const { stepMs } of resolutions) {
-          const counts = stepAt(stepMs, row.at);
-          counts.clockSkewed += row.clockSkewed;
-          mergeInto(counts.histogram, row.histogram);
-        }
+        for (const { stepMs } of metricsSteps) addLatencies(step(stepMs, row.at), row);
       }
     },
     load(snapshot) {
       for (const row of snapshot.totals) addTotals(row);
-      for (const row of snapshot.counts) addCounts(stepAt(row.stepMs, row.at), row);
+      for (const row of snapshot.counts) {
+        for (const { stepMs } of stepsOfRow(row.stepMs)) addCounts(step(stepMs, row.at), row);
+      }
       for (const row of snapshot.latencies) {
-        const counts = stepAt(row.stepMs, row.at);
-        counts.clockSkewed += row.clockSkewed;
-        mergeInto(counts.histogram, row.histogram);
+        for (const { stepMs } of stepsOfRow(row.stepMs)) addLatencies(step(stepMs, row.at), row);
       }
     },
     merge(other) {
-      for (const row of other.totals.values()) addTotals(row);
+      addAll(totals.stored, other.totals.stored);
+      addAll(totals.duplicate, other.totals.duplicate);
+      addAll(totals.failed, other.totals.failed);
       for (const [stepMs, rows] of other.steps) {
         for (const [at, from] of rows) {
-          const into = stepAt(stepMs, at);
+          const into = step(stepMs, at);
           into.stored += from.stored;
           into.duplicate += from.duplicate;
           into.failed += from.failed;
           into.clockSkewed += from.clockSkewed;
-          for (const [type, count] of from.byType) into.byType.set(type, (into.byType.get(type) ?? 0) + count);
-          mergeInto(into.histogram, from.histogram);
+          addAll(into.types, from.types);
+          addAll(into.latencies, from.latencies);
         }
       }
     },
     expire(now) {
-      for (const { stepMs, keptMs } of resolutions) {
-        const row = steps.get(stepMs)!;
-        for (const at of row.keys()) if (at + stepMs <= now - keptMs) row.delete(at);
+      for (const kind of metricsSteps) {
+        const row = steps.get(kind.stepMs)!;
+        for (const at of row.keys()) if (!isKept(at, kind, now)) row.delete(at);
       }
     },
   };

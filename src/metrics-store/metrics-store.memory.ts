@@ -1,5 +1,5 @@
 import { limits } from '../domain/limits.ts';
-import { createMetricsGrid, type MetricsGrid } from './metrics-grid.ts';
+import { createMetricsGrid, createTypeNumbers, type MetricsGrid } from './metrics-grid.ts';
 import type { MetricsChange, MetricsStore, MetricsWatermark, RecentEvent } from './metrics-store.ts';
 import { readWindow } from './read-window.ts';
 
@@ -10,11 +10,12 @@ interface PartitionState {
 
 /** The embedded metrics store: memory, empty at start, filled by the worker's rebuild of each partition it claims. */
 export function createMemoryMetricsStore(options: { readonly now: () => number }): MetricsStore {
+  const types = createTypeNumbers();
   const partitions = new Map<number, PartitionState>();
   const listeners = new Set<(change: MetricsChange) => void>();
   let recentEvents: RecentEvent[] = [];
   /** All partitions summed; made anew after a rebuild, since counts can't be taken out of a histogram's past. */
-  let merged: MetricsGrid | null = createMetricsGrid();
+  let merged: MetricsGrid | null = createMetricsGrid(types);
   let expiredAt = 0;
   let isClosed = false;
 
@@ -24,7 +25,7 @@ export function createMemoryMetricsStore(options: { readonly now: () => number }
 
   function mergedGrid(): MetricsGrid {
     if (merged === null) {
-      merged = createMetricsGrid();
+      merged = createMetricsGrid(types);
       for (const { grid } of partitions.values()) merged.merge(grid);
     }
     return merged;
@@ -66,7 +67,7 @@ export function createMemoryMetricsStore(options: { readonly now: () => number }
       assertOpen();
       const found = partitions.get(snapshot.partition)?.watermark ?? null;
       if (found === null ? expected !== null : expected === null || !isSame(found, expected)) return false;
-      const grid = createMetricsGrid();
+      const grid = createMetricsGrid(types);
       grid.load(snapshot);
       partitions.set(snapshot.partition, { watermark: snapshot.watermark, grid });
       merged = null;

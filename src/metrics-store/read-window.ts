@@ -1,13 +1,8 @@
-import { type Histogram, mergeInto, quantile } from '../domain/histogram.ts';
+import { bucketAt, middleOf } from '../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
-import type { MetricsGrid, StepCounts } from './metrics-grid.ts';
-import {
-  type LatencyQuantiles,
-  type MetricsReading,
-  type MetricsTotals,
-  type MetricsWindow,
-  metricsWindows,
-} from './metrics-store.ts';
+import { addAll, type Counters, createCounters } from './counters.ts';
+import type { MetricsGrid } from './metrics-grid.ts';
+import { type LatencyQuantiles, type MetricsReading, type MetricsWindow, metricsWindows } from './metrics-store.ts';
 
 /**
  * Reads one window of a grid. The window is whole steps, the last of which holds `now`, so it moves by a step at a time and
@@ -16,28 +11,25 @@ import {
 export function readWindow(grid: MetricsGrid, window: MetricsWindow, now: number): MetricsReading {
   const { lengthMs, stepMs } = metricsWindows[window];
   const to = stepStart(now, stepMs) + stepMs;
-  const from = to - lengthMs;
-  const sourceStepMs = resolutionFor(stepMs);
-  const source = grid.steps.get(sourceStepMs)!;
+  const steps = grid.steps.get(stepMs)!;
 
-  const whole: Histogram = new Map();
   const sums = { stored: 0, duplicate: 0, failed: 0, clockSkewed: 0 };
+  const types = createCounters(grid.types.names.length);
+  const latencies = createCounters();
   const series: MetricsReading['series'][number][] = [];
-  for (let at = from; at < to; at += stepMs) {
-    const histogram: Histogram = new Map();
-    let count = 0;
-    for (let part = at; part < at + stepMs; part += sourceStepMs) {
-      const counts = source.get(part);
-      if (counts === undefined) continue;
-      count += counts.stored;
-      sums.stored += counts.stored;
-      sums.duplicate += counts.duplicate;
-      sums.failed += counts.failed;
-      sums.clockSkewed += counts.clockSkewed;
-      mergeInto(histogram, counts.histogram);
+  for (let at = to - lengthMs; at < to; at += stepMs) {
+    const counts = steps.get(at);
+    if (counts === undefined) {
+      series.push({ at, count: 0, ...noQuantiles });
+      continue;
     }
-    mergeInto(whole, histogram);
-    series.push({ at, count, ...quantilesOf(histogram) });
+    sums.stored += counts.stored;
+    sums.duplicate += counts.duplicate;
+    sums.failed += counts.failed;
+    sums.clockSkewed += counts.clockSkewed;
+    addAll(types, counts.types);
+    addAll(latencies, counts.latencies);
+    series.push({ at, count: counts.stored, ...quantilesOf(counts.latencies) });
   }
 
   return {
@@ -45,38 +37,18 @@ export function readWindow(grid: MetricsGrid, window: MetricsWindow, now: number
     duplicates: sums.duplicate,
     failed: sums.failed,
     clockSkewed: sums.clockSkewed,
-    byType: ranked(typesBetween(grid, sourceStepMs, from, to)),
+    byType: ranked(types, grid.types.names),
     ratePerSecond: rateOf(grid, now),
-    latencyMs: quantilesOf(whole),
+    latencyMs: quantilesOf(latencies),
     stepMs,
     series,
-    allTime: allTimeOf(grid.totals.values()),
+    allTime: {
+      total: sumOf(grid.totals.stored),
+      duplicates: sumOf(grid.totals.duplicate),
+      failed: sumOf(grid.totals.failed),
+      byType: ranked(grid.totals.stored, grid.types.names),
+    },
   };
-}
-
-/** The coarsest kept resolution that divides the step. */
-function resolutionFor(stepMs: number): number {
-  if (stepMs % rollupSteps.hourMs === 0) return rollupSteps.hourMs;
-  return stepMs % rollupSteps.minuteMs === 0 ? rollupSteps.minuteMs : rollupSteps.fineMs;
-}
-
-/** Whole hours inside a window are read as hours: a day is then 23 + 60 steps instead of 1,440, which counts with many types. */
-function typesBetween(grid: MetricsGrid, sourceStepMs: number, from: number, to: number): Map<string, number> {
-  const types = new Map<string, number>();
-  const { hourMs } = rollupSteps;
-  let at = from;
-  while (at < to) {
-    const isWholeHour = at % hourMs === 0 && at + hourMs <= to;
-    const stepMs = isWholeHour ? hourMs : sourceStepMs;
-    addTypes(types, grid.steps.get(stepMs)!.get(at));
-    at += stepMs;
-  }
-  return types;
-}
-
-function addTypes(types: Map<string, number>, counts: StepCounts | undefined): void {
-  if (counts === undefined) return;
-  for (const [type, count] of counts.byType) types.set(type, (types.get(type) ?? 0) + count);
 }
 
 /** Events stored in the last whole 10 s step, per second. */
@@ -86,25 +58,36 @@ function rateOf(grid: MetricsGrid, now: number): number {
   return (grid.steps.get(fineMs)!.get(lastWhole)?.stored ?? 0) / (fineMs / 1000);
 }
 
-function allTimeOf(totals: Iterable<MetricsTotals>): MetricsReading['allTime'] {
-  const types = new Map<string, number>();
-  let total = 0;
-  let duplicates = 0;
-  let failed = 0;
-  for (const row of totals) {
-    total += row.stored;
-    duplicates += row.duplicate;
-    failed += row.failed;
-    if (row.stored > 0) types.set(row.eventType, row.stored);
-  }
-  return { total, duplicates, failed, byType: ranked(types) };
+function sumOf({ values }: Counters): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum;
 }
 
-function ranked(types: ReadonlyMap<string, number>): { eventType: string; count: number }[] {
-  const rows = [...types].map(([eventType, count]) => ({ eventType, count }));
+function ranked({ values }: Counters, names: readonly string[]): { eventType: string; count: number }[] {
+  const rows: { eventType: string; count: number }[] = [];
+  for (let type = 0; type < values.length; type += 1) {
+    if (values[type]! > 0) rows.push({ eventType: names[type]!, count: values[type]! });
+  }
   return rows.sort((a, b) => b.count - a.count || (a.eventType < b.eventType ? -1 : 1));
 }
 
-function quantilesOf(histogram: Histogram): LatencyQuantiles {
-  return { p50: quantile(histogram, 0.5), p95: quantile(histogram, 0.95), p99: quantile(histogram, 0.99) };
+const noQuantiles: LatencyQuantiles = { p50: null, p95: null, p99: null };
+
+/** In one pass; the ranks are those of `quantile` in domain/histogram.ts. */
+function quantilesOf(latencies: Counters): LatencyQuantiles {
+  const total = sumOf(latencies);
+  if (total === 0) return noQuantiles;
+  const { values } = latencies;
+  let index = -1;
+  let seen = 0;
+  const valueAt = (q: number): number => {
+    const rank = q * (total - 1);
+    while (seen <= rank) {
+      index += 1;
+      seen += values[index]!;
+    }
+    return middleOf(bucketAt(index));
+  };
+  return { p50: valueAt(0.5), p95: valueAt(0.95), p99: valueAt(0.99) };
 }

@@ -68,6 +68,12 @@ export const layers: readonly Layer[] = [
     packages: [/^node:(?!worker_threads|sqlite)/],
   },
   {
+    name: 'Redis metrics',
+    files: /^src\/metrics-store\/metrics-store\.redis\b/,
+    imports: ['domain', 'metrics port', 'metrics', 'Redis metrics', 'event list'],
+    packages: ['redis', anyNode],
+  },
+  {
     name: 'metrics',
     files: /^src\/metrics-store\//,
     imports: ['domain', 'metrics port', 'metrics', 'event list'],
@@ -115,6 +121,7 @@ export const layers: readonly Layer[] = [
       'PostgreSQL store',
       'store',
       'metrics',
+      'Redis metrics',
       'event list',
       'telemetry',
       'ingest',

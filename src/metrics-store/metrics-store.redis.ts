@@ -1,0 +1,171 @@
+import type { SecureContextOptions } from 'node:tls';
+import { StartupError, UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
+import { parseRedisUrl } from './metrics-store.redis.address.ts';
+import { createChanges, messageStart } from './metrics-store.redis.changes.ts';
+import { createClusterRouter } from './metrics-store.redis.cluster.ts';
+import { refusalToUnavailable } from './metrics-store.redis.errors.ts';
+import { createKeys, type Head, isSameWatermark, parseHead } from './metrics-store.redis.keys.ts';
+import { createSingleLink } from './metrics-store.redis.link.ts';
+import { createMirror } from './metrics-store.redis.mirror.ts';
+import { rebuildPartition } from './metrics-store.redis.rebuild.ts';
+import { applyScript, runScript } from './metrics-store.redis.scripts.ts';
+import { prepareUpdate } from './metrics-store.redis.update.ts';
+import type { ApplyResult, MetricsStore, MetricsUpdate, MetricsWatermark, RecentEvent } from './metrics-store.ts';
+import { readWindow } from './read-window.ts';
+
+export interface RedisMetricsStoreOptions {
+  /** redis://, rediss://, redis+cluster:// or rediss+cluster:// */
+  readonly url: string;
+  /** Before every key: several installations may share a Redis. */
+  readonly prefix: string;
+  readonly now: () => number;
+  /** Beyond what rediss:// says: certificates of its own. */
+  readonly tls?: SecureContextOptions;
+}
+
+/**
+ * The metrics store on Redis 7 or Valkey, alone or as a cluster (docs/decisions/0006-redis-metrics.md). Starts also where
+ * Redis is away: calls throw UnavailableError then, and connections come back by themselves.
+ *
+ * @throws StartupError for a URL or a prefix that can't be meant
+ */
+export async function createRedisMetricsStore(options: RedisMetricsStoreOptions): Promise<MetricsStore> {
+  const { url, prefix, now } = options;
+  if (!/^[\w.:-]{1,64}$/.test(prefix)) {
+    throw new StartupError(`The prefix of Redis keys must be 1 to 64 of A-Z a-z 0-9 _ . : -, got "${prefix}".`);
+  }
+  const target = parseRedisUrl(url, options.tls);
+  const link = target.cluster ? createClusterRouter(target) : createSingleLink(target);
+  const keys = createKeys(prefix);
+  const mirror = createMirror({ link, keys, now });
+  const changes = createChanges({ target, link, channel: keys.channel, watermarks });
+  /** As of the last answer, so that an update needs one round trip. */
+  const generations = new Map<number, string>();
+  let isClosed = false;
+
+  /** Every call: refused after close, and what Redis refuses is as if it were away. */
+  async function guarded<Result>(call: () => Promise<Result>): Promise<Result> {
+    if (isClosed) throw new Error('the metrics store is closed');
+    try {
+      return await call();
+    } catch (error) {
+      throw refusalToUnavailable(error);
+    }
+  }
+
+  async function readHead(partition: number): Promise<Head | null> {
+    const key = keys.head(partition);
+    const head = parseHead((await link.send(key, ['GET', key])) as string | null);
+    if (head === null) generations.delete(partition);
+    else generations.set(partition, head.generation);
+    return head;
+  }
+
+  async function partitionNumbers(): Promise<number[]> {
+    return ((await link.send(keys.partitions, ['SMEMBERS', keys.partitions])) as string[]).map(Number);
+  }
+
+  async function watermarks(): Promise<ReadonlyMap<number, MetricsWatermark>> {
+    const heads = await Promise.all(
+      (await partitionNumbers()).map(async (partition) => [partition, await readHead(partition)] as const),
+    );
+    return new Map(heads.flatMap(([partition, head]) => (head === null ? [] : [[partition, head.watermark]])));
+  }
+
+  async function apply(update: MetricsUpdate): Promise<ApplyResult> {
+    const { partition } = update;
+    await changes.settled();
+    let generation = generations.get(partition) ?? (await readHead(partition))?.generation;
+    const prepared = prepareUpdate(update, now());
+    for (let attempt = 0; generation !== undefined && attempt < generationsMax; attempt += 1) {
+      const of = keys.generation(partition, generation);
+      const [outcome, detail] = (await runScript(
+        link,
+        applyScript,
+        [
+          keys.head(partition),
+          keys.recent(partition),
+          ...[of.types, of.totals, of.journal, of.steps],
+          ...prepared.steps.flatMap((step) => [of.latencies(step), of.counts(step)]),
+        ],
+        [
+          generation,
+          update.previousToken,
+          ...watermarkArguments(update.watermark),
+          String(now()),
+          prepared.additions,
+          prepared.entry,
+          ...[limits.metricsJournalEntriesMax, limits.metricsJournalBytesMax].map(String),
+          ...[limits.recentEventsKept, limits.metricsRecentBytesMax].map(String),
+          keys.channel,
+          messageStart(partition, update.watermark),
+          ...prepared.recent.flatMap(([receivedAt, json]) => [String(receivedAt), json]),
+        ],
+      )) as readonly [ApplyResult | 'generation' | 'broken', string];
+      if (outcome === 'broken') {
+        throw new UnavailableError('metrics_unavailable', `Redis could not count partition ${partition}: ${detail}`);
+      }
+      if (outcome !== 'generation') return outcome;
+      // Rebuilt by another process.
+      generation = detail;
+      generations.set(partition, generation);
+    }
+    return 'diverged';
+  }
+
+  await link.started;
+  return {
+    apply: (update) => guarded(() => apply(update)),
+
+    watermark: (partition) =>
+      guarded(async () => {
+        const head = await readHead(partition);
+        // Also here, so that the check of an idle partition mends a list that was lost.
+        if (head !== null) await link.send(keys.partitions, ['SADD', keys.partitions, String(partition)]);
+        return head?.watermark ?? null;
+      }),
+
+    rebuild: (snapshot, expected) =>
+      guarded(async () => {
+        await changes.settled();
+        const head = await readHead(snapshot.partition);
+        const found = head?.watermark ?? null;
+        if (found === null ? expected !== null : expected === null || !isSameWatermark(found, expected)) return false;
+        return rebuildPartition({ link, keys, now }, snapshot, head);
+      }),
+
+    read: (window, at) => guarded(async () => readWindow(await mirror.current(), window, at)),
+
+    recent: (limit) =>
+      guarded(async () => {
+        const most = Math.min(limit, limits.recentEventsKept);
+        if (most <= 0) return [];
+        const lists = await Promise.all(
+          (await partitionNumbers()).map(async (partition) => {
+            const key = keys.recent(partition);
+            return (await link.send(key, ['ZREVRANGE', key, '0', String(most - 1)])) as readonly string[];
+          }),
+        );
+        const events = lists.flat().map((text) => JSON.parse(text) as RecentEvent);
+        return events.sort((a, b) => b.receivedAt - a.receivedAt).slice(0, most);
+      }),
+
+    subscribe(listener) {
+      if (isClosed) throw new Error('the metrics store is closed');
+      return changes.subscribe(listener);
+    },
+
+    async close() {
+      isClosed = true;
+      await Promise.all([changes.close(), link.close()]);
+    },
+  };
+}
+
+/** How often a partition may be rebuilt under an update before it gives up, and lets its own rebuild decide. */
+const generationsMax = 3;
+
+function watermarkArguments({ logNo, nextOffset, commitToken }: MetricsWatermark): string[] {
+  return [String(logNo), String(nextOffset), commitToken];
+}
