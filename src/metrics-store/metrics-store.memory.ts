@@ -1,7 +1,7 @@
 import { limits } from '../domain/limits.ts';
 import { createMetricsGrid, createTypeNumbers, type MetricsGrid } from './metrics-grid.ts';
 import type { MetricsChange, MetricsStore, MetricsWatermark, RecentEvent } from './metrics-store.ts';
-import { readWindow } from './read-window.ts';
+import { readWindow, readWindows } from './read-window.ts';
 
 interface PartitionState {
   watermark: MetricsWatermark;
@@ -80,10 +80,10 @@ export function createMemoryMetricsStore(options: { readonly now: () => number }
       return readWindow(mergedGrid(), window, now);
     },
 
-    async readPartition(partition, window, now) {
+    async readPartition(partition, now) {
       assertOpen();
       const state = partitions.get(partition);
-      return state === undefined ? null : { watermark: state.watermark, reading: readWindow(state.grid, window, now) };
+      return state === undefined ? null : { watermark: state.watermark, windows: readWindows(state.grid, now) };
     },
 
     async recent(limit) {

@@ -24,6 +24,8 @@ import { decodeEntry } from './metrics-store.redis.update.ts';
 export interface Mirror {
   /** All partitions summed, as Redis has them at some moment during the call. Not to be kept. */
   current(): Promise<MetricsGrid>;
+  /** One partition as Redis has it, read whole and past the copy; null where it has none. */
+  readWhole(partition: number): Promise<Pick<PartitionState, 'watermark' | 'grid'> | null>;
 }
 
 interface PartitionState {
@@ -211,6 +213,10 @@ export function createMirror({ link, keys, now }: MirrorOptions): Mirror {
         for (const { grid } of partitions.values()) merged.merge(grid);
       }
       return merged;
+    },
+    async readWhole(partition) {
+      const { head } = await ask(partition, undefined);
+      return head === null ? null : load(partition, head);
     },
   };
 }

@@ -12,7 +12,7 @@ import { rebuildPartition } from './metrics-store.redis.rebuild.ts';
 import { applyScript, runScript } from './metrics-store.redis.scripts.ts';
 import { prepareUpdate } from './metrics-store.redis.update.ts';
 import type { ApplyResult, MetricsStore, MetricsUpdate, MetricsWatermark, RecentEvent } from './metrics-store.ts';
-import { readWindow } from './read-window.ts';
+import { readWindow, readWindows } from './read-window.ts';
 
 export interface RedisMetricsStoreOptions {
   /** redis://, rediss://, redis+cluster:// or rediss+cluster:// */
@@ -136,6 +136,12 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
       }),
 
     read: (window, at) => guarded(async () => readWindow(await mirror.current(), window, at)),
+
+    readPartition: (partition, at) =>
+      guarded(async () => {
+        const whole = await mirror.readWhole(partition);
+        return whole === null ? null : { watermark: whole.watermark, windows: readWindows(whole.grid, at) };
+      }),
 
     recent: (limit) =>
       guarded(async () => {

@@ -109,8 +109,11 @@ export interface MetricsStore extends MetricsWriter {
   /** @param now milliseconds since the epoch; the window ends with the step that holds it. */
   read(window: MetricsWindow, now: number): Promise<MetricsReading>;
   recent(limit: number): Promise<readonly RecentEvent[]>;
-  /** What one partition adds to `read`, with the watermark it stands at; null before its first rebuild. For verification. */
-  readPartition(partition: number, window: MetricsWindow, now: number): Promise<PartitionReading | null>;
+  /**
+   * What one partition adds to `read` in every window, with the watermark it stands at; null before its first rebuild. For
+   * verification: it is read anew, past any copy that is kept to answer `read`.
+   */
+  readPartition(partition: number, now: number): Promise<PartitionReading | null>;
   /** Called soon after anything changed, with the events that came with it. Returns the way to stop. */
   subscribe(listener: (change: MetricsChange) => void): () => void;
   close(): Promise<void>;
@@ -118,7 +121,7 @@ export interface MetricsStore extends MetricsWriter {
 
 export interface PartitionReading {
   readonly watermark: MetricsWatermark;
-  readonly reading: MetricsReading;
+  readonly windows: Readonly<Record<MetricsWindow, MetricsReading>>;
 }
 
 export interface MetricsChange {

@@ -51,6 +51,12 @@ export function readWindow(grid: MetricsGrid, window: MetricsWindow, now: number
   };
 }
 
+export function readWindows(grid: MetricsGrid, now: number): Readonly<Record<MetricsWindow, MetricsReading>> {
+  const windows = Object.keys(metricsWindows) as MetricsWindow[];
+  const readings = windows.map((window) => [window, readWindow(grid, window, now)] as const);
+  return Object.fromEntries(readings) as Record<MetricsWindow, MetricsReading>;
+}
+
 /** Events stored in the last whole 10 s step, per second. */
 function rateOf(grid: MetricsGrid, now: number): number {
   const { fineMs } = rollupSteps;

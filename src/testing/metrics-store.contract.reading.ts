@@ -51,16 +51,16 @@ export function readingCases(makeHarness: (now: () => number) => Promise<Metrics
           const told = `seed ${seed}, round ${round}, ${window}`;
           expect(await updated.store.read(window, clock.now), `${told}, updated`).toEqual(expected);
           expect(await rebuilt.store.read(window, clock.now), `${told}, rebuilt`).toEqual(expected);
-          const partition = random.below(3);
-          const own = happened.filter((one) => one.partition === partition);
-          const alone = countPlainly(own, window, clock.now);
-          for (const [store, watermark] of [
-            [updated.store, mark(round + 1)],
-            [rebuilt.store, mark(round)],
-          ] as const) {
-            const read = await store.readPartition(partition, window, clock.now);
-            expect(read, `${told}, partition ${partition}`).toEqual({ watermark, reading: alone });
-          }
+        }
+        const partition = random.below(3);
+        const own = happened.filter((one) => one.partition === partition);
+        const alone = Object.fromEntries(windows.map((window) => [window, countPlainly(own, window, clock.now)]));
+        for (const [store, watermark] of [
+          [updated.store, mark(round + 1)],
+          [rebuilt.store, mark(round)],
+        ] as const) {
+          const read = await store.readPartition(partition, clock.now);
+          expect(read, `seed ${seed}, round ${round}, partition ${partition}`).toEqual({ watermark, windows: alone });
         }
         if (random.below(4) === 0) await rebuildOne(updated.store, happened, random.below(3), round, clock.now);
       }
@@ -71,8 +71,9 @@ export function readingCases(makeHarness: (now: () => number) => Promise<Metrics
     it('knows nothing of a partition before its first rebuild', async () => {
       const { store, close } = await makeHarness(() => startAt);
       await store.rebuild(snapshotOf([], 0, 0, startAt), null);
-      expect(await store.readPartition(1, '5m', startAt)).toBeNull();
-      expect(await store.readPartition(0, '5m', startAt)).toMatchObject({ watermark: mark(0), reading: { total: 0 } });
+      expect(await store.readPartition(1, startAt)).toBeNull();
+      const empty = { watermark: mark(0), windows: { '5m': { total: 0 }, '7d': { total: 0 } } };
+      expect(await store.readPartition(0, startAt)).toMatchObject(empty);
       await close();
     });
 
