@@ -163,11 +163,8 @@ function judgeNumbers(ledger: LedgerNumbers): Finding[] {
 export async function findInFiles(config: Config, url: string): Promise<readonly Finding[]> {
   const start = `npm start starts one; a server elsewhere is found by ESP_URL`;
   const silent: Finding = { level: 'warning', what: `nothing answers at ${url}`, advice: [start] };
-  const { dataFiles } = await import('../runtime/start.ts');
-  if ((await firstExisting(dataFiles(config.dataDir).store)) !== dataFiles(config.dataDir).store) {
-    return [silent, { level: 'ok', what: `nothing is stored in ${config.dataDir} yet` }];
-  }
-  const { inspectOffline } = await import('../runtime/offline.ts');
+  const { hasData, inspectOffline } = await import('../runtime/offline.ts');
+  if (!hasData(config)) return [silent, { level: 'ok', what: `nothing is stored in ${config.dataDir} yet` }];
   try {
     const { ledger, replacements } = await inspectOffline(config);
     return [

@@ -1,15 +1,18 @@
 import { Command, CommanderError, Help, type Option } from 'commander';
-import { StartupError } from '../domain/failure.ts';
+import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { productVersion } from '../runtime/package-files.ts';
 import { type CliContext, CommandError, exitCodes, printLine } from './context.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addFailedCommand } from './failed.ts';
+import { addMigrateCommand } from './migrate.ts';
 import { addRebuildMetricsCommand } from './rebuild-metrics.ts';
 import { addSeedCommand } from './seed.ts';
 import { addSendCommand } from './send.ts';
-import { addStartCommand } from './start.ts';
+import { addApiCommand, addStartCommand } from './start.ts';
 import { addTailCommand } from './tail.ts';
+import { addTopicsCommand } from './topics.ts';
 import { addVerifyCommand } from './verify.ts';
+import { addWorkerCommand } from './worker.ts';
 
 /** @returns the exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
@@ -41,6 +44,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );
   for (const add of [
     addStartCommand,
+    addApiCommand,
+    addWorkerCommand,
+    addMigrateCommand,
+    addTopicsCommand,
     addSendCommand,
     addSeedCommand,
     addTailCommand,
@@ -68,7 +75,7 @@ function judge(error: unknown, { stderr }: CliContext): number {
     if (error.message) printLine(stderr, error.message);
     return error.exitCode;
   }
-  if (error instanceof StartupError) {
+  if (error instanceof StartupError || error instanceof UnavailableError) {
     printLine(stderr, error.message);
     return exitCodes.failed;
   }

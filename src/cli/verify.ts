@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { VerifyView } from '../http/contract.ts';
 import { loadConfig } from '../runtime/config.ts';
@@ -11,7 +10,8 @@ export function addVerifyCommand(program: Command, context: CliContext): void {
     .summary('prove that every number agrees with the stored events')
     .description(
       'Counts the stored events again and compares: rows, metrics, totals and progress must tell the same. Reads everything, ' +
-        'which takes minutes on a large store. Asks the server; where none runs, it opens the files in ESP_DATA_DIR itself.',
+        'which takes minutes on a large store. Embedded, it asks the server; where none runs, it opens the files in ESP_DATA_DIR ' +
+        'itself. With DATABASE_URL and REDIS_URL it reads PostgreSQL and Redis, and needs no server.',
     )
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp verify\n  $ ESP_DATA_DIR=/var/lib/esp esp verify --json')
@@ -32,18 +32,21 @@ async function verify({ json }: { json: boolean }, context: CliContext): Promise
 }
 
 async function findDiscrepancies(context: CliContext) {
+  const config = requireConfig(loadConfig(context.env));
+  if (config.production !== null) {
+    const { verifyOffline } = await import('../runtime/offline.ts');
+    return { discrepancies: await verifyOffline(config), where: 'PostgreSQL and Redis' };
+  }
   const client = createApiClient(context);
   try {
     const view: VerifyView = await client.json('/api/verify', { method: 'POST' });
     return { discrepancies: view.discrepancies, where: client.url };
   } catch (error) {
     if (!(error instanceof UnreachableError && error.refused)) throw error;
-    const config = requireConfig(loadConfig(context.env));
-    const { dataFiles } = await import('../runtime/start.ts');
-    if (!existsSync(dataFiles(config.dataDir).store)) {
+    const { hasData, verifyOffline } = await import('../runtime/offline.ts');
+    if (!hasData(config)) {
       throw new CommandError(`${error.message}\n(and there is no data in ${config.dataDir} either)`);
     }
-    const { verifyOffline } = await import('../runtime/offline.ts');
     return { discrepancies: await verifyOffline(config), where: config.dataDir };
   }
 }

@@ -119,6 +119,8 @@ export const limits = {
   liveStalledMs: 30_000,
   /** Inbox rows that go to the failed topic at a time: what is published twice when a worker dies in between. */
   publishRecordsMax: 100,
+  /** Of a failed event's reason, in a header: what is longer is in the inbox. */
+  failedMessageCharactersMax: 1_000,
   /** Bytes of them: Kafka's own default for one request. A single larger row goes alone. */
   publishBytesMax: 1024 * 1024,
   /** How often the parts are asked whether they answer, and the log whether it is the one it was: three small questions. */
@@ -136,6 +138,12 @@ export const limits = {
   /** A redrive job that runs is saved at least this often, and one that was not saved for so long has lost its process. */
   jobSaveEveryMs: 5_000,
   jobAbandonedMs: 60_000,
+  /**
+   * Metrics follow the store by a few milliseconds, and batches of a partition are further apart: a look that meets them at one
+   * watermark is a matter of a few tries. So many take ten seconds.
+   */
+  verifyLooksMax: 400,
+  verifyLookEveryMs: 25,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
 

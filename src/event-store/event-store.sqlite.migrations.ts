@@ -1,7 +1,24 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { StartupError } from '../domain/failure.ts';
-import { allRows, firstRow, inTransaction } from './event-store.sqlite.connection.ts';
-import { type AppliedMigration, type MigrationTarget, missingMigrations, readMigrations } from './migrations.ts';
+import { allRows, firstRow, inTransaction, openConnection } from './event-store.sqlite.connection.ts';
+import {
+  type AppliedMigration,
+  type Migration,
+  type MigrationTarget,
+  migrate,
+  missingMigrations,
+  readMigrations,
+} from './migrations.ts';
+
+/** Brings the file's schema up to date; makes the file where there is none. @returns what was applied now */
+export async function migrateSqlite({ path }: { readonly path: string }): Promise<readonly Migration[]> {
+  const db = openConnection(path, 'owner');
+  try {
+    return await migrate(createSqliteMigrationTarget(db, Date.now), readMigrations('sqlite'));
+  } finally {
+    db.close();
+  }
+}
 
 export function createSqliteMigrationTarget(db: DatabaseSync, now: () => number): MigrationTarget {
   return {

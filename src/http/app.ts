@@ -1,14 +1,11 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { limits } from '../domain/limits.ts';
 import { createAnswerRoom } from './answer-room.ts';
+import { type BareApp, createBareApp, type HttpLimits } from './bare-app.ts';
 import type { HttpDependencies } from './dependencies.ts';
-import { createHostGuard } from './host-guard.ts';
 import { acceptJsonText } from './json-body.ts';
 import { createLive } from './live.ts';
-import { createOpenApi, type RegisteredRoute } from './openapi.ts';
-import { createErrorHandler } from './problem-answer.ts';
-import { ProblemError } from './problems.ts';
-import { createRequestIds } from './request-id.ts';
+import { createOpenApi } from './openapi.ts';
 import { registerDashboardRoutes } from './routes/dashboard.route.ts';
 import { registerEventsRoutes } from './routes/events.route.ts';
 import { registerFailedEventsRoutes } from './routes/failed-events.route.ts';
@@ -18,128 +15,24 @@ import { registerJobsRoute } from './routes/jobs.route.ts';
 import { registerLiveRoute } from './routes/live.route.ts';
 import { registerMaintenanceRoutes, registerMetricsRoutes } from './routes/metrics.route.ts';
 import { registerOpenApiRoute } from './routes/openapi.route.ts';
-import { createSocketErrorHandler } from './socket-errors.ts';
-import { createUnknownAddressHandler } from './unknown-address.ts';
-import { createValidatorCompiler } from './validator.ts';
 
-/** What bounds connections and live clients; tests shorten some. */
-export interface HttpLimits {
-  readonly requestTimeoutMs: number;
-  readonly headersTimeoutMs: number;
-  readonly keepAliveTimeoutMs: number;
-  readonly requestsFinishMs: number;
-  /** How often connections are looked at for these timeouts: they may end that much later. */
-  readonly connectionsCheckMs: number;
-  readonly connectionsMax: number;
-  readonly liveSnapshotMinMs: number;
-  readonly liveSnapshotIdleMs: number;
-  readonly liveClientsMax: number;
-  readonly liveEventsPerTick: number;
-  readonly liveEventBytesPerTick: number;
-  readonly liveStalledMs: number;
-  /** Of large answers that wait for their clients, in characters, and how many are put together at a time. */
-  readonly answersHeldMax: number;
-  readonly answersReadMax: number;
+/** The API and the dashboard, as an app without a socket. Closing it ends live streams too. */
+export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = limits): FastifyInstance {
+  const bare = createBareApp(deps, httpLimits);
+  registerRoutes(bare, deps, httpLimits);
+  return bare.app;
 }
 
-const liveUrl = '/api/live';
-/** Addresses that no route took are counted together: a scanner must not make a time series of each that it tries. */
-const unknownRoute = '(unknown)';
-
-/** On every answer. Pages have more of their own, see dashboard.route.ts. */
-const commonHeaders = {
-  'x-content-type-options': 'nosniff',
-  'cross-origin-resource-policy': 'same-origin',
-  'cache-control': 'no-store',
-} as const;
-
-/**
- * The HTTP app without a socket: `inject` works on it as it is, `listen` gives it one. Every error it can answer, whoever
- * throws it, is a problem document. `close` ends live streams, lets requests under way finish for a while, and refuses
- * new ones.
- */
-export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = limits): FastifyInstance {
-  const requestIds = createRequestIds();
-  const hostGuard = createHostGuard(deps.options.allowedHosts);
-  const handleError = createErrorHandler(deps.telemetry);
-  const app = Fastify({
-    // Telemetry does the logging; nothing here logs by itself.
-    logger: false,
-    bodyLimit: limits.requestBytesMax,
-    genReqId: (request) => requestIds(request.headers['x-request-id']),
-    requestTimeout: httpLimits.requestTimeoutMs,
-    keepAliveTimeout: httpLimits.keepAliveTimeoutMs,
-    http: {
-      headersTimeout: httpLimits.headersTimeoutMs,
-      connectionsCheckingInterval: httpLimits.connectionsCheckMs,
-      // The host guard answers a request without Host, as a problem document.
-      requireHostHeader: false,
-    },
-    // Fastify's own answer while it closes is not a problem document; the hook below gives one.
-    return503OnClosing: false,
-    routerOptions: { maxParamLength: 500 },
-    clientErrorHandler: createSocketErrorHandler(requestIds),
-    frameworkErrors: (error, request, reply) => {
-      reply.headers(commonHeaders).header('x-request-id', request.id);
-      handleError(error, request, reply);
-    },
-  });
-  app.server.maxConnections = httpLimits.connectionsMax;
-  // An expectation that is not 100-continue may be ignored (RFC 9110, 10.1.1); Node's default answers an empty 417.
-  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
-  app.removeAllContentTypeParsers();
-  app.setErrorHandler(handleError);
-  app.setValidatorCompiler(createValidatorCompiler());
-
-  let isClosing = false;
-  app.addHook('preClose', (done) => {
-    isClosing = true;
-    const timer = setTimeout(() => app.server.closeAllConnections(), httpLimits.requestsFinishMs).unref();
-    app.server.once('close', () => clearTimeout(timer));
-    done();
-  });
-  app.addHook('onRequest', (request, reply, done) => {
-    reply.headers(commonHeaders).header('x-request-id', request.id);
-    if (isClosing) throw new ProblemError('shutting_down', 'The server is stopping. Send this again in a moment.');
-    hostGuard.check(request.method, request.raw.url ?? '/', request.headers);
-    done();
-  });
-  app.addHook('onResponse', (request, reply, done) => {
-    // The listener closed idle connections once, when it was told to close; this one has only now become idle.
-    if (isClosing) setImmediate(() => app.server.closeIdleConnections());
-    const route = request.routeOptions.url ?? unknownRoute;
-    // A live stream lasts as long as its client likes; it would tell nothing about how fast answers are.
-    if (route !== liveUrl) {
-      const { method } = request;
-      deps.telemetry.emit('request.completed', {
-        method,
-        route,
-        status: reply.statusCode,
-        durationMs: reply.elapsedTime,
-      });
-    }
-    done();
-  });
-
-  const routes: RegisteredRoute[] = [];
-  const knownPaths = new Set<string>();
-  app.addHook('onRoute', ({ method, url, schema, config }) => {
-    for (const each of [method].flat())
-      if (each !== 'HEAD') routes.push({ method: each, url, schema, describe: config?.describe });
-    if (!url.includes('*')) knownPaths.add(url);
-  });
-  app.setNotFoundHandler(createUnknownAddressHandler(app, knownPaths));
-
-  registerRoutes(app, deps, httpLimits, routes);
+/** What a process tells of itself that serves nothing else: health and its own metrics. */
+export function createHealthApp(
+  deps: Pick<HttpDependencies, 'readiness' | 'prometheus' | 'options' | 'telemetry'>,
+): FastifyInstance {
+  const { app } = createBareApp(deps);
+  registerHealthRoutes(app, deps);
   return app;
 }
 
-function registerRoutes(
-  app: FastifyInstance,
-  deps: HttpDependencies,
-  httpLimits: HttpLimits,
-  routes: readonly RegisteredRoute[],
-): void {
+function registerRoutes({ app, routes }: BareApp, deps: HttpDependencies, httpLimits: HttpLimits): void {
   const live = createLive(deps, {
     snapshotMinMs: httpLimits.liveSnapshotMinMs,
     snapshotIdleMs: httpLimits.liveSnapshotIdleMs,

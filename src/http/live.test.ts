@@ -6,7 +6,8 @@ import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { violations } from '../testing/conforms.ts';
 import { createHttpDependencies, makeEvent } from '../testing/http-dependencies.ts';
-import { createHttpApp, type HttpLimits } from './app.ts';
+import { createHttpApp } from './app.ts';
+import type { HttpLimits } from './bare-app.ts';
 import { LiveEvents, LiveSnapshot } from './contract.ts';
 import { createLive } from './live.ts';
 

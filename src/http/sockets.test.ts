@@ -4,7 +4,8 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
 import { createHttpDependencies } from '../testing/http-dependencies.ts';
-import { createHttpApp, type HttpLimits } from './app.ts';
+import { createHttpApp } from './app.ts';
+import type { HttpLimits } from './bare-app.ts';
 import type { HttpDependencies } from './dependencies.ts';
 
 const closing: (() => unknown)[] = [];

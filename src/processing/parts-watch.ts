@@ -24,8 +24,6 @@ export interface PartsWatch {
   unclaimed(): readonly number[];
   /** Partitions whose records wait although nobody has moved them for a while. */
   idle(): readonly number[];
-  /** As many as the log has now; null while that is not known. */
-  partitions(): number | null;
   stop(): Promise<void>;
 }
 
@@ -140,7 +138,6 @@ export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
       return description.partitions.map(({ partition }) => partition).filter((partition) => !claimed.has(partition));
     },
     idle: () => (replaced === null ? idle : []),
-    partitions: () => description?.partitions.length ?? null,
     async stop() {
       stopping.abort(new Error('the watch stops'));
       await Promise.all(loops);

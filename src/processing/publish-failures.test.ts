@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
-import { type InboxEntry, storeConsumer } from '../domain/inbox.ts';
+import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import type { EventStore } from '../event-store/event-store.ts';
 import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
@@ -13,7 +13,7 @@ import { createFailurePublisher, type FailurePublisher } from './publish-failure
 async function setUp(wrapped: Partial<EventStore> = {}) {
   const store = await temporaryStore();
   const published: string[] = [];
-  const before: { publish?: (entries: readonly InboxEntry[]) => Promise<void> | void } = {};
+  const before: { publish?: () => Promise<void> | void } = {};
   const unpublished: TelemetryEvents['failed.unpublished'][] = [];
   const telemetry = createTelemetry();
   telemetry.on('failed.unpublished', (payload) => unpublished.push(payload));
@@ -22,11 +22,12 @@ async function setUp(wrapped: Partial<EventStore> = {}) {
     const publisher = createFailurePublisher({
       store: { ...store, ...wrapped },
       topic: {
-        async publish(entries) {
-          await before.publish?.(entries);
-          published.push(...entries.map(({ id }) => id));
+        async publish(records) {
+          await before.publish?.();
+          published.push(...records.map(({ headers }) => headers['inbox-id']!));
         },
       },
+      originTopic: 'events',
       consumer: storeConsumer,
       telemetry,
       random: () => 0.5,

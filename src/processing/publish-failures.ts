@@ -1,8 +1,9 @@
 import { backoffMs } from '../domain/backoff.ts';
-import type { InboxEntry } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
+import type { FailedTopic } from '../event-log/failed-topic.ts';
 import type { InboxPublication } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { toFailedRecord } from './failed-record.ts';
 
 /**
  * Puts inbox rows on the failed topic, for whoever listens there: in the order of their positions, at least once, by the
@@ -20,10 +21,9 @@ export interface FailurePublisher {
 
 export interface FailurePublisherOptions {
   readonly store: InboxPublication;
-  readonly topic: {
-    /** Resolves when all of them are durable on the topic, in this order. */
-    publish(entries: readonly InboxEntry[]): Promise<void>;
-  };
+  readonly topic: Pick<FailedTopic, 'publish'>;
+  /** The name of the log, for who reads the failed topic. */
+  readonly originTopic: string;
   readonly consumer: string;
   readonly telemetry: Telemetry;
   readonly random: () => number;
@@ -78,7 +78,7 @@ export function createFailurePublisher(options: FailurePublisherOptions): Failur
     });
     const last = entries.at(-1);
     if (last === undefined) return false;
-    await topic.publish(entries);
+    await topic.publish(entries.map((entry) => toFailedRecord(entry, options.originTopic)));
     await store.markPublished(consumer, last.position);
     telemetry.emit('failed.published', { partition, count: entries.length });
     return true;

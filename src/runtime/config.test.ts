@@ -1,7 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { limits } from '../domain/limits.ts';
-import { type Config, type ConfigProblem, loadClientConfig, loadConfig } from './config.ts';
+import type { ConfigProblem } from './config.reader.ts';
+import { type Config, loadClientConfig, loadConfig } from './config.ts';
 
 function configOf(env: Record<string, string> = {}): Config {
   const loaded = loadConfig(env);
@@ -12,6 +15,14 @@ function configOf(env: Record<string, string> = {}): Config {
 function problemsOf(env: Record<string, string>): readonly ConfigProblem[] {
   const loaded = loadConfig(env);
   return loaded.ok ? [] : loaded.problems;
+}
+
+function writtenFile(text: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'config-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'value');
+  writeFileSync(path, text);
+  return path;
 }
 
 const dayMs = 24 * 3_600_000;
@@ -31,6 +42,8 @@ describe('the configuration', () => {
       logFormat: 'json',
       freeDiskBytesMin: limits.freeDiskBytesMin,
       maintenanceEveryMs: limits.maintenanceEveryMs,
+      workerPort: 0,
+      production: null,
     });
   });
 
@@ -47,6 +60,7 @@ describe('the configuration', () => {
       ESP_LOG_FORMAT: 'text',
       ESP_FREE_DISK_BYTES_MIN: '0',
       ESP_MAINTENANCE_EVERY_MS: '50',
+      ESP_WORKER_PORT: '9100',
     };
     expect(configOf(env)).toEqual({
       host: '0.0.0.0',
@@ -61,6 +75,8 @@ describe('the configuration', () => {
       logFormat: 'text',
       freeDiskBytesMin: 0,
       maintenanceEveryMs: 50,
+      workerPort: 9100,
+      production: null,
     });
   });
 
@@ -86,7 +102,9 @@ describe('what is wrong', () => {
       ESP_LOG_LEVEL: 'loud',
       ESP_FREE_DISK_BYTES_MIN: '-1',
       ESP_MAINTENANCE_EVERY_MS: 'Infinity',
-      REDIS_URL: 'redis://localhost',
+      KAFKA_BROKERS: 'localhost:9092',
+      DATABASE_URL: 'postgres://localhost/esp',
+      REDIS_URL: 'localhost',
     });
     expect(problems.map(({ variable }) => variable).sort()).toEqual([
       'ESP_EVENT_TYPES_MAX',
@@ -104,17 +122,6 @@ describe('what is wrong', () => {
     expect(messages.get('ESP_EVENT_TYPES_MAX')).toBe('must be a whole number, got "1.5"');
     expect(messages.get('ESP_LOG_LEVEL')).toMatch(/one of trace, .*got "loud"/);
   });
-
-  it.each([
-    [{ KAFKA_BROKERS: 'a:9092' }, 'KAFKA_BROKERS'],
-    [{ DATABASE_URL: 'postgres://a', REDIS_URL_FILE: '/run/redis' }, 'DATABASE_URL, REDIS_URL'],
-    [
-      { KAFKA_BROKERS: 'a:9092', DATABASE_URL: 'postgres://a', REDIS_URL: 'redis://a' },
-      'KAFKA_BROKERS, DATABASE_URL, REDIS_URL',
-    ],
-  ])('is never passed over: %o does not run embedded', (env, variable) => {
-    expect(problemsOf(env)).toEqual([{ variable, message: expect.stringMatching(/embedded only/) }]);
-  });
 });
 
 describe('a client’s configuration', () => {
@@ -127,6 +134,11 @@ describe('a client’s configuration', () => {
     expect(loadClientConfig({ PORT: '0' })).toMatchObject({ config: { url: 'http://127.0.0.1:3000' } });
     expect(loadClientConfig({ PORT: 'x' })).toMatchObject({ ok: false, problems: [{ variable: 'PORT' }] });
     expect(loadClientConfig({ PORT: 'x', ESP_URL: 'http://a' })).toMatchObject({ config: { url: 'http://a' } });
+  });
+
+  it('takes its key from a file', () => {
+    const path = writtenFile('k-1\n');
+    expect(loadClientConfig({ ESP_API_KEY_FILE: path })).toMatchObject({ config: { apiKey: 'k-1' } });
   });
 
   it('takes a URL with a path, without its last slash, and a key', () => {

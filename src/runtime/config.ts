@@ -1,5 +1,7 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { limits } from '../domain/limits.ts';
+import { type ProductionConfig, readProductionConfig } from './config.production.ts';
+import { type ConfigProblem, createConfigReader, type Environment } from './config.reader.ts';
 
 /** Everything an operator can set, checked as a whole. */
 export interface Config {
@@ -16,17 +18,26 @@ export interface Config {
   readonly logFormat: LogFormat;
   readonly freeDiskBytesMin: number;
   readonly maintenanceEveryMs: number;
+  /** Where `esp worker` tells of its health; 0: any free port, so that several on one machine never collide. */
+  readonly workerPort: number;
+  /** Null: embedded. */
+  readonly production: ProductionConfig | null;
+}
+
+/** Names of the files in the data directory. */
+export function dataFiles(dataDir: string) {
+  return { log: join(dataDir, 'log.mdb'), store: join(dataDir, 'store.sqlite') };
+}
+
+/** What of it a worker needs, wherever it runs. */
+export function workerSettings({ eventTypesMax, retentionMs, logRetentionMs, maintenanceEveryMs }: Config) {
+  return { eventTypesMax, retentionMs, logRetentionMs, maintenanceEveryMs };
 }
 
 /** What a command that talks to a running server needs. */
 export interface ClientConfig {
   readonly url: string;
   readonly apiKey: string | null;
-}
-
-export interface ConfigProblem {
-  readonly variable: string;
-  readonly message: string;
 }
 
 export type Loaded<T> =
@@ -38,8 +49,6 @@ export type LogLevel = (typeof logLevels)[number];
 const logFormats = ['json', 'text'] as const;
 export type LogFormat = (typeof logFormats)[number];
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** The one place that reads the environment. */
 export function processEnvironment(): Environment {
   return process.env;
@@ -47,7 +56,7 @@ export function processEnvironment(): Environment {
 
 /** Reads every variable and answers all problems at once, each naming its variable and what it takes. */
 export function loadConfig(env: Environment): Loaded<Config> {
-  const read = createReader(env);
+  const read = createConfigReader(env);
   const retentionDays = read.number('ESP_RETENTION_DAYS', null, { min: 1 / 24, max: 36_500 });
   const retentionMs = retentionDays === null ? null : retentionDays * 24 * 3_600_000;
   const host = read.text('HOST', '127.0.0.1');
@@ -68,81 +77,20 @@ export function loadConfig(env: Environment): Loaded<Config> {
       min: 10,
       max: 3_600_000,
     }),
+    workerPort: read.integer('ESP_WORKER_PORT', 0, { min: 0, max: 65_535 }),
+    production: readProductionConfig(read),
   };
-  refuseExternalParts(env, read.problems);
   return read.problems.length === 0 ? { ok: true, config } : { ok: false, problems: read.problems };
 }
 
 export function loadClientConfig(env: Environment): Loaded<ClientConfig> {
-  const read = createReader(env);
+  const read = createConfigReader(env);
   // PORT as well, so that one setting moves the server and what talks to it.
   const port = env.ESP_URL?.trim() ? 0 : read.integer('PORT', 3000, { min: 0, max: 65_535 });
   const url = read.text('ESP_URL', `http://127.0.0.1:${port || 3000}`).replace(/\/+$/, '');
   if (!/^https?:\/\/[^/\s]+/.test(url)) {
     read.problems.push({ variable: 'ESP_URL', message: 'must be a URL such as http://127.0.0.1:3000' });
   }
-  const apiKey = env.ESP_API_KEY || null;
+  const apiKey = read.secret('ESP_API_KEY');
   return read.problems.length === 0 ? { ok: true, config: { url, apiKey } } : { ok: false, problems: read.problems };
-}
-
-/** Whoever sets one of these wants Kafka, PostgreSQL and Redis, which this version must not quietly run without. */
-function refuseExternalParts(env: Environment, problems: ConfigProblem[]): void {
-  const names = ['KAFKA_BROKERS', 'DATABASE_URL', 'REDIS_URL'];
-  const isSet = (name: string) => Boolean(env[name] || env[`${name}_FILE`]);
-  const set = names.filter(isSet);
-  if (set.length === 0) return;
-  problems.push({
-    variable: set.join(', '),
-    message: 'this version runs embedded only: Kafka, PostgreSQL and Redis are not supported yet; unset it',
-  });
-}
-
-/** Upwards, so that the smallest number told is one that is taken. */
-function rounded(min: number): number {
-  return Math.ceil(min * 1000) / 1000;
-}
-
-interface Range {
-  readonly min: number;
-  readonly max: number;
-}
-
-function createReader(env: Environment) {
-  const problems: ConfigProblem[] = [];
-
-  function number<Default extends number | null>(variable: string, fallback: Default, range: Range): number | Default {
-    const text = env[variable]?.trim();
-    if (!text) return fallback;
-    const value = Number(text);
-    if (value >= range.min && value <= range.max) return value;
-    problems.push({ variable, message: `must be a number from ${rounded(range.min)} to ${range.max}, got "${text}"` });
-    return fallback;
-  }
-
-  return {
-    problems,
-    number,
-    integer(variable: string, fallback: number, range: Range): number {
-      const value = number(variable, fallback, range);
-      if (Number.isInteger(value)) return value;
-      problems.push({ variable, message: `must be a whole number, got "${env[variable]}"` });
-      return fallback;
-    },
-    text(variable: string, fallback: string): string {
-      return env[variable]?.trim() || fallback;
-    },
-    list(variable: string, fallback: readonly string[]): readonly string[] {
-      const text = env[variable]?.trim();
-      const items = text ? text.split(',').map((item) => item.trim()) : fallback;
-      return items.filter((item) => item !== '').map((item) => item.toLowerCase());
-    },
-    oneOf<const Choice extends string>(variable: string, fallback: Choice, choices: readonly Choice[]): Choice {
-      const text = env[variable]?.trim().toLowerCase();
-      if (!text) return fallback;
-      const found = choices.find((choice) => choice === text);
-      if (found !== undefined) return found;
-      problems.push({ variable, message: `must be one of ${choices.join(', ')}, got "${text}"` });
-      return fallback;
-    },
-  };
 }

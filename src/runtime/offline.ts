@@ -1,49 +1,40 @@
+import { existsSync } from 'node:fs';
 import { storeConsumer } from '../domain/inbox.ts';
-import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
-import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { Discrepancy } from '../event-store/event-store.ts';
 import { findReplacements } from '../processing/claim-partition.ts';
 import { type Ledger, readLedger } from '../processing/ledger.ts';
-import type { Config } from './config.ts';
-import { acquireDirectoryLock } from './directory-lock.ts';
-import { dataFiles } from './start.ts';
+import { pause } from '../processing/pause.ts';
+import { compareMetrics } from '../processing/verify-metrics.ts';
+import type { CommandParts } from './command-parts.ts';
+import { createReferenceMetrics, openCommandParts } from './compose.ts';
+import { type Config, dataFiles } from './config.ts';
 
-interface Parts {
-  readonly log: Awaited<ReturnType<typeof createLmdbEventLog>>;
-  readonly store: Awaited<ReturnType<typeof createSqliteEventStore>>;
+/** What commands do with the parts themselves: embedded, where no server runs. */
+
+/** Whether anything is stored in the data directory yet. */
+export function hasData({ dataDir }: Config): boolean {
+  return existsSync(dataFiles(dataDir).store);
 }
 
-/**
- * What the command line does when no server runs: it takes the directory's lock, opens the files, and closes them again.
- *
- * @throws StartupError when a server holds the directory
- */
-async function withParts<T>(config: Config, work: (parts: Parts) => Promise<T>): Promise<T> {
-  const lock = await acquireDirectoryLock(config.dataDir);
+async function withParts<T>(config: Config, work: (parts: CommandParts) => Promise<T>): Promise<T> {
+  const parts = await openCommandParts(config);
   try {
-    const files = dataFiles(config.dataDir);
-    const log = await createLmdbEventLog({ path: files.log, partitions: config.partitions });
-    try {
-      const store = await createSqliteEventStore({
-        path: files.store,
-        role: 'owner',
-        eventTypesMax: config.eventTypesMax,
-      });
-      try {
-        return await work({ log, store });
-      } finally {
-        await store.close();
-      }
-    } finally {
-      await log.close();
-    }
+    return await work(parts);
   } finally {
-    await lock.release();
+    await parts.close();
   }
 }
 
+/** @throws StartupError where a server holds the data directory; UnavailableError */
 export function verifyOffline(config: Config): Promise<readonly Discrepancy[]> {
-  return withParts(config, ({ store }) => store.verify(storeConsumer));
+  return withParts(config, async (parts) => {
+    const store = await parts.store();
+    const found = await store.verify(storeConsumer);
+    const metrics = await parts.metrics();
+    if (metrics === null) return found;
+    const createReference = await createReferenceMetrics(Date.now);
+    return [...found, ...(await compareMetrics({ store, metrics, createReference, now: Date.now, pause }))];
+  });
 }
 
 export interface Inspection {
@@ -52,22 +43,28 @@ export interface Inspection {
   readonly replacements: readonly string[];
 }
 
+/** @throws StartupError, UnavailableError */
 export function inspectOffline(config: Config): Promise<Inspection> {
-  return withParts(config, async (parts) => ({
-    ledger: await readLedger(parts.store, parts.log, Date.now()),
-    replacements: await findReplacements(parts.log, parts.store, storeConsumer),
-  }));
+  return withParts(config, async (parts) => {
+    const [log, store] = [await parts.log(), await parts.store()];
+    return {
+      ledger: await readLedger(store, log, Date.now()),
+      replacements: await findReplacements(log, store, storeConsumer),
+    };
+  });
 }
 
 /**
- * Makes the log that lies in the directory the current one: every partition starts anew at the log's start, under the next
- * log_no. Events that were stored before count as duplicates when they are read again.
+ * Makes the log that is there the current one: every partition starts anew at the log's start, under the next log_no. Events
+ * that were stored before count as duplicates when they are read again.
+ *
  * @returns the new log_no, or null where the log is the one that was processed, so that there is nothing to adopt
  */
 export function adoptLog(config: Config): Promise<number | null> {
   return withParts(config, async (parts) => {
-    if ((await findReplacements(parts.log, parts.store, storeConsumer)).length === 0) return null;
-    const { logId } = await parts.log.describe();
-    return parts.store.adoptLog(logId, Date.now());
+    const [log, store] = [await parts.log(), await parts.store()];
+    if ((await findReplacements(log, store, storeConsumer)).length === 0) return null;
+    const { logId } = await log.describe();
+    return store.adoptLog(logId, Date.now());
   });
 }

@@ -16,11 +16,7 @@ async function setUp() {
     store,
     metrics,
     redrive: { start: async () => ({ job: null, matched: 0, skipped: 0 }), drain: async () => undefined },
-    workerStatus: () => ({
-      running: true,
-      working: [0],
-      halted: new Map([[1, { reason: 'bug', message: 'x is not a function' }]]),
-    }),
+    halted: () => new Map([[1, { message: 'x is not a function' }]]),
     verify: async () => [],
     now: () => clock.now,
   });

@@ -9,7 +9,6 @@ import { createOutcomeWait } from '../processing/outcome-wait.ts';
 import { pause } from '../processing/pause.ts';
 import type { Redrive } from '../processing/redrive.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
-import type { WorkerStatus } from './worker-host.ts';
 
 /** Puts what the API does beyond reading one port together. */
 export function createOperations(parts: {
@@ -17,7 +16,8 @@ export function createOperations(parts: {
   readonly store: EventStore;
   readonly metrics: MetricsStore;
   readonly redrive: Redrive;
-  readonly workerStatus: () => WorkerStatus;
+  /** Partition → why the worker of this process has stopped working on it. */
+  readonly halted: () => ReadonlyMap<number, { readonly message: string }>;
   readonly verify: Operations['verify'];
   readonly now: () => number;
 }): Operations {
@@ -44,8 +44,10 @@ export function createOperations(parts: {
   return {
     async ledger() {
       const ledger = await readLedger(store, log, now());
-      const { halted } = parts.workerStatus();
-      return { ...ledger, halted: new Map([...halted].map(([partition, { message }]) => [partition, message])) };
+      return {
+        ...ledger,
+        halted: new Map([...parts.halted()].map(([partition, { message }]) => [partition, message])),
+      };
     },
     lagSeconds,
     waitForOutcomes: createOutcomeWait(store, { now, pause }),

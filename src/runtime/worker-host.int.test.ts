@@ -29,14 +29,13 @@ async function setUp() {
     const host = startWorkerHost({
       telemetry,
       data: {
-        logPath,
-        storePath,
-        partitions: 2,
-        shared: log.shared,
-        eventTypesMax: 10,
-        retentionMs: null,
-        logRetentionMs: limits.logRetentionMs,
-        maintenanceEveryMs: 10_000,
+        source: { kind: 'embedded', logPath, storePath, partitions: 2, shared: log.shared },
+        settings: {
+          eventTypesMax: 10,
+          retentionMs: null,
+          logRetentionMs: limits.logRetentionMs,
+          maintenanceEveryMs: 10_000,
+        },
       },
       handlers: {
         apply: (update: MetricsUpdate) => metrics.apply(update),
@@ -63,7 +62,7 @@ async function setUp() {
 it('works in a thread, passes its telemetry on, and stops with everything in order', async () => {
   const { log, metrics, told, start, storedIds } = await setUp();
   const host = start();
-  await host.storeOpened;
+  await host.opened;
   await host.claimed;
   expect(host.status()).toEqual({ running: true, working: [0, 1], halted: new Map() });
   const event = eventOf({ receivedAt: Date.now() });
@@ -92,7 +91,7 @@ it('waits at a stop for what the thread has under way', async () => {
     },
   });
   // Once the metrics stand where the store does, a batch is applied to them; before, it may be part of their rebuild.
-  await expect.poll(() => metrics.watermark(0)).not.toBeNull();
+  await expect.poll(() => metrics.watermark(0), { timeout: 10_000 }).not.toBeNull();
   await log.append([{ partition: 0, value: encodeRecord(eventOf()) }]);
   await began.promise;
   const stopped = host.stop().then(() => order.push('stopped'));
@@ -106,7 +105,7 @@ it('says why a first start failed, and starts again until it works', async () =>
   const { storePath, told, start } = await setUp();
   await writeFile(storePath, 'this is no store at all, and long enough to be looked at as one'.repeat(20));
   const host = start();
-  await expect(host.storeOpened).rejects.toThrow(/damaged or no SQLite file/);
+  await expect(host.opened).rejects.toThrow(/damaged or no SQLite file/);
   expect(host.status().running).toBe(false);
   expect(told).toContainEqual([
     'partition.halted',

@@ -1,6 +1,6 @@
 import { getCompileCacheDir } from 'node:module';
 import { MessageChannel, Worker as Thread } from 'node:worker_threads';
-import { UnavailableError } from '../domain/failure.ts';
+import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { Telemetry, TelemetryEventName, TelemetryEvents } from '../telemetry/telemetry.ts';
 import { processEnvironment } from './config.ts';
@@ -13,8 +13,8 @@ import type { WorkerThreadData, WorkerThreadMessage } from './worker-thread.ts';
  * it had not committed is read from the log again, so a lost thread loses nothing.
  */
 export interface WorkerHost {
-  /** Resolves once the thread has opened the store (migrations are done). Rejects with what ended a first start. */
-  readonly storeOpened: Promise<void>;
+  /** Resolves once the thread has opened its parts (embedded: migrations are done). Rejects with what ended a first start. */
+  readonly opened: Promise<void>;
   /** Resolves once partitions were claimed for the first time. */
   readonly claimed: Promise<void>;
   status(): WorkerStatus;
@@ -35,16 +35,17 @@ export interface WorkerHostOptions {
 }
 
 export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions): WorkerHost {
-  const storeOpened = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
   const claimed = Promise.withResolvers<void>();
   // A caller may wait for one of them only.
-  for (const { promise } of [storeOpened, claimed]) promise.catch(() => undefined);
+  for (const { promise } of [opened, claimed]) promise.catch(() => undefined);
   let status: WorkerStatus = { running: false, working: [], halted: new Map() };
   let isStopping = false;
   let thread: Thread;
   let caller: Caller;
   let exited: Promise<void>;
   let restartMs: number = limits.backoffMinMs;
+  let refusal: StartupError | null = null;
 
   function start(): void {
     const toMain = new MessageChannel();
@@ -76,8 +77,10 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
     if (message.kind === 'telemetry') {
       const { name, payload } = message;
       telemetry.emit(name, payload as TelemetryEvents[TelemetryEventName]);
-    } else if (message.kind === 'store_opened') {
-      storeOpened.resolve();
+    } else if (message.kind === 'opened') {
+      opened.resolve();
+    } else if (message.kind === 'refused') {
+      refusal = new StartupError(message.message);
     } else {
       restartMs = limits.backoffMinMs;
       status = { running: true, working: message.working, halted: message.halted };
@@ -88,8 +91,9 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
   function onExit(reason: Error): void {
     status = { ...status, running: false, working: [] };
     if (isStopping) return;
-    storeOpened.reject(reason);
-    const message = reason.stack ?? reason.message;
+    opened.reject(refusal ?? reason);
+    const message = refusal?.message ?? reason.stack ?? reason.message;
+    refusal = null;
     telemetry.emit('partition.halted', {
       partition: -1,
       reason: 'bug',
@@ -103,7 +107,7 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
 
   start();
   return {
-    storeOpened: storeOpened.promise,
+    opened: opened.promise,
     claimed: claimed.promise,
     status: () => status,
     async stop() {

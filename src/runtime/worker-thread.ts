@@ -1,29 +1,15 @@
-import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { storeConsumer } from '../domain/inbox.ts';
-import { limits } from '../domain/limits.ts';
-import { openLmdbLogReader } from '../event-log/event-log.lmdb.ts';
-import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
-import type { MetricsWriter } from '../metrics-store/metrics-store.ts';
-import { createMaintenance } from '../processing/maintenance.ts';
-import { createMetricsFeed } from '../processing/metrics-feed.ts';
-import { pause } from '../processing/pause.ts';
-import { trimLog } from '../processing/trim-log.ts';
-import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
-import { createWorker } from '../processing/worker.ts';
+import { StartupError } from '../domain/failure.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
+import { openWorkerParts } from './compose.ts';
+import type { WorkerPartsOpening, WorkerSettings, WorkerSource } from './parts.ts';
+import { type RunningWorker, runWorker } from './run-worker.ts';
 import { createCaller, serveCalls } from './thread-channel.ts';
 
 /** What the main thread hands over. */
 export interface WorkerThreadData {
-  readonly logPath: string;
-  readonly storePath: string;
-  readonly partitions: number;
-  readonly shared: SharedArrayBuffer;
-  readonly eventTypesMax: number;
-  readonly retentionMs: number | null;
-  readonly logRetentionMs: number;
-  readonly maintenanceEveryMs: number;
+  readonly source: WorkerSource;
+  readonly settings: WorkerSettings;
   /** Calls from this thread to the main one: metrics and trimming. */
   readonly toMain: MessagePort;
   /** Calls from the main thread to this one: stop. */
@@ -31,7 +17,9 @@ export interface WorkerThreadData {
 }
 
 export type WorkerThreadMessage =
-  | { readonly kind: 'store_opened' }
+  | { readonly kind: 'opened' }
+  /** It can't start before somebody acts. */
+  | { readonly kind: 'refused'; readonly message: string }
   | {
       readonly kind: 'claimed';
       readonly working: readonly number[];
@@ -47,77 +35,30 @@ const now = () => Date.now();
 const telemetry = createTelemetry();
 telemetry.onAny((name, payload) => post({ kind: 'telemetry', name, payload }));
 
-const log = await openLmdbLogReader({ path: data.logPath, shared: data.shared, partitions: data.partitions });
-const store = await createSqliteEventStore({
-  path: data.storePath,
-  role: 'owner',
-  eventTypesMax: data.eventTypesMax,
-});
-post({ kind: 'store_opened' });
-
-const metrics: MetricsWriter = {
-  apply: (update) => main.call('apply', update),
-  watermark: (partition) => main.call('watermark', partition),
-  rebuild: (snapshot, expected) => main.call('rebuild', snapshot, expected),
-};
-const feed = createMetricsFeed({ metrics, store, telemetry, now });
-const oldestUnreadAt = cachedFor(limits.lagReadEveryMs, now, async () => {
-  return (await oldestUnreadReceivedAt(log, await store.progress(storeConsumer))) ?? now();
-});
-
-const worker = createWorker({
-  log,
-  store,
-  feed,
-  telemetry,
-  now,
-  pause,
-  random: Math.random,
-  freshToken: randomUUID,
-  idleMs: 2_000,
-  batchLimits: {
-    recordsMax: limits.batchRecordsMax,
-    bytesMax: limits.batchBytesMax,
-    lingerMs: limits.batchLingerMs,
-    spacingMs: limits.batchSpacingMs,
-  },
-  maintenance: createMaintenance({
-    store,
-    feed,
-    telemetry,
-    now,
-    freshToken: randomUUID,
-    retentionMs: data.retentionMs,
-    oldestUnreadAt,
-    everyMs: data.maintenanceEveryMs,
-  }),
-  onClaimed: (working, halted) => post({ kind: 'claimed', working, halted }),
-});
-
-const trimming = new AbortController();
-async function trimForEver(): Promise<void> {
-  while (!trimming.signal.aborted) {
-    await pause(data.maintenanceEveryMs, trimming.signal);
-    const trim = (partition: number, below: number) => main.call<void>('trim', partition, below);
-    try {
-      await trimLog({ log, trim, store, telemetry }, [storeConsumer], now() - data.logRetentionMs);
-    } catch (error) {
-      telemetry.emit('partition.paused', { partition: -1, reason: `trim: ${error}`, retryInMs: 0, attempt: 0 });
-    }
-  }
-}
-
+let opening: WorkerPartsOpening | null = null;
+let worker: RunningWorker | null = null;
 serveCalls(data.fromMain, {
   async stop() {
-    trimming.abort();
-    await worker.stop();
-    await store.close();
-    await log.close();
+    await worker?.stop();
+    await opening?.close();
     data.toMain.close();
   },
 });
 
-trimForEver().catch((error) => {
-  if (!trimming.signal.aborted) throw error;
+try {
+  opening = await openWorkerParts({ source: data.source, settings: data.settings, telemetry, now, main });
+  await opening.firstTry;
+} catch (error) {
+  if (error instanceof StartupError) post({ kind: 'refused', message: error.message });
+  throw error;
+}
+const parts = await opening.opened;
+post({ kind: 'opened' });
+worker = runWorker({
+  parts,
+  settings: data.settings,
+  telemetry,
+  now,
+  onClaimed: (working, halted) => post({ kind: 'claimed', working, halted }),
 });
-await worker.run();
+await worker.ended;

@@ -50,7 +50,8 @@ describe('esp', () => {
   it('names every variable that is wrong, at once', async () => {
     const { code, stderr } = await runEsp(['start'], { env: { PORT: 'x', ESP_PARTITIONS: '0', KAFKA_BROKERS: 'a:1' } });
     expect(code).toBe(2);
-    for (const variable of ['PORT: ', 'ESP_PARTITIONS: ', 'KAFKA_BROKERS: ']) expect(stderr).toContain(variable);
+    for (const variable of ['PORT: ', 'ESP_PARTITIONS: ', 'DATABASE_URL, REDIS_URL: '])
+      expect(stderr).toContain(variable);
   });
 
   it('says how to start a server where none answers', async () => {

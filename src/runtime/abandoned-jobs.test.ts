@@ -1,0 +1,69 @@
+import { expect, it, onTestFinished } from 'vitest';
+import { UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
+import type { EventStore } from '../event-store/event-store.ts';
+import { pause } from '../processing/pause.ts';
+import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
+import { makeJob } from '../testing/http-dependencies.ts';
+import { temporaryStore } from '../testing/temporary-store.ts';
+import { endAbandonedJobs } from './abandoned-jobs.ts';
+
+async function setUp(isShared: boolean, wrapped: Partial<Pick<EventStore, 'endJobs'>> = {}) {
+  const store = await temporaryStore();
+  const clock = { now: 1_000_000, pauses: 0 };
+  const ended: TelemetryEvents['jobs.ended'][] = [];
+  const telemetry = createTelemetry();
+  telemetry.on('jobs.ended', (payload) => ended.push(payload));
+  const saved = (id: string, updatedAt: number) => store.saveJob(makeJob({ id, updatedAt }));
+  const start = () => {
+    const jobs = endAbandonedJobs({
+      store: { ...store, ...wrapped },
+      telemetry,
+      now: () => clock.now,
+      isShared,
+      async pause(ms, signal) {
+        await pause(1, signal);
+        clock.now += ms;
+        clock.pauses += 1;
+      },
+    });
+    onTestFinished(() => jobs.stop());
+    return jobs;
+  };
+  const stateOf = async (id: string) => (await store.job(id))?.state;
+  return { store, clock, ended, saved, start, stateOf };
+}
+
+it('ends all jobs of a store that one process has to itself, once, before it serves', async () => {
+  const { saved, start, stateOf, ended, clock } = await setUp(false);
+  await saved('old', 1);
+  await saved('just-now', clock.now);
+  await start().first;
+  expect([await stateOf('old'), await stateOf('just-now')]).toEqual(['failed', 'failed']);
+  expect(ended).toEqual([{ count: 2 }]);
+});
+
+it('leaves jobs to the other processes as long as they save them', async () => {
+  const { saved, start, stateOf, clock } = await setUp(true);
+  await saved('lost', clock.now - limits.jobAbandonedMs - 1);
+  await saved('going', clock.now - limits.jobSaveEveryMs);
+  await start().first;
+  expect([await stateOf('lost'), await stateOf('going')]).toEqual(['failed', 'running']);
+  // Its process dies now.
+  await expect.poll(() => stateOf('going')).toBe('failed');
+});
+
+it('waits for a store that is away, without holding anything up', async () => {
+  let isAway = true;
+  const { store, saved, start, stateOf } = await setUp(false, {
+    async endJobs(...given) {
+      if (isAway) throw new UnavailableError('store_unavailable', 'away');
+      return store.endJobs(...given);
+    },
+  });
+  await saved('old', 1);
+  await start().first;
+  expect(await stateOf('old')).toBe('running');
+  isAway = false;
+  await expect.poll(() => stateOf('old')).toBe('failed');
+});

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { limits } from '../domain/limits.ts';
+import { createHttpApp } from '../http/app.ts';
+import type { Readiness } from '../http/dependencies.ts';
+import { createIngest } from '../ingest/ingest.ts';
+import { createPartsWatch, type PartsWatch } from '../processing/parts-watch.ts';
+import { pause } from '../processing/pause.ts';
+import { createRedrive } from '../processing/redrive.ts';
+import { compareMetrics } from '../processing/verify-metrics.ts';
+import { createPrometheus } from '../telemetry/prometheus.ts';
+import type { PartName } from '../telemetry/telemetry.ts';
+import { endAbandonedJobs } from './abandoned-jobs.ts';
+import { atMost } from './at-most.ts';
+import { openServerParts } from './compose.ts';
+import { type Config, workerSettings } from './config.ts';
+import { callsOf } from './late-part.ts';
+import { lateIngest, lateLog, lateMetrics } from './late-server-parts.ts';
+import { listen } from './listen.ts';
+import { createOperations } from './operations.ts';
+import { dashboardDir, productVersion } from './package-files.ts';
+import type { Surroundings } from './parts.ts';
+import {
+  awayReasons,
+  type Closed,
+  closedReason,
+  oneWorkerReasons,
+  sharedWorkReasons,
+  soleWorkerReasons,
+  toReadiness,
+} from './readiness.ts';
+import { startWorkerHost, type WorkerHost } from './worker-host.ts';
+
+/** `all`: everything in this process, the worker in a thread of its own. `api`: workers run elsewhere. */
+export type ServerRole = 'all' | 'api';
+
+/**
+ * Puts a server together over the parts that the configuration names, the same way for all of them, and listens. A part that
+ * is away is waited for while the rest is served.
+ *
+ * @returns the address
+ */
+export async function serve(config: Config, role: ServerRole, surroundings: Surroundings): Promise<string> {
+  const { telemetry, lifecycle, now } = surroundings;
+  const parts = await openServerParts(config, surroundings);
+  const { source, handlers } = parts.worker;
+  const host =
+    role === 'all'
+      ? startWorkerHost({ telemetry, data: { source, settings: workerSettings(config) }, handlers })
+      : null;
+  if (host !== null) lifecycle.add('worker', () => host.stop());
+  const lateStore = parts.openStore(host?.opened ?? Promise.resolve());
+  lifecycle.add('event store', () => lateStore.close());
+  const opening = { log: parts.log, store: lateStore, metrics: parts.metrics };
+  const firstTries = Promise.all(Object.values(opening).map(({ firstTry }) => firstTry));
+  await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
+
+  const [log, store, metrics] = [lateLog(parts.log), callsOf(lateStore), lateMetrics(parts.metrics)];
+  const jobs = endAbandonedJobs({ store, telemetry, now, isShared: parts.isShared, pause });
+  lifecycle.add('abandoned jobs', () => jobs.stop());
+  const watch = createPartsWatch({
+    log,
+    store,
+    metrics,
+    telemetry,
+    now,
+    pause,
+    // Nobody else writes the files of one directory.
+    ...(parts.isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
+  });
+  lifecycle.add('parts watch', () => watch.stop());
+  const redrive = createRedrive({ log, store, telemetry, now, newId: randomUUID });
+  lifecycle.add('redrive jobs', () => redrive.drain());
+
+  function closed(): Closed | null {
+    if (lifecycle.isStopping()) return 'shutting_down';
+    if (parts.freeDisk?.isFull()) return 'disk_full';
+    return replacedLog(watch, host) === null ? null : 'log_replaced';
+  }
+  const ingest = lateIngest(parts.log, (open) => createIngest({ log: open, telemetry, now, gate: closed }));
+  lifecycle.add('ingest', () => ingest.drain());
+
+  const operations = createOperations({
+    log,
+    store,
+    metrics,
+    redrive,
+    now,
+    halted: () => host?.status().halted ?? new Map(),
+    async verify() {
+      const { createReference } = parts;
+      const differences = await compareMetrics({ store, metrics, createReference, now, pause });
+      return [...(await parts.verifyStore(store)), ...differences];
+    },
+  });
+  const prometheus = createPrometheus({
+    telemetry,
+    gauges: {
+      queue: () => ingest.queue(),
+      ledger: () => operations.ledger(),
+      lagSeconds: () => operations.lagSeconds(),
+      ...(parts.freeDisk === null ? {} : { freeDiskBytes: parts.freeDisk.freeBytes }),
+    },
+  });
+  lifecycle.add('metrics exposition', async () => prometheus.close());
+
+  const ofWorker = parts.isShared ? oneWorkerReasons : soleWorkerReasons;
+  function readiness(): Readiness {
+    const problems = Object.entries(opening).map(([part, late]) => [part as PartName, late.problem()] as const);
+    return toReadiness([
+      ...closedReason(closed(), replacedLog(watch, host)),
+      ...awayReasons(problems, watch.away(), ['log']),
+      ...(parts.isShared ? sharedWorkReasons(watch) : []),
+      ...(host === null ? [] : ofWorker(host.status())),
+    ]);
+  }
+
+  // The log must be known to be the right one before anything is appended to it; a store that is away must not hold up ingest
+  // for longer than this. Who follows a job must not see one run that nobody goes on with.
+  const claimed = parts.isShared ? null : host?.claimed;
+  await atMost(limits.partsFirstTryMs, Promise.all([claimed, jobs.first, watch.looked]));
+
+  const app = createHttpApp({
+    ingest,
+    store,
+    metrics,
+    operations,
+    telemetry,
+    prometheus: () => prometheus.expose(),
+    readiness,
+    options: { version: productVersion(), allowedHosts: config.allowedHosts, dashboardDir: existingDashboard() },
+  });
+  lifecycle.add('http', () => app.close());
+  return listen(app, { ...config, portVariable: 'PORT' });
+}
+
+/** Why the log is not the one that the store belongs to, by what was read here or by what the worker here has found. */
+function replacedLog(watch: PartsWatch, host: WorkerHost | null): string | null {
+  const halted = [...(host?.status().halted.values() ?? [])];
+  return watch.replaced() ?? halted.find(({ reason }) => reason === 'log_replaced')?.message ?? null;
+}
+
+function existingDashboard(): string | null {
+  const directory = dashboardDir();
+  return existsSync(join(directory, 'index.html')) ? directory : null;
+}
