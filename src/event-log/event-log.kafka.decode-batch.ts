@@ -1,5 +1,12 @@
-import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka';
-import { attributesAt, batchHeaderBytes, crcAt, lengthAt, magicKnown } from './event-log.kafka.encode-batch.ts';
+import { compressionsAlgorithmsByBitmask } from '@platformatic/kafka';
+import {
+  attributesAt,
+  batchHeaderBytes,
+  checksum,
+  crcAt,
+  lengthAt,
+  magicKnown,
+} from './event-log.kafka.encode-batch.ts';
 
 const compressionMask = 0b111;
 const logAppendTimeFlag = 1 << 3;
@@ -42,7 +49,7 @@ export function readBatches(bytes: Buffer): KafkaBatch[] {
     const magic = bytes[at + 16];
     if (magic !== magicKnown) throw new RangeError(`a record batch of version ${magic}; only version 2 is known`);
     if (end - at < batchHeaderBytes) throw new RangeError('a record batch that is shorter than its header');
-    if (crc32c(bytes.subarray(at + attributesAt, end)) !== bytes.readUInt32BE(at + crcAt)) {
+    if (checksum(bytes.subarray(at + attributesAt, end)) !== bytes.readUInt32BE(at + crcAt)) {
       throw new RangeError('a record batch whose checksum differs');
     }
     batches.push(readHeader(bytes.subarray(at, end)));

@@ -1,4 +1,4 @@
-import { crc32c } from '@platformatic/kafka';
+import { crc32c, Writer } from '@platformatic/kafka';
 
 /**
  * Kafka's record batch, version 2 ("Record Batch" in Kafka's protocol documentation): the form in which records travel and are
@@ -51,7 +51,7 @@ export function encodeBatch(records: readonly RecordToEncode[], timestampMs: num
   batch.writeInt16BE(-1, 51);
   batch.writeInt32BE(-1, 53);
   batch.writeInt32BE(records.length, 57);
-  batch.writeUInt32BE(crc32c(batch.subarray(attributesAt, end)), crcAt);
+  batch.writeUInt32BE(checksum(batch.subarray(attributesAt, end)), crcAt);
   return batch.subarray(0, end);
 }
 
@@ -107,4 +107,9 @@ function writeNumber(batch: Buffer, at: number, value: number): number {
   }
   batch[next] = rest;
   return next + 1;
+}
+
+/** CRC-32C. The library copies a plain buffer first, and its own kind it does not. */
+export function checksum(bytes: Buffer): number {
+  return crc32c(Writer.create().append(bytes).dynamicBuffer);
 }

@@ -1,5 +1,5 @@
 import { AuthenticationError, protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka';
-import { UnavailableError } from '../domain/failure.ts';
+import { StartupError, UnavailableError } from '../domain/failure.ts';
 
 /** The error codes of Kafka's protocol that something here depends on. */
 export const codes = {
@@ -134,4 +134,11 @@ export function assertPartition(partition: number, partitions: number): void {
 
 export function assertOffset(offset: number): void {
   if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`${offset} is not an offset`);
+}
+
+/** What a person has to mend before it can start. */
+export function atStart(error: unknown): unknown {
+  if (!(error instanceof UnavailableError)) return error;
+  const isForPerson = ['log_missing', 'log_denied', 'log_unsupported'].includes(error.code);
+  return isForPerson ? new StartupError(error.message, { cause: error }) : error;
 }

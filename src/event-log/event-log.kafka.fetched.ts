@@ -37,11 +37,15 @@ function readBytes(fetched: FetchedPartition, from: number): Fetched {
   const records: LogRecord[] = [];
   let nextOffset = from;
   const isAborted = followAborted(fetched);
+  const now = Date.now();
   for (const batch of readBatches(bytes ?? noBytes)) {
     nextOffset = Math.max(nextOffset, batch.lastOffset + 1);
     if (isAborted(batch) || batch.isControl) continue;
     readRecords(batch, ({ offset, timestamp, value }) => {
-      if (offset >= from) records.push({ partition, offset, timestamp: plausible(timestamp), value: value ?? noBytes });
+      if (offset < from) return;
+      // Where the topic lets producers set the time, a record may claim any; the log has not taken it later than now.
+      const takenAt = Math.max(0, Math.min(timestamp, now));
+      records.push({ partition, offset, timestamp: takenAt, value: value ?? noBytes });
     });
   }
   return { records, nextOffset, end, bytes: bytes?.length ?? 0 };
@@ -58,12 +62,4 @@ function followAborted({ aborted }: FetchedPartition): (batch: KafkaBatch) => bo
     if (batch.isControl && isAbortMarker(batch)) open.delete(batch.producerId);
     return !batch.isControl;
   };
-}
-
-/**
- * Where the topic lets producers set the time, a record may claim any. The log has not taken it later than now, nor before there
- * was a time to tell.
- */
-function plausible(timestamp: number): number {
-  return Math.max(0, Math.min(timestamp, Date.now()));
 }

@@ -37,7 +37,12 @@ interface Pending {
   readonly offsets: number[];
 }
 
-export function createProducer(brokers: Brokers, topic: Topic): Producer {
+/** @param shrink what goes in the place of a record that the topic does not take for its size; null: the call fails */
+export function createProducer(
+  brokers: Brokers,
+  topic: Topic,
+  shrink: (record: RecordToEncode) => RecordToEncode | null = () => null,
+): Producer {
   /** Made smaller where the topic turns out to take less. */
   let batchBytesMax: number = limits.kafkaBatchBytesMax;
 
@@ -92,9 +97,19 @@ export function createProducer(brokers: Brokers, topic: Topic): Producer {
     }
     const failure = refused(doing, answer.errorCode);
     const isTooLarge = answer.errorCode === codes.messageTooLarge || answer.errorCode === codes.recordListTooLarge;
-    if (isTooLarge && pending.count > 1) batchBytesMax = Math.max(1, Math.floor(bytesOf(pending) / 2));
+    if (isTooLarge) makeSmaller(pending, failure);
     else if (!isPassing(answer.errorCode)) throw failure;
     return failure;
+  }
+
+  function makeSmaller(pending: Pending, failure: UnavailableError): void {
+    if (pending.count > 1) {
+      batchBytesMax = Math.max(1, Math.floor(bytesOf(pending) / 2));
+      return;
+    }
+    const smaller = shrink(pending.rest[0]!);
+    if (smaller === null) throw failure;
+    pending.rest = [smaller, ...pending.rest.slice(1)];
   }
 
   return {

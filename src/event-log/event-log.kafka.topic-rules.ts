@@ -122,7 +122,9 @@ function judgeCopies(facts: TopicFacts): TopicFinding[] {
   }
   if (replication > 1 && inSyncMin === 1) {
     const what = 'min.insync.replicas is 1: an event counts as taken with one copy, which may be lost with its broker';
-    found.push(finding(facts, 'weak', what, 'set min.insync.replicas=2'));
+    const ofTwo =
+      'add a third broker; or set min.insync.replicas=2, and nothing can be appended while one of the two is away';
+    found.push(finding(facts, 'weak', what, replication === 2 ? ofTwo : 'set min.insync.replicas=2'));
   }
   return found;
 }

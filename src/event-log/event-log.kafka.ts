@@ -1,4 +1,3 @@
-import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { createKafkaAppender } from './event-log.kafka.append.ts';
@@ -6,7 +5,7 @@ import { createBrokers } from './event-log.kafka.brokers.ts';
 import type { KafkaConnection } from './event-log.kafka.connection.ts';
 import { createKafkaConsumer } from './event-log.kafka.consumer.ts';
 import { createCoordinator } from './event-log.kafka.coordinator.ts';
-import { closedError } from './event-log.kafka.errors.ts';
+import { atStart, closedError } from './event-log.kafka.errors.ts';
 import { createGroupMember, type GroupMember } from './event-log.kafka.member.ts';
 import { createKafkaQuestions } from './event-log.kafka.read.ts';
 import { openTopic } from './event-log.kafka.topic.ts';
@@ -115,11 +114,4 @@ export async function createKafkaEventLog(options: KafkaEventLogOptions): Promis
       return closing;
     },
   };
-}
-
-/** What a person has to mend before it can start. */
-function atStart(error: unknown): unknown {
-  if (!(error instanceof UnavailableError)) return error;
-  const isForPerson = ['log_missing', 'log_denied', 'log_unsupported'].includes(error.code);
-  return isForPerson ? new StartupError(error.message, { cause: error }) : error;
 }
