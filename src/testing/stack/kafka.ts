@@ -133,7 +133,7 @@ async function answersMetadata(brokers: string): Promise<boolean> {
     clientId: 'native-stack',
     bootstrapBrokers: [brokers],
     retries: 0,
-    timeout: 5_000,
+    requestTimeout: 5_000,
     connectTimeout: 2_000,
   });
   try {

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { freePort } from './free-port.ts';
 
 /** Stands between clients and a server, and does to them what networks do. */
-export interface Proxy extends AsyncDisposable {
+export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Of clients, open now. */
   connections(): number;
@@ -27,7 +27,7 @@ interface Line {
 }
 
 /** From a port of its own to the server's. While the server is not there, the proxy resets whoever connects. */
-export async function startProxy(options: { readonly targetPort: number; readonly port?: number }): Promise<Proxy> {
+export async function startProxy(options: { readonly targetPort: number; readonly port?: number }): Promise<TcpProxy> {
   const port = options.port ?? (await freePort());
   const lines = new Set<Line>();
   let isHole = false;
