@@ -1,6 +1,5 @@
-import { UnavailableError } from '../domain/failure.ts';
 import { type Connection, connect } from './event-store.postgres.connection.ts';
-import { isIdTaken, isLostRace, toStoreError } from './event-store.postgres.errors.ts';
+import { isLostRace, toStoreError } from './event-store.postgres.errors.ts';
 import { createPool, type Pool } from './event-store.postgres.pool.ts';
 import { type PostgresTimeouts, postgresSettings } from './event-store.postgres.settings.ts';
 import type { ServerAddress } from './event-store.postgres.url.ts';
@@ -121,12 +120,7 @@ async function racing<Result>(attempt: () => Promise<Result>): Promise<Result> {
     try {
       return await attempt();
     } catch (error) {
-      if (!isLostRace(error)) throw error;
-      if (tries < postgresSettings.raceTriesMax) continue;
-      if (!isIdTaken(error)) throw error;
-      throw new UnavailableError('store_busy', 'Other partitions store the same ids at the same time.', {
-        cause: error,
-      });
+      if (tries >= postgresSettings.raceTriesMax || !isLostRace(error)) throw error;
     }
   }
 }
