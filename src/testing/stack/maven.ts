@@ -2,15 +2,14 @@
  * The servers' files, from Maven artifacts: fetched once for each user and kept in a cache that is named after the pom's
  * hash. Any number of processes may ask at once.
  */
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { chmod, copyFile, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { checkRequirements, platformOf, type StackAvailability, type StackPart } from './requirements.ts';
+import { runCommand } from './run-command.ts';
 import { isRoot } from './server-owner.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -54,56 +53,48 @@ function directoryOf(part: StackPart): string {
  */
 function cacheDirectory(): string {
   const base = process.env.XDG_CACHE_HOME || (isRoot() ? '/var/cache' : join(homedir(), '.cache'));
-  const directory = join(base, 'event-stream-processor');
-  mkdirSync(directory, { recursive: true });
-  return directory;
+  return join(base, 'event-stream-processor');
 }
 
 async function fill(draft: string, part: StackPart): Promise<void> {
   // Maven writes beside its pom, so it works on a copy.
   const files = join(draft, 'files');
-  await copyFile(pom, join(draft, 'pom.xml'));
-  await run('mvn', [
-    '--quiet',
-    '--batch-mode',
-    '--file',
-    join(draft, 'pom.xml'),
-    `--activate-profiles=${part.startsWith('postgres-') ? `postgres,${part}` : part}`,
-    `-Dstack.platform=${platformOf(part)}`,
-    `-Dstack.directory=${files}`,
-    'generate-resources',
-  ]);
+  const draftPom = join(draft, 'pom.xml');
+  await copyFile(pom, draftPom);
+  await runCommand(
+    [
+      ...['mvn', '--quiet', '--batch-mode', '--file', draftPom],
+      `--activate-profiles=${part.startsWith('postgres-') ? `postgres,${part}` : part}`,
+      `-Dstack.platform=${platformOf(part)}`,
+      `-Dstack.directory=${files}`,
+      'generate-resources',
+    ],
+    { timeoutMs: fetchMs },
+  );
   for (const name of await readdir(files)) {
     const path = join(files, name);
     if (part === 'redis') await chmod(path, 0o755);
     if (name.endsWith('.txz')) {
-      await run('tar', ['-xJf', path, '-C', files]);
+      await runCommand(['tar', '-xJf', path, '-C', files], { timeoutMs: fetchMs });
       await rm(path);
     }
   }
   await chmod(files, 0o755);
 }
 
-async function run(command: string, args: readonly string[]): Promise<void> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: fetchMs });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-8_000);
-    });
-  }
-  const [code, signal] = await once(child, 'close');
-  if (code !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${code ?? signal}:\n${output}`);
-}
-
 /** One process at a time. SQLite's lock, because the system frees it however its holder ends; Node has none of its own. */
 async function underLock(work: () => Promise<void>): Promise<void> {
+  mkdirSync(cacheDirectory(), { recursive: true });
   const lock = new DatabaseSync(join(cacheDirectory(), 'lock'), { timeout: 0 });
   try {
-    await waitUntil('another process to have fetched its part', () => tryLock(lock), {
-      timeoutMs: fetchMs,
-      everyMs: 100,
-    });
+    await waitUntil(
+      'another process to have fetched its part',
+      () => {
+        lock.exec('BEGIN EXCLUSIVE');
+        return true;
+      },
+      { timeoutMs: fetchMs, everyMs: 100 },
+    );
     await removeDrafts();
     await work();
   } finally {
@@ -111,14 +102,9 @@ async function underLock(work: () => Promise<void>): Promise<void> {
   }
 }
 
-function tryLock(lock: DatabaseSync): boolean {
-  lock.exec('BEGIN EXCLUSIVE');
-  return true;
-}
-
 /** Of processes that were killed over their work: whoever holds the lock is the only one with a draft. */
 async function removeDrafts(): Promise<void> {
-  for (const name of readdirSync(cacheDirectory())) {
+  for (const name of await readdir(cacheDirectory())) {
     if (name.startsWith('draft-')) await rm(join(cacheDirectory(), name), { recursive: true, force: true });
   }
 }

@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,6 +6,7 @@ import { Client } from 'pg';
 import { freePort } from './free-port.ts';
 import { fetchPart } from './maven.ts';
 import type { PostgresMajor } from './requirements.ts';
+import { runCommand } from './run-command.ts';
 import { requireReachable, type ServerOwner, unprivilegedOwner } from './server-owner.ts';
 import { type NativeServer, openWorkspace, startServerProcess } from './server-process.ts';
 
@@ -27,6 +26,8 @@ export interface PostgresServer extends NativeServer {
 }
 
 const user = 'esp';
+/** Alone it takes 2 s, most of it waiting for the disk. */
+const initialiseMs = 120_000;
 
 /** PostgreSQL on 127.0.0.1, with its own durability settings (fsync on) and a password as in production. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
@@ -50,7 +51,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     stopSignal: 'SIGINT',
     answers: () => answersQuery(urlOf('postgres')),
   });
-  await makeDatabase(urlOf('postgres'));
+  await makeDatabase(urlOf('postgres'), user);
   return Object.assign(server, { url: urlOf(user), urlOf });
 }
 
@@ -83,32 +84,18 @@ async function initialise(files: string, directory: string, owner: ServerOwner |
   await rm(draft, { recursive: true, force: true });
   mkdirSync(draft, { mode: 0o700 });
   if (owner) chownSync(draft, owner.uid, owner.gid);
-  const child = spawn(
-    join(files, 'bin', 'initdb'),
+  await runCommand(
     [
-      ...['-D', draft, '-U', user, '--pwfile', join(directory, 'password'), '--auth', 'scram-sha-256'],
-      ...['--encoding', 'UTF8', '--no-locale'],
+      ...[join(files, 'bin', 'initdb'), '-D', draft, '-U', user, '--pwfile', join(directory, 'password')],
+      ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--no-locale'],
     ],
-    {
-      cwd: directory,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { LC_ALL: 'C', TZ: 'UTC' },
-      ...(owner ? { uid: owner.uid, gid: owner.gid } : {}),
-    },
+    { cwd: directory, env: { LC_ALL: 'C', TZ: 'UTC' }, owner, timeoutMs: initialiseMs },
   );
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-  }
-  const [code, signal] = await once(child, 'close');
-  if (code !== 0) throw new Error(`initdb ended with ${code ?? signal}:\n${output}`);
   await rename(draft, join(directory, 'data'));
 }
 
 async function withClient<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 5_000 });
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 30_000 });
   // A server that goes away while it is asked is told by the query itself.
   client.on('error', () => {});
   try {
@@ -123,9 +110,10 @@ async function answersQuery(url: string): Promise<boolean> {
   return withClient(url, async (client) => (await client.query('SELECT 1')).rowCount === 1);
 }
 
-async function makeDatabase(url: string): Promise<void> {
+/** Makes the database where there is none of that name yet; `url` may be of any database of the server. */
+export async function makeDatabase(url: string, name: string): Promise<void> {
   await withClient(url, async (client) => {
-    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [user]);
-    if (rowCount === 0) await client.query(`CREATE DATABASE ${user}`);
+    const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [name]);
+    if (rowCount === 0) await client.query(`CREATE DATABASE ${client.escapeIdentifier(name)}`);
   });
 }
