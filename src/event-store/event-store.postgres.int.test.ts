@@ -1,10 +1,6 @@
-import { vi } from 'vitest';
 import { eventStoreContract } from '../testing/event-store.contract.ts';
-import { makePostgresHarness, usePostgres } from '../testing/postgres-store.ts';
+import { makePostgresHarness, useDatabase } from '../testing/postgres-store.ts';
 
-// Hundreds of transactions, each flushed to a disk that other tests use too.
-vi.setConfig({ testTimeout: 60_000 });
+const url = useDatabase();
 
-const server = usePostgres();
-
-eventStoreContract('event store on PostgreSQL', () => makePostgresHarness(server()));
+eventStoreContract('event store on PostgreSQL', () => makePostgresHarness(url()));
