@@ -3,6 +3,7 @@ import type { Connection } from './event-store.postgres.connection.ts';
 import type { Database } from './event-store.postgres.database.ts';
 import { isLockTimeout } from './event-store.postgres.errors.ts';
 import { currentLog, type ProgressRow, progressColumns, toProgress } from './event-store.postgres.rows.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { ClaimRequest, PartitionProgress } from './event-store.ts';
 import { noProgressOn } from './no-progress.ts';
 
@@ -36,7 +37,7 @@ async function claimPartition(
   at: number,
 ): Promise<PartitionProgress> {
   // Each statement sees what was committed before it, so the first of two that make the first log decides.
-  const [, log, [taken]] = await Promise.all([
+  const [, log, [taken]] = await together([
     connection.changes(
       `INSERT INTO logs (log_no, log_id, adopted_at) SELECT 1, $1, $2 WHERE NOT EXISTS (SELECT FROM logs)
        ON CONFLICT DO NOTHING`,

@@ -5,43 +5,75 @@ import type { Connection } from './event-store.postgres.connection.ts';
 import type { Database } from './event-store.postgres.database.ts';
 import { copiedRow, isIdTaken, refusesValue } from './event-store.postgres.errors.ts';
 import { advance, checkGuard } from './event-store.postgres.guard.ts';
-import { completeKnowledge, lookUp } from './event-store.postgres.knowledge.ts';
-import { writeAll } from './event-store.postgres.write.ts';
-import type { CommitRequest, CommitResult, Decide, WriteSet } from './event-store.ts';
+import { completeKnowledge, lookUp, withContents } from './event-store.postgres.knowledge.ts';
+import { together } from './event-store.postgres.together.ts';
+import { insertUntaken } from './event-store.postgres.untaken.ts';
+import { copyEvents, writeRest } from './event-store.postgres.write.ts';
+import type { BatchKnowledge, CommitRequest, CommitResult, Decide, WriteSet } from './event-store.ts';
 import { assertBalanced } from './write-set-check.ts';
 
 export function createCommit(
   database: Pick<Database, 'writeOf'>,
   eventTypesMax: number,
 ): (request: CommitRequest, decide: Decide) => Promise<CommitResult> {
-  return async (request, decide) => {
-    /** An id that the decision was told of, and wanted to store anew. */
-    let unheard: string | undefined;
+  return (request, decide) => {
+    let wasRaced = false;
 
     async function commitOnce(connection: Connection): Promise<CommitResult> {
-      const [finding, found] = await Promise.all([checkGuard(connection, request), lookUp(connection, request)]);
+      const [finding, found] = await together([checkGuard(connection, request), lookUp(connection, request)]);
       if (finding.kind === 'landed') return { kind: 'committed', alreadyCommitted: true, written: null };
       if (finding.kind === 'fenced') return finding;
       const knowledge = await completeKnowledge(connection, request, found, eventTypesMax);
-      const written = decide(request, knowledge);
-      assertBalanced(request, written);
+      const batch = { connection, request, decide, knowledge };
       try {
-        await writeAll(connection, request, written);
+        const written = wasRaced ? await writePatiently(batch) : await writeAtOnce(batch);
+        await advanceBy(connection, request, written);
+        return { kind: 'committed', alreadyCommitted: false, written };
       } catch (error) {
-        unheard = isIdTaken(error) ? written.events.find(({ id }) => knowledge.events.has(id))?.id : undefined;
-        throw nameRecord(error, written.events);
+        wasRaced ||= isIdTaken(error);
+        throw error;
       }
-      await advanceBy(connection, request, written);
-      return { kind: 'committed', alreadyCommitted: false, written };
     }
 
-    try {
-      return await database.writeOf(request.partition, commitOnce);
-    } catch (error) {
-      if (unheard === undefined) throw error;
-      throw new Error(`A batch stores the event ${unheard} anew, though it was told of it.`, { cause: error });
-    }
+    return database.writeOf(request.partition, commitOnce);
   };
+}
+
+interface Batch {
+  readonly connection: Connection;
+  readonly request: CommitRequest;
+  readonly decide: Decide;
+  readonly knowledge: BatchKnowledge;
+}
+
+/** Nearly always nobody else stores one of these ids at this moment. */
+async function writeAtOnce({ connection, request, decide, knowledge }: Batch): Promise<WriteSet> {
+  const written = decide(request, knowledge);
+  assertBalanced(request, written);
+  try {
+    await together([copyEvents(connection, written.events), writeRest(connection, request, written)]);
+  } catch (error) {
+    throw nameRecord(error, written.events);
+  }
+  return written;
+}
+
+/**
+ * For a batch that lost a race: other partitions are storing the same ids, perhaps one after the other. So nothing is left to
+ * luck: what can be stored is stored, waiting for others where need be, and then it is decided anew about what could not.
+ */
+async function writePatiently({ connection, request, decide, knowledge }: Batch): Promise<WriteSet> {
+  const { events } = decide(request, knowledge);
+  const taken = await insertUntaken(connection, events);
+  const known = await withContents(connection, request, new Map([...knowledge.events, ...taken]));
+  const written = decide(request, { ...knowledge, events: known });
+  assertBalanced(request, written);
+  const anew = written.events.find(({ id }) => taken.has(id));
+  if (anew !== undefined || written.events.length !== events.length - taken.size) {
+    throw new Error(`A decision did not heed what it was told of the events' ids: ${anew?.id ?? 'others are stored'}.`);
+  }
+  await writeRest(connection, request, written);
+  return written;
 }
 
 /** Whose value the server refuses, where it says so. */

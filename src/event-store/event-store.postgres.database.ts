@@ -1,6 +1,5 @@
-import { UnavailableError } from '../domain/failure.ts';
 import { type Connection, connect } from './event-store.postgres.connection.ts';
-import { isIdTaken, isLostRace, toStoreError } from './event-store.postgres.errors.ts';
+import { isLostRace, toStoreError } from './event-store.postgres.errors.ts';
 import { createPool, type Pool } from './event-store.postgres.pool.ts';
 import { type PostgresTimeouts, postgresSettings } from './event-store.postgres.settings.ts';
 import type { ServerAddress } from './event-store.postgres.url.ts';
@@ -68,8 +67,9 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
 
 /**
  * For one transaction, since behind a proxy the next may be on another connection. Everything the store asks is led by an
- * index: a plan that reads a whole table would be a mistake made from statistics that are not there yet, and compiling one
- * costs more than it gains.
+ * index, and where it asks for the first rows of an order, by that of an index: a plan that reads a whole table, or collects
+ * all that match before it sorts them, would be a mistake made from statistics that are not there yet. Compiling a plan costs
+ * more than it gains.
  */
 function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: boolean): string {
   const settings: readonly (readonly [name: string, value: number | string])[] = [
@@ -79,6 +79,7 @@ function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: 
     ...(checksConnections ? [['client_connection_check_interval', timeouts.connectionCheckMs] as const] : []),
     ['jit', 'off'],
     ['enable_seqscan', 'off'],
+    ['enable_bitmapscan', 'off'],
   ];
   return settings.map(([name, value]) => `SET LOCAL ${name} = ${value}`).join('; ');
 }
@@ -121,12 +122,7 @@ async function racing<Result>(attempt: () => Promise<Result>): Promise<Result> {
     try {
       return await attempt();
     } catch (error) {
-      if (!isLostRace(error)) throw error;
-      if (tries < postgresSettings.raceTriesMax) continue;
-      if (!isIdTaken(error)) throw error;
-      throw new UnavailableError('store_busy', 'Other partitions store the same ids at the same time.', {
-        cause: error,
-      });
+      if (tries >= postgresSettings.raceTriesMax || !isLostRace(error)) throw error;
     }
   }
 }

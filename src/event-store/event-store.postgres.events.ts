@@ -15,6 +15,7 @@ import {
   toStoredEvent,
 } from './event-store.postgres.rows.ts';
 import { scanNewestFirst } from './event-store.postgres.scan.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 
@@ -122,7 +123,7 @@ async function readOutcome(
   position: Position,
 ): Promise<SettledOutcome> {
   const { logNo, partition, offset } = position;
-  const [stored, [failed]] = await Promise.all([
+  const [stored, [failed]] = await together([
     connection.rows('SELECT FROM events WHERE id = $1 AND log_no = $2 AND partition = $3 AND log_offset = $4', [
       id,
       logNo,

@@ -1,5 +1,6 @@
 import type { Connection } from './event-store.postgres.connection.ts';
 import { currentLog, type ProgressRow, progressColumns, toProgress } from './event-store.postgres.rows.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { CommitRequest, PartitionProgress } from './event-store.ts';
 
 /** What a transaction must find in the progress row to be allowed to write. */
@@ -16,7 +17,7 @@ export type GuardFinding =
 
 /** Locks the progress row, so that what is found stays true until the transaction ends. */
 export async function checkGuard(connection: Connection, guard: Guard): Promise<GuardFinding> {
-  const [[row], log] = await Promise.all([
+  const [[row], log] = await together([
     connection.rows<ProgressRow>(
       `SELECT ${progressColumns} FROM progress WHERE consumer = $1 AND log_no = $2 AND partition = $3 FOR UPDATE`,
       [guard.consumer, guard.logNo, guard.partition],

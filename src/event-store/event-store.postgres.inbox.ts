@@ -5,6 +5,7 @@ import type { Database } from './event-store.postgres.database.ts';
 import { inboxRange, inboxRows } from './event-store.postgres.listings.ts';
 import { currentLog, type InboxRow, inboxColumns, toInboxEntry } from './event-store.postgres.rows.ts';
 import { scanNewestFirst } from './event-store.postgres.scan.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 
@@ -126,7 +127,7 @@ const discarded = JSON.stringify({ kind: 'discarded' } satisfies InboxResolution
 
 async function adoptLog(connection: Connection, logId: string, now: number): Promise<number> {
   // Operators who adopt at the same time do so one after the other.
-  const [, current] = await Promise.all([
+  const [, current] = await together([
     connection.run('LOCK TABLE logs IN SHARE ROW EXCLUSIVE MODE'),
     currentLog(connection),
   ]);

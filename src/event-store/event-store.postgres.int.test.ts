@@ -1,6 +1,6 @@
 import { eventStoreContract } from '../testing/event-store.contract.ts';
-import { makePostgresHarness, usePostgres } from '../testing/postgres-store.ts';
+import { makePostgresHarness, useDatabase } from '../testing/postgres-store.ts';
 
-const server = usePostgres();
+const url = useDatabase();
 
-eventStoreContract('event store on PostgreSQL', () => makePostgresHarness(server()));
+eventStoreContract('event store on PostgreSQL', () => makePostgresHarness(url()));

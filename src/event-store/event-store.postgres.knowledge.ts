@@ -3,6 +3,7 @@ import { RejectedByStoreError } from '../domain/failure.ts';
 import { readBounded } from './event-store.postgres.bounded.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
 import { postgresSettings } from './event-store.postgres.settings.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { BatchKnowledge, CommitRequest, KnownEvent } from './event-store.ts';
 
 /** What the first look at the store found; what it leaves open is asked for in `completeKnowledge`. */
@@ -14,8 +15,11 @@ export interface LookedUp {
 
 /** Sends everything that depends on nothing but the batch, so that it may go out with the guard. */
 export async function lookUp(connection: Connection, request: CommitRequest): Promise<LookedUp> {
-  const [events, named, attempts] = await Promise.all([
-    lookUpEvents(connection, request),
+  const [events, named, attempts] = await together([
+    lookUpEvents(
+      connection,
+      request.candidates.map(({ event }) => event.id),
+    ),
     lookUpTypes(connection, typesOf(request)),
     lookUpAttempts(connection, request),
   ]);
@@ -36,11 +40,11 @@ export async function completeKnowledge(
   };
 }
 
-async function lookUpEvents(
+export async function lookUpEvents(
   connection: Connection,
-  { candidates }: CommitRequest,
+  ids: readonly string[],
 ): Promise<ReadonlyMap<string, KnownEvent>> {
-  if (candidates.length === 0) return new Map();
+  if (ids.length === 0) return new Map();
   const rows = await connection.rows<{
     id: string;
     log_no: number;
@@ -48,7 +52,7 @@ async function lookUpEvents(
     log_offset: number;
     content_hash: Uint8Array;
   }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [
-    `{${candidates.map(({ event }) => event.id).join()}}`,
+    `{${ids.join()}}`,
   ]);
   return new Map(
     rows.map(({ id, log_no: logNo, partition, log_offset: offset, content_hash: contentHash }) => [
@@ -58,8 +62,8 @@ async function lookUpEvents(
   );
 }
 
-/** The contents of those that a candidate may be in conflict with. */
-async function withContents(
+/** With the contents of those that a candidate may be in conflict with. */
+export async function withContents(
   connection: Connection,
   { candidates }: CommitRequest,
   known: ReadonlyMap<string, KnownEvent>,
@@ -142,7 +146,7 @@ async function nameTypes(
   const [names] = await connection.rows<{ n: number }>('SELECT count(*) AS n FROM event_types');
   // They never get fewer: no need to hold up anybody to find out what is known.
   if (names!.n >= eventTypesMax) return new Set();
-  const [, , added] = await Promise.all([
+  const [, , added] = await together([
     // One at a time, until the end of the batch: who comes next sees what was named. Held before any id is.
     connection.run('LOCK TABLE event_types IN SHARE ROW EXCLUSIVE MODE'),
     connection.changes(

@@ -1,6 +1,7 @@
 import { type Histogram, type HistogramPairs, mergeInto } from '../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { PartitionMetrics, RollupCountRow, RollupLatencyRow, TypeTotals } from './event-store.ts';
 import { metricsReach } from './metrics-reach.ts';
 
@@ -11,7 +12,7 @@ export async function readPartitionMetrics(
   partition: number,
   now: number,
 ): Promise<PartitionMetrics | null> {
-  const [[watermark], totals, counts, latencies] = await Promise.all([
+  const [[watermark], totals, counts, latencies] = await together([
     connection.rows<PartitionMetrics['watermark']>(
       `SELECT log_no AS "logNo", next_offset AS "nextOffset", commit_token AS "commitToken" FROM progress
        WHERE consumer = $1 AND partition = $2 AND log_no = (SELECT max(log_no) FROM logs)`,
@@ -22,12 +23,12 @@ export async function readPartitionMetrics(
        WHERE partition = $1 ORDER BY event_type`,
       [partition],
     ),
-    Promise.all(
+    together(
       metricsReach.map(({ stepMs, keptMs }) =>
         readCounts(connection, partition, stepMs, stepStart(now - keptMs, stepMs)),
       ),
     ),
-    Promise.all(
+    together(
       metricsReach.map(({ stepMs, keptMs }) =>
         readLatencies(connection, partition, stepMs, stepStart(now - keptMs, stepMs)),
       ),

@@ -39,7 +39,7 @@ export async function migratePostgres({
 
 /** What `migratePostgres` would do now. @throws StartupError, UnavailableError */
 export async function pendingMigrations({ url }: PostgresMigrationOptions): Promise<readonly Migration[]> {
-  return onServer(url, findMissing);
+  return onServer(url, (connection) => inTransaction(connection, beginLook, () => findMissing(connection)));
 }
 
 export interface ServerTraits {
@@ -53,15 +53,15 @@ export interface ServerTraits {
  */
 export function inspectServer(address: ServerAddress, connectMs: number): Promise<ServerTraits> {
   return onAddress(address, connectMs, async (connection) => {
-    const [server] = await connection.rows<{ version: number }>(
-      `SELECT current_setting('server_version_num')::integer AS version`,
-    );
-    if (server!.version < versionMin * 10_000) {
+    const { version, missing } = await inTransaction(connection, beginLook, async () => ({
+      version: await readVersion(connection),
+      missing: await findMissing(connection),
+    }));
+    if (version < versionMin * 10_000) {
       throw new StartupError(
         `PostgreSQL at ${address.shown} is older than ${versionMin}, the oldest that is supported.`,
       );
     }
-    const missing = await findMissing(connection);
     if (missing.length > 0) {
       throw new StartupError(
         `The event store at ${address.shown} lacks ${missing.length} migrations (${missing[0]!.name}, …): run \`esp migrate\`.`,
@@ -72,6 +72,13 @@ export function inspectServer(address: ServerAddress, connectMs: number): Promis
 }
 
 const versionMin = 14;
+
+async function readVersion(connection: Connection): Promise<number> {
+  const [server] = await connection.rows<{ version: number }>(
+    `SELECT current_setting('server_version_num')::integer AS version`,
+  );
+  return server!.version;
+}
 
 /** Some systems that PostgreSQL runs on can not tell. */
 async function canCheckConnections(connection: Connection): Promise<boolean> {
@@ -132,6 +139,7 @@ function createMigrationTarget(
 /** Any number that no other program is likely to lock in this database: `esp` in ASCII. */
 const migrationLock = 0x657370;
 
+const beginLook = `BEGIN READ ONLY; SET LOCAL statement_timeout = ${postgresSettings.statementMs}`;
 const beginMigration =
   `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = ${postgresSettings.migrationLockMs}; ` +
   `SET LOCAL statement_timeout = ${postgresSettings.migrationStatementMs}; ` +

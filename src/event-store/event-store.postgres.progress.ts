@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Connection } from './event-store.postgres.connection.ts';
 import { currentLog, type ProgressRow, progressColumns, toProgress } from './event-store.postgres.rows.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { LedgerSnapshot, PartitionProgress } from './event-store.ts';
 
 /** Of the consumer's current log. */
@@ -23,7 +24,7 @@ export async function readHistory(connection: Connection, consumer: string): Pro
 }
 
 export async function readLedger(connection: Connection, consumer: string): Promise<LedgerSnapshot> {
-  const [log, partitions, [unsettled]] = await Promise.all([
+  const [log, partitions, [unsettled]] = await together([
     currentLog(connection),
     readHistory(connection, consumer),
     connection.rows<{ n: number }>(
@@ -40,7 +41,7 @@ export async function readLedger(connection: Connection, consumer: string): Prom
  */
 export async function writeThrough(connection: Connection): Promise<void> {
   const id = `probe-${randomUUID()}`;
-  await Promise.all([
+  await together([
     connection.run('SET LOCAL synchronous_commit = on'),
     connection.changes(
       `INSERT INTO jobs (id, kind, state, total, done, failed, created_at, updated_at)

@@ -2,6 +2,7 @@ import { otherEventType } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { MaintenanceRequest } from './event-store.ts';
 
 /** How many rows a part of the maintenance took, and whether it left some for the next call. */
@@ -34,7 +35,7 @@ export async function prune(
   const rows = found.slice(0, limits.pruneRowsMax);
   if (rows.length === 0) return { rows: 0, more: false };
   const rollups = await readRollups(connection, partition, rows);
-  await Promise.all([
+  await together([
     connection.changes('DELETE FROM events WHERE ctid = ANY($1::tid[])', [rows.map(({ place }) => place)]),
     connection.changes('DELETE FROM duplicates WHERE event_id = ANY($1::uuid[])', [rows.map(({ id }) => id)]),
     chargeRollups(connection, partition, planCharges(partition, rows, rollups)),

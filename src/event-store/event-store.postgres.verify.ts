@@ -4,6 +4,7 @@ import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import { createCoverage } from './coverage.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
 import { readHistory } from './event-store.postgres.progress.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { Discrepancy, RollupCountRow, TypeTotals } from './event-store.ts';
 import { createFindings, createVerification, type PositionedRow } from './verification.ts';
 
@@ -29,19 +30,20 @@ export async function verifyStore(connection: Connection, consumer: string): Pro
 
 /** One seek for each partition, where DISTINCT would read a whole index. */
 async function partitionsOf(connection: Connection): Promise<readonly number[]> {
-  const partitions = new Set<number>();
-  for (const table of ['events', 'rollup_counts', 'rollup_latency', 'type_totals']) {
-    const rows = await connection.rows<{ partition: number }>(
-      `WITH RECURSIVE seen AS (
-         (SELECT min(partition) AS partition FROM ${table})
-         UNION ALL
-         SELECT (SELECT min(partition) FROM ${table} WHERE partition > seen.partition) FROM seen
-         WHERE seen.partition IS NOT NULL
-       )
-       SELECT partition FROM seen WHERE partition IS NOT NULL`,
-    );
-    for (const { partition } of rows) partitions.add(partition);
-  }
+  const found = await together(
+    ['events', 'rollup_counts', 'rollup_latency', 'type_totals'].map((table) =>
+      connection.rows<{ partition: number }>(
+        `WITH RECURSIVE seen AS (
+           (SELECT min(partition) AS partition FROM ${table})
+           UNION ALL
+           SELECT (SELECT min(partition) FROM ${table} WHERE partition > seen.partition) FROM seen
+           WHERE seen.partition IS NOT NULL
+         )
+         SELECT partition FROM seen WHERE partition IS NOT NULL`,
+      ),
+    ),
+  );
+  const partitions = new Set(found.flat().map(({ partition }) => partition));
   return [...partitions].sort((a, b) => a - b);
 }
 
@@ -128,7 +130,7 @@ async function readEvents(
 async function compareHour({ connection, coverage }: Verifying, partition: number, hour: number): Promise<void> {
   const key = [partition, hour, hour + rollupSteps.hourMs];
   const inHour = `partition = $1 AND step_ms IN (${Object.values(rollupSteps).join(', ')}) AND at >= $2 AND at < $3`;
-  const [counts, latencies] = await Promise.all([
+  const [counts, latencies] = await together([
     connection.rows<RollupCountRow>(`SELECT ${countColumns} FROM rollup_counts WHERE ${inHour}`, key),
     connection.rows<{ histogram: string }>(`SELECT histogram FROM rollup_latency WHERE ${inHour}`, key),
   ]);

@@ -1,24 +1,26 @@
+import type { StoredEvent } from '../domain/event.ts';
 import { type HistogramPairs, mergeInto } from '../domain/histogram.ts';
 import { limits } from '../domain/limits.ts';
 import { type LatencyDelta, type RollupDelta, rollupSteps } from '../domain/rollup.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
 import { copyOfEvents, copyOfInbox } from './event-store.postgres.copy.ts';
+import { together } from './event-store.postgres.together.ts';
 import type { CommitRequest, DuplicateRecord, SettledEntry, WriteSet } from './event-store.ts';
 
-/**
- * Writes what was decided, inside the transaction; all but progress. Everything is sent at once, in one order for every
- * worker: ids of events first, ascending.
- */
-export async function writeAll(
+/** The fastest way in. An id that is taken meanwhile fails it, and with it the transaction. */
+export async function copyEvents(connection: Connection, events: readonly StoredEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const { command, data } = copyOfEvents(events);
+  await connection.copyIn(command, data);
+}
+
+/** Everything that was decided besides the events, and besides progress; sent at once. */
+export async function writeRest(
   connection: Connection,
   { partition, storedAt }: CommitRequest,
   write: WriteSet,
 ): Promise<void> {
   const sent: Promise<unknown>[] = [];
-  if (write.events.length > 0) {
-    const { command, data } = copyOfEvents(write.events);
-    sent.push(connection.copyIn(command, data));
-  }
   if (write.duplicates.length > 0) sent.push(writeDuplicates(connection, write.duplicates));
   if (write.failed.length > 0) {
     const { command, data } = copyOfInbox(write.failed);
@@ -29,7 +31,7 @@ export async function writeAll(
   if (write.rollups.latencies.length > 0) {
     sent.push(addLatencies(connection, partition, rollupSteps.fineMs, write.rollups.latencies));
   }
-  await Promise.all(sent);
+  await together(sent);
 }
 
 /** No more of one event than its timeline shows. */

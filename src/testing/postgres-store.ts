@@ -5,17 +5,26 @@ import { createPostgresEventStore, type PostgresEventStoreOptions } from '../eve
 import type { EventStore } from '../event-store/event-store.ts';
 import type { EventStoreHarness } from './event-store.contract.harness.ts';
 import { type PostgresOptions, type PostgresServer, startPostgres } from './stack/postgres.ts';
+import { freshDatabase } from './stack/shared.ts';
 
-const startMs = 120_000;
+/** A database of its own for the test file or the enclosing describe, with the schema, on the server that all tests share. */
+export function useDatabase(): () => string {
+  let url: string;
+  beforeAll(async () => {
+    url = await freshDatabase();
+    await migratePostgres({ url });
+  });
+  return () => url;
+}
 
-/** A server of its own for the test file or the enclosing describe, with the schema in its database. */
-export function usePostgres(options: PostgresOptions = {}): () => PostgresServer {
+/** A server of its own, to be treated badly, with the schema in its database. */
+export function useOwnPostgres(options: PostgresOptions = {}): () => PostgresServer {
   let server: PostgresServer;
   beforeAll(async () => {
     server = await startPostgres(options);
     await migratePostgres({ url: server.url });
-  }, startMs);
-  afterAll(() => server?.dispose(), startMs);
+  });
+  afterAll(() => server?.dispose());
   return () => server;
 }
 
@@ -25,7 +34,7 @@ export interface PostgresStoreHarness extends EventStoreHarness {
 }
 
 /** Empties the store, then opens as many handles on it as are asked for. */
-export async function makePostgresHarness({ url }: Pick<PostgresServer, 'url'>): Promise<PostgresStoreHarness> {
+export async function makePostgresHarness(url: string): Promise<PostgresStoreHarness> {
   const opened: EventStore[] = [];
 
   async function open(options: Partial<PostgresEventStoreOptions> = {}): Promise<EventStore> {
