@@ -87,6 +87,8 @@ export async function seeGroup(brokers: Brokers, group: string, deadlineAt: numb
   const coordinator = found.coordinators[0];
   if (coordinator === undefined) return [];
   if (isDenial(coordinator.errorCode)) return [deniedGroup];
+  // A new cluster makes the topic of its groups when it is first asked for one: nobody was denied anything.
+  if (coordinator.errorCode === codes.coordinatorNotAvailable) return [];
   if (coordinator.errorCode !== 0) throw refused(`find the coordinator of group ${group}`, coordinator.errorCode);
   const link = brokers.openLink(coordinator);
   try {

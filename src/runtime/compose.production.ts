@@ -1,5 +1,6 @@
 import { storeConsumer } from '../domain/inbox.ts';
 import { createKafkaEventLog } from '../event-log/event-log.kafka.ts';
+import { createKafkaFailedTopic } from '../event-log/failed-topic.kafka.ts';
 import { migratePostgres } from '../event-store/event-store.postgres.migrations.ts';
 import { createPostgresEventStore } from '../event-store/event-store.postgres.ts';
 import type { Migration } from '../event-store/migrations.ts';
@@ -10,7 +11,7 @@ import type { PartName } from '../telemetry/telemetry.ts';
 import { type CommandParts, createCommandParts } from './command-parts.ts';
 import type { KafkaConfig, ProductionConfig } from './config.production.ts';
 import type { Config } from './config.ts';
-import { callsOf, type LatePart, openLate } from './late-part.ts';
+import { callsOf, firstTriesOf, type LatePart, openLate } from './late-part.ts';
 import type { ServerParts, Surroundings, WorkerOpening, WorkerPartsOpening } from './parts.ts';
 
 /** Kafka, PostgreSQL and Redis. Any of them may be away, at the start and later. */
@@ -50,18 +51,21 @@ export function openProductionWorker(production: ProductionConfig, opening: Work
     createPostgresEventStore({ url: databaseUrl, role: 'owner', eventTypesMax: settings.eventTypesMax }),
   );
   const metrics = openPartOf(opening, 'metrics', () => createRedisMetricsStore({ ...redis, now }));
-  const all = [log, store, metrics];
+  const failedTopic = openPartOf(opening, 'failed_topic', () =>
+    createKafkaFailedTopic({ ...connectionOf(kafka), topic: kafka.failedTopic }),
+  );
+  const all: readonly LatePart<{ close(): Promise<void> }>[] = [log, store, metrics, failedTopic];
   const opened = Promise.all([log.opened, store.opened]).then(([openLog, openStore]) => ({
     log: openLog,
     store: openStore,
     metrics: callsOf(metrics),
-    failedTopic: null,
+    failedTopic: { topic: callsOf(failedTopic), originTopic: kafka.topic },
     trim: null,
   }));
   // The caller may be interested in the first try alone.
   opened.catch(() => undefined);
   return {
-    firstTry: Promise.all(all.map(({ firstTry }) => firstTry)).then(() => undefined),
+    firstTry: firstTriesOf(all),
     opened,
     async close() {
       await Promise.all(all.map((part) => part.close()));

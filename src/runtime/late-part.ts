@@ -1,5 +1,5 @@
 import { backoffMs } from '../domain/backoff.ts';
-import { UnavailableError } from '../domain/failure.ts';
+import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { PartName, Telemetry } from '../telemetry/telemetry.ts';
 
@@ -95,6 +95,15 @@ export function openLate<Part>(options: LatePartOptions<Part>): LatePart<Part> {
       return closed;
     },
   };
+}
+
+/** Resolves when each has been tried once. @throws StartupError with everything that waiting does not mend, or a bug */
+export async function firstTriesOf(parts: readonly Pick<LatePart<unknown>, 'firstTry'>[]): Promise<void> {
+  const tried = await Promise.allSettled(parts.map(({ firstTry }) => firstTry));
+  const errors: unknown[] = tried.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  const bug = errors.find((error) => !(error instanceof StartupError));
+  if (bug !== undefined) throw bug;
+  if (errors.length > 0) throw new StartupError((errors as StartupError[]).map(({ message }) => message).join('\n'));
 }
 
 /** A part that was opened already. */

@@ -15,7 +15,7 @@ import { endAbandonedJobs } from './abandoned-jobs.ts';
 import { atMost } from './at-most.ts';
 import { openServerParts } from './compose.ts';
 import { type Config, workerSettings } from './config.ts';
-import { callsOf } from './late-part.ts';
+import { callsOf, firstTriesOf } from './late-part.ts';
 import { lateIngest, lateLog, lateMetrics } from './late-server-parts.ts';
 import { listen } from './listen.ts';
 import { createOperations } from './operations.ts';
@@ -53,7 +53,7 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
   const lateStore = parts.openStore(host?.opened ?? Promise.resolve());
   lifecycle.add('event store', () => lateStore.close());
   const opening = { log: parts.log, store: lateStore, metrics: parts.metrics };
-  const firstTries = Promise.all(Object.values(opening).map(({ firstTry }) => firstTry));
+  const firstTries = firstTriesOf(Object.values(opening));
   await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
 
   const [log, store, metrics] = [lateLog(parts.log), callsOf(lateStore), lateMetrics(parts.metrics)];
