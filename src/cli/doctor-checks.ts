@@ -4,21 +4,17 @@ import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { LedgerView, ReadinessView } from '../http/contract.ts';
 import type { Config } from '../runtime/config.ts';
+import type { Finding } from '../runtime/finding.ts';
+import { judgeLedger } from '../runtime/judge-ledger.ts';
 import { type ApiClient, problemError } from './api-client.ts';
-import { formatCount } from './context.ts';
-
-export interface Finding {
-  readonly level: 'ok' | 'warning' | 'problem';
-  readonly what: string;
-  /** What to do, one way a line. */
-  readonly advice?: readonly string[];
-}
 
 const nodeNeeded = { major: 24, minor: 6 } as const;
 
-/** This machine and the data directory, whether or not a server runs. */
+/** This machine and the data directory, or the parts elsewhere that take its place; whether or not a server runs. */
 export async function findHere(config: Config): Promise<readonly Finding[]> {
-  return [findNode(), ...(await findDirectory(config))];
+  if (config.production === null) return [findNode(), ...(await findDirectory(config))];
+  const { inspectProduction } = await import('../runtime/inspect-production.ts');
+  return [findNode(), ...(await inspectProduction(config, config.production))];
 }
 
 function findNode(): Finding {
@@ -76,26 +72,33 @@ async function firstExisting(path: string): Promise<string> {
 
 /** What a running server says of itself. @throws UnreachableError where none answers */
 export async function findOnServer(client: ApiClient): Promise<readonly Finding[]> {
+  return [...(await findReadiness(client, adviceFor)), ...(await findLedger(client))];
+}
+
+/** The same of a server whose parts were looked into already. */
+export function findOnSharedServer(client: ApiClient): Promise<readonly Finding[]> {
+  return findReadiness(client, {});
+}
+
+type Advice = Readonly<Record<string, readonly string[]>>;
+
+async function findReadiness(client: ApiClient, advice: Advice): Promise<readonly Finding[]> {
   const answer = await client.request('/health/ready');
   if (answer.status !== 200 && answer.status !== 503) throw problemError(answer, client.url);
   const { ready, reasons } = JSON.parse(answer.text) as ReadinessView;
   const findings: Finding[] = [{ level: 'ok', what: `a server answers at ${client.url}` }];
-  if (ready) findings.push({ level: 'ok', what: 'it is ready' });
+  if (ready && reasons.length === 0) findings.push({ level: 'ok', what: 'it is ready' });
   for (const { code, message } of reasons) {
-    findings.push({ level: 'problem', what: `it is not ready: ${message}`, advice: adviceFor[code] ?? [] });
-  }
-
-  const ledger: LedgerView = await client.json('/api/ledger');
-  findings.push(...judgeLedger(ledger));
-  for (const { partition, halted } of ledger.partitions) {
-    if (halted === null || reasons.some(({ message }) => message.includes(halted))) continue;
-    findings.push({
-      level: 'problem',
-      what: `partition ${partition} is halted: ${halted}`,
-      advice: adviceFor.bug ?? [],
-    });
+    const what = ready ? `it is ready, but: ${message}` : `it is not ready: ${message}`;
+    findings.push({ level: ready ? 'warning' : 'problem', what, advice: advice[code] ?? [] });
   }
   return findings;
+}
+
+async function findLedger(client: ApiClient): Promise<readonly Finding[]> {
+  const ledger: LedgerView = await client.json('/api/ledger');
+  const numbers = { ...ledger, inFlight: ledger.in_flight, openInInbox: ledger.open_in_inbox };
+  return [...judgeLedger(numbers, logKept)];
 }
 
 const logReplacedAdvice = [
@@ -104,65 +107,25 @@ const logReplacedAdvice = [
   '  events that were stored before are recognised by their ids',
 ];
 
-const adviceFor: Readonly<Record<string, readonly string[]>> = {
+const adviceFor: Advice = {
   log_replaced: logReplacedAdvice,
   disk_full: ['make room on the disk, or lower ESP_FREE_DISK_BYTES_MIN'],
   not_claimed: ['look into the server log for store errors; it tries again by itself'],
   worker_down: ['wait a moment; if it stays, the server log says why'],
   shutting_down: ['wait until it has ended'],
-  unbalanced: ['stop the server, run esp verify, and report what it says'],
   bug: ['the server log has the error; report it, then start the server again: no event is lost meanwhile'],
 };
 
-interface LedgerNumbers {
-  readonly stored: number;
-  readonly duplicate: number;
-  readonly failed: number;
-  readonly lost: number;
-  readonly inFlight: number;
-  readonly openInInbox: number;
-  readonly balanced: boolean;
-}
+const logKept = `${limits.logRetentionMs / 86_400_000} days`;
 
-function judgeLedger(view: LedgerView): Finding[] {
-  return judgeNumbers({ ...view, inFlight: view.in_flight, openInInbox: view.open_in_inbox });
-}
-
-function judgeNumbers(ledger: LedgerNumbers): Finding[] {
-  const { stored, duplicate, failed, lost, inFlight, openInInbox } = ledger;
-  const numbers =
-    `${formatCount(stored)} stored, ${formatCount(duplicate)} duplicates, ${formatCount(failed)} failed, ` +
-    `${formatCount(inFlight)} on their way`;
-  const findings: Finding[] = [
-    ledger.balanced
-      ? { level: 'ok', what: `every event is accounted for: ${numbers}` }
-      : {
-          level: 'problem',
-          what: `the ledger does not balance: ${numbers}, ${formatCount(lost)} lost`,
-          advice: adviceFor.unbalanced ?? [],
-        },
-  ];
-  if (lost > 0) {
-    findings.push({
-      level: 'warning',
-      what: `${formatCount(lost)} records had left the log before they were processed`,
-      advice: [`the log keeps ${limits.logRetentionMs / 86_400_000} days: was the server stopped for longer?`],
-    });
-  }
-  if (openInInbox > 0) {
-    findings.push({
-      level: 'warning',
-      what: `${formatCount(openInInbox)} failed events wait in the inbox`,
-      advice: ['esp failed list, then esp failed redrive or esp failed discard'],
-    });
-  }
-  return findings;
+export function findSilent(url: string): Finding {
+  const advice = ['npm start starts one; a server elsewhere is found by ESP_URL'];
+  return { level: 'warning', what: `nothing answers at ${url}`, advice };
 }
 
 /** What the files say, opened here because no server answers. */
 export async function findInFiles(config: Config, url: string): Promise<readonly Finding[]> {
-  const start = `npm start starts one; a server elsewhere is found by ESP_URL`;
-  const silent: Finding = { level: 'warning', what: `nothing answers at ${url}`, advice: [start] };
+  const silent = findSilent(url);
   const { hasData, inspectOffline } = await import('../runtime/offline.ts');
   if (!hasData(config)) return [silent, { level: 'ok', what: `nothing is stored in ${config.dataDir} yet` }];
   try {
@@ -170,7 +133,7 @@ export async function findInFiles(config: Config, url: string): Promise<readonly
     return [
       silent,
       { level: 'ok', what: 'no other process holds the data directory' },
-      ...judgeNumbers(ledger),
+      ...judgeLedger(ledger, logKept),
       ...replacements.map((what): Finding => ({ level: 'problem', what, advice: logReplacedAdvice })),
     ];
   } catch (error) {

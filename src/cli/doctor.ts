@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { type Config, loadConfig } from '../runtime/config.ts';
+import type { Finding } from '../runtime/finding.ts';
 import { createApiClient, UnreachableError } from './api-client.ts';
 import { type CliContext, CommandError, exitCodes, printJson, printLine, requireConfig } from './context.ts';
-import { type Finding, findHere, findInFiles, findOnServer } from './doctor-checks.ts';
+import { findHere, findInFiles, findOnServer, findOnSharedServer, findSilent } from './doctor-checks.ts';
 
 interface DoctorOptions {
   readonly adoptLog: boolean;
@@ -14,12 +15,12 @@ export function addDoctorCommand(program: Command, context: CliContext): void {
     .command('doctor')
     .summary('look for trouble and say what to do')
     .description(
-      'Checks this machine, the data directory and the server, and says of each problem what to do. Asks the server; where none ' +
-        'runs, it opens the files in ESP_DATA_DIR itself.',
+      'Checks this machine, the data directory (or Kafka, PostgreSQL and Redis, where they are set) and the server, and says of ' +
+        'each problem what to do. Where no server runs, it opens the files in ESP_DATA_DIR itself.',
     )
     .option(
       '--adopt-log',
-      'go on with the log that lies in the data directory although it is not the one that was processed; no server may run',
+      'go on with the log that is there although it is not the one that was processed; no embedded server may run',
       false,
     )
     .option('--json', 'print JSON', false)
@@ -51,10 +52,10 @@ async function doctor(options: DoctorOptions, context: CliContext): Promise<void
 async function findThere(config: Config, context: CliContext): Promise<readonly Finding[]> {
   const client = createApiClient(context);
   try {
-    return await findOnServer(client);
+    return await (config.production === null ? findOnServer(client) : findOnSharedServer(client));
   } catch (error) {
     if (!(error instanceof UnreachableError)) throw error;
-    return findInFiles(config, client.url);
+    return config.production === null ? findInFiles(config, client.url) : [findSilent(client.url)];
   }
 }
 
@@ -62,13 +63,15 @@ async function adoptLog(config: Config, context: CliContext): Promise<void> {
   const { adoptLog } = await import('../runtime/offline.ts');
   // Throws a StartupError that names the owner where a server holds the directory.
   const logNo = await adoptLog(config);
+  const place = config.production === null ? `in ${config.dataDir}` : `on the topic ${config.production.kafka.topic}`;
   if (logNo === null) {
-    printLine(context.stdout, `The log in ${config.dataDir} is the one that was processed: there is nothing to adopt.`);
+    printLine(context.stdout, `The log ${place} is the one that was processed: there is nothing to adopt.`);
     return;
   }
+  const when = config.production === null ? 'At the next start it is read' : 'Workers read it';
   printLine(
     context.stdout,
-    `The log in ${config.dataDir} is now log number ${logNo}. At the next start it is read from its beginning; events that were\n` +
+    `The log ${place} is now log number ${logNo}. ${when} from its beginning; events that were\n` +
       'stored before are recognised by their ids and counted as duplicates.',
   );
 }

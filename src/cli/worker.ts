@@ -36,6 +36,6 @@ async function work({ port, host }: WorkerOptions, context: CliContext): Promise
   );
   const { startWorker } = await import('../runtime/start-worker.ts');
   const worker = await startWorker(config);
-  printLine(context.stdout, `esp ${productVersion()} worker, with its health at ${worker.url}/health/ready`);
+  printLine(context.stdout, `esp ${productVersion()} worker listening at ${worker.url} for health and metrics`);
   await runUntilStopped(worker, context);
 }

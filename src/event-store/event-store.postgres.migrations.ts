@@ -91,7 +91,7 @@ async function canCheckConnections(connection: Connection): Promise<boolean> {
   }
 }
 
-async function findMissing(connection: Connection): Promise<readonly Migration[]> {
+export async function findMissing(connection: Connection): Promise<readonly Migration[]> {
   const [table] = await connection.rows<{ found: boolean }>(
     `SELECT to_regclass('schema_migrations') IS NOT NULL AS found`,
   );
@@ -149,7 +149,7 @@ function readApplied(connection: Connection): Promise<AppliedMigration[]> {
   return connection.rows<AppliedMigration>('SELECT version, name, checksum FROM schema_migrations ORDER BY version');
 }
 
-function onServer<Result>(url: string, work: (connection: Connection) => Promise<Result>): Promise<Result> {
+export function onServer<Result>(url: string, work: (connection: Connection) => Promise<Result>): Promise<Result> {
   return onAddress(readServerAddress(url), postgresSettings.connectMs, work, postgresSettings.migrationStatementMs);
 }
 
