@@ -1,5 +1,5 @@
-import { freshPrefix, sharedRedisUrl } from '../testing/stack/shared.ts';
 import { metricsStoreContract } from '../testing/metrics-store.contract.ts';
+import { freshPrefix, sharedRedisUrl } from '../testing/stack/shared.ts';
 import { createRedisMetricsStore } from './metrics-store.redis.ts';
 
 metricsStoreContract('Redis', async (now) => {
