@@ -146,6 +146,8 @@ export const limits = {
   verifyLookEveryMs: 25,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
+  /** While the metrics store is away, a busy partition tries it this often, and its idle check besides. */
+  metricsRetryMs: 1_000,
 
   /** How long one command to Redis may take, connecting included: past it the connection is given up and made anew. */
   redisCommandMs: 2_000,

@@ -14,9 +14,14 @@ export function addTo(counters: Counters, index: number, count: number): void {
 
 export function addAll(into: Counters, from: Counters): void {
   const { values } = from;
-  if (values.length > into.values.length) grow(into, values.length);
+  reserve(into, values.length);
   const sums = into.values;
   for (let index = 0; index < values.length; index += 1) sums[index]! += values[index]!;
+}
+
+/** Makes room at once for what comes in one by one. */
+export function reserve(counters: Counters, length: number): void {
+  if (length > counters.values.length) grow(counters, length);
 }
 
 /** A quarter more than is needed: types and latencies come in little by little. */

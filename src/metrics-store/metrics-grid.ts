@@ -1,6 +1,6 @@
 import { bucketIndex } from '../domain/histogram.ts';
 import { type RollupDelta, stepStart } from '../domain/rollup.ts';
-import { addAll, addTo, type Counters, createCounters } from './counters.ts';
+import { addAll, addTo, type Counters, createCounters, reserve } from './counters.ts';
 import { isKept, metricsSteps, stepsOfRow } from './metrics-steps.ts';
 import type { MetricsSnapshot, MetricsTotals } from './metrics-store.ts';
 
@@ -79,15 +79,17 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
     return counts;
   }
 
-  function addCounts(counts: StepCounts, { eventType, stored, duplicate, failed }: MetricsTotals): void {
+  function addCounts(counts: StepCounts, { stored, duplicate, failed }: MetricsTotals, type: number): void {
     counts.stored += stored;
     counts.duplicate += duplicate;
     counts.failed += failed;
-    if (stored > 0) addTo(counts.types, types.numberOf(eventType), stored);
+    if (stored > 0) addTo(counts.types, type, stored);
   }
 
   function addLatencies(counts: StepCounts, row: RollupDelta['latencies'][number]): void {
     counts.clockSkewed += row.clockSkewed;
+    // They come in ascending order.
+    reserve(counts.latencies, bucketIndex(row.histogram.at(-1)?.[0] ?? 0) + 1);
     for (const [bucket, count] of row.histogram) addTo(counts.latencies, bucketIndex(bucket), count);
   }
 
@@ -106,7 +108,8 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
     add(delta) {
       for (const row of delta.counts) {
         addTotals(row);
-        for (const { stepMs } of metricsSteps) addCounts(step(stepMs, row.at), row);
+        const type = types.numberOf(row.eventType);
+        for (const { stepMs } of metricsSteps) addCounts(step(stepMs, row.at), row, type);
       }
       for (const row of delta.latencies) {
         for (const { stepMs } of metricsSteps) addLatencies(step(stepMs, row.at), row);
@@ -115,7 +118,8 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
     load(snapshot) {
       for (const row of snapshot.totals) addTotals(row);
       for (const row of snapshot.counts) {
-        for (const { stepMs } of stepsOfRow(row.stepMs)) addCounts(step(stepMs, row.at), row);
+        const type = types.numberOf(row.eventType);
+        for (const { stepMs } of stepsOfRow(row.stepMs)) addCounts(step(stepMs, row.at), row, type);
       }
       for (const row of snapshot.latencies) {
         for (const { stepMs } of stepsOfRow(row.stepMs)) addLatencies(step(stepMs, row.at), row);

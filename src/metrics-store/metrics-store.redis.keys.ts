@@ -11,7 +11,7 @@ import type { MetricsWatermark } from './metrics-store.ts';
  *     totals    by type: stored, duplicate, failed
  *     journal   the newest updates, for readers to catch up by
  *     steps     every step there is, by the time it expires
- *     L:S:l, L:S:t   of step S of length L (both in seconds): counts and latencies; stored by type
+ *     L:S       step S of length L (both in seconds): counts, latencies, and stored by type
  *
  * and under keys of their own
  *   prefix:partitions    the numbers of all partitions
@@ -31,9 +31,8 @@ export function createKeys(prefix: string) {
         totals: `${base}:totals`,
         journal: `${base}:journal`,
         steps: `${base}:steps`,
-        /** @param step its name, as `steps` holds it */
-        latencies: (step: string) => `${base}:${step}:l`,
-        counts: (step: string) => `${base}:${step}:t`,
+        /** @param name as `steps` holds it */
+        step: (name: string) => `${base}:${name}`,
       };
     },
   };

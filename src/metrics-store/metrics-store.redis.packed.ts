@@ -1,43 +1,74 @@
-import type { Counters } from './counters.ts';
-
 /**
- * Counters as one string of Redis: 48 bits each, big-endian, as BITFIELD counts them (u48). Exact to 2^48, which a step
- * never reaches, and all time would at a million events a second in nine years. A type costs 6 bytes a step; as a field of a
- * hash it would cost about 90.
+ * Counters as one string of Redis: each a varint (LEB128: 7 bits a byte, the lowest first), a run of zeros as 0 and its
+ * length, zeros at the end left out. Exact to 2^53. A type costs 1 to 3 bytes a step where a field of a hash costs about 90,
+ * and a histogram a few hundred bytes.
  */
-export const counterBytes = 6;
-
 export function pack(values: ArrayLike<number>): Buffer {
-  const packed = Buffer.alloc(values.length * counterBytes);
-  for (let index = 0; index < values.length; index += 1) {
-    if (values[index] !== 0) packed.writeUIntBE(values[index]!, index * counterBytes, counterBytes);
+  let packed = Buffer.allocUnsafe(64);
+  let at = 0;
+  let zeros = 0;
+
+  function put(value: number): void {
+    if (at + varintBytesMax > packed.length) {
+      const grown = Buffer.allocUnsafe(packed.length * 2);
+      packed.copy(grown, 0, 0, at);
+      packed = grown;
+    }
+    let rest = value;
+    while (rest >= 128) {
+      packed[at++] = (rest % 128) + 128;
+      rest = Math.floor(rest / 128);
+    }
+    packed[at++] = rest;
   }
-  return packed;
-}
 
-export function unpack(packed: Buffer): Float64Array {
-  const values = new Float64Array(Math.floor(packed.length / counterBytes));
   for (let index = 0; index < values.length; index += 1) {
-    const at = index * counterBytes;
-    // As readUIntBE does it, without its checks: a reader that starts has millions of these.
-    const high = packed[at]! * 256 + packed[at + 1]!;
-    const low = packed[at + 2]! * 0x1000000 + packed[at + 3]! * 0x10000 + packed[at + 4]! * 256 + packed[at + 5]!;
-    values[index] = high * 0x100000000 + low;
+    const value = values[index]!;
+    if (value === 0) {
+      zeros += 1;
+      continue;
+    }
+    if (zeros > 0) {
+      put(0);
+      put(zeros);
+      zeros = 0;
+    }
+    put(value);
   }
-  return values;
+  return packed.subarray(0, at);
 }
 
-/** The counts and latencies of a step share a string: these first, then one counter for every bucket. */
-export const stepFields = { stored: 0, duplicate: 1, failed: 2, clockSkewed: 3 } as const;
-export const latenciesFrom = 4;
+export function unpack(packed: Uint8Array): Float64Array {
+  let values = new Float64Array(Math.max(16, packed.length));
+  let length = 0;
+  let at = 0;
 
-/** The totals of a type stand together. */
-export const totalFields = { stored: 0, duplicate: 1, failed: 2 } as const;
-export const totalsPerType = 3;
+  function next(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = packed[at++] ?? 0;
+      if (byte < 128) return value + byte * scale;
+      value += (byte - 128) * scale;
+      scale *= 128;
+    }
+  }
 
-/** Takes counters out of a longer row: from `first`, every `stride`-th. */
-export function pick(values: Float64Array, first: number, stride: number): Counters {
-  const picked = new Float64Array(Math.max(0, Math.ceil((values.length - first) / stride)));
-  for (let index = 0; index < picked.length; index += 1) picked[index] = values[first + index * stride]!;
-  return { values: picked };
+  while (at < packed.length) {
+    const value = next();
+    const step = value === 0 ? Math.min(next(), countersMax) : 1;
+    if (length + step > values.length) {
+      const grown = new Float64Array((length + step) * 2);
+      grown.set(values);
+      values = grown;
+    }
+    if (value !== 0) values[length] = value;
+    length += step;
+  }
+  return values.slice(0, length);
 }
+
+/** Of a number up to 2^53. */
+const varintBytesMax = 8;
+/** More types or buckets than there can be: what somebody else has written must not take all memory. */
+const countersMax = 1_000_000;

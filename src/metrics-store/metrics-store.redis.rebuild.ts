@@ -1,7 +1,6 @@
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import { createMetricsGrid, createTypeNumbers, type MetricsGrid } from './metrics-grid.ts';
-import { isKept, metricsSteps } from './metrics-steps.ts';
+import { createMetricsGrid, type TypeNumbers } from './metrics-grid.ts';
 import { messageStart } from './metrics-store.redis.changes.ts';
 import { replyCode } from './metrics-store.redis.errors.ts';
 import {
@@ -11,24 +10,25 @@ import {
   type Head,
   type Keys,
   noType,
-  stepName,
 } from './metrics-store.redis.keys.ts';
 import { inChunks, type RedisLink } from './metrics-store.redis.link.ts';
-import { latenciesFrom, pack, stepFields, totalFields, totalsPerType } from './metrics-store.redis.packed.ts';
+import type { PartitionState } from './metrics-store.redis.partitions.ts';
 import { runScript, switchScript, writeExpiringScript } from './metrics-store.redis.scripts.ts';
+import {
+  type GenerationTypes,
+  type StepValue,
+  stepValues,
+  totalsValue,
+  typesNamed,
+  type Value,
+  withTypesOf,
+} from './metrics-store.redis.values.ts';
 import type { MetricsSnapshot } from './metrics-store.ts';
-
-interface Step {
-  readonly name: string;
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number;
-  readonly latencies: Buffer;
-  readonly counts: Buffer;
-}
 
 export interface Rebuilding {
   readonly link: Pick<RedisLink, 'send'>;
   readonly keys: Keys;
+  readonly types: TypeNumbers;
   readonly now: () => number;
 }
 
@@ -37,103 +37,68 @@ export interface Rebuilding {
  * that counts if the head is still `found`. Until then its keys expire soon, so a rebuild that dies leaves nothing behind;
  * afterwards the keys of the old generation do.
  *
- * @returns false when the head has changed meanwhile, or the rebuild took longer than its keys live
+ * @returns null when the head has changed meanwhile, or the rebuild took longer than its keys live
  */
 export async function rebuildPartition(
-  { link, keys, now }: Rebuilding,
+  { link, keys, types, now }: Rebuilding,
   snapshot: MetricsSnapshot,
   found: Head | null,
-): Promise<boolean> {
+): Promise<PartitionState | null> {
   const { partition, watermark } = snapshot;
   const generation = freshGeneration();
   const of = keys.generation(partition, generation);
-  const grid = createMetricsGrid(createTypeNumbers());
+  const grid = createMetricsGrid(types);
   grid.load(snapshot);
+  const known = withTypesOf(typesNamed([], types), grid);
   const startedAt = now();
-  const steps = stepsOf(grid, startedAt);
-  await write(link, of, grid, steps);
+  const steps = stepValues(of, known, grid, null, startedAt);
+  const values: Value[] = [totalsValue(of, known, [grid]), ...steps];
+  await write(link, of, known, steps, values);
   // Before the switch: a partition that is not listed is not read.
   await link.send(keys.partitions, ['SADD', keys.partitions, String(partition)]);
 
   const old = found === null ? null : keys.generation(partition, found.generation);
-  const oldKeys = old === null ? [] : [old.types, old.totals, old.journal, old.steps];
-  const staying = [
-    of.types,
-    ...(grid.types.names.length > 0 ? [of.totals] : []),
-    ...(steps.length > 0 ? [of.steps] : []),
-  ];
-  const ofSteps = steps.flatMap(({ name, expiresAt, counts }) => [
-    { key: of.latencies(name), expiresAt },
-    ...(counts.length > 0 ? [{ key: of.counts(name), expiresAt }] : []),
-  ]);
+  const oldKeys = old === null ? [] : lastingKeys(old);
+  const lasting = [of.types, ...(steps.length > 0 ? [of.steps] : [])];
   const outcome = await runScript(
     link,
     switchScript,
-    [keys.head(partition), ...oldKeys, ...staying, ...ofSteps.map(({ key }) => key)],
+    [keys.head(partition), ...oldKeys, ...lasting, ...values.map(({ key }) => key)],
     [
       found?.text ?? '',
       formatHead(generation, found?.recentBytes ?? 0, watermark),
       String(oldKeys.length),
-      String(staying.length),
+      String(lasting.length),
       String(limits.metricsRebuildMs),
       keys.channel,
       `${messageStart(partition, watermark)}]}`,
-      ...ofSteps.map(({ expiresAt }) => String(expiresAt - startedAt)),
+      ...values.map(({ expiresAt }) => (expiresAt === null ? '0' : String(expiresAt - startedAt))),
     ],
   );
   const isDone = outcome === 'switched';
   await remove(link, isDone ? old : of);
-  return isDone;
+  return isDone ? { generation, types: known, sequence: 0, watermark, grid } : null;
 }
 
-function stepsOf(grid: MetricsGrid, now: number): Step[] {
-  return metricsSteps.flatMap((kind) =>
-    [...grid.steps.get(kind.stepMs)!]
-      .filter(([at]) => isKept(at, kind, now))
-      .map(([at, counts]) => {
-        const { values } = counts.latencies;
-        const fields = new Float64Array(latenciesFrom + values.length);
-        for (const field of ['stored', 'duplicate', 'failed', 'clockSkewed'] as const) {
-          fields[stepFields[field]] = counts[field];
-        }
-        fields.set(values, latenciesFrom);
-        return {
-          name: stepName(kind.stepMs, at),
-          expiresAt: at + kind.stepMs + kind.keptMs,
-          latencies: pack(fields),
-          counts: pack(counts.types.values),
-        };
-      }),
-  );
-}
-
-function totalsOf({ totals, types }: MetricsGrid): Buffer {
-  const values = new Float64Array(types.names.length * totalsPerType);
-  for (const field of ['stored', 'duplicate', 'failed'] as const) {
-    for (const [type, value] of totals[field].values.entries()) {
-      if (value > 0) values[type * totalsPerType + totalFields[field]] = value;
-    }
-  }
-  return pack(values);
+/** Keys of a generation that do not expire while it counts. */
+function lastingKeys(of: GenerationKeys): readonly string[] {
+  return [of.types, of.totals, of.journal, of.steps];
 }
 
 async function write(
   link: Pick<RedisLink, 'send'>,
   of: GenerationKeys,
-  grid: MetricsGrid,
-  steps: readonly Step[],
+  { names }: GenerationTypes,
+  steps: readonly StepValue[],
+  values: readonly Value[],
 ): Promise<void> {
   const lives = String(limits.metricsRebuildMs);
-  const types = [noType, '0', ...grid.types.names.flatMap((name, number) => [name, String(number)])];
+  const types = [noType, '0', ...names.flatMap((name, number) => [name, String(number)])];
   const members = steps.flatMap(({ name, expiresAt }) => [String(expiresAt), name]);
   const writes: Write[] = [
     ...chunked(types).map((chunk): Write => ['HSET', of.types, ...chunk]),
     ...chunked(members).map((chunk): Write => ['ZADD', of.steps, ...chunk]),
-    ...(grid.types.names.length > 0 ? [['SET', of.totals, totalsOf(grid)] satisfies Write] : []),
-    ...steps.flatMap(({ name, latencies, counts }): Write[] => [
-      ['SET', of.latencies(name), latencies],
-      ...(counts.length > 0 ? [['SET', of.counts(name), counts] satisfies Write] : []),
-    ]),
+    ...values.map(({ key, value }): Write => ['SET', key, value]),
   ];
   await inChunks(writes, bytesOf, ([command, key, ...args]) =>
     command === 'SET'
@@ -163,10 +128,7 @@ async function remove(link: Pick<RedisLink, 'send'>, of: GenerationKeys | null):
   if (of === null) return;
   try {
     const steps = (await link.send(of.steps, ['ZRANGE', of.steps, '0', '-1'])) as readonly string[];
-    const all = [
-      ...steps.flatMap((name) => [of.latencies(name), of.counts(name)]),
-      ...[of.types, of.totals, of.journal, of.steps],
-    ];
+    const all = [...steps.map(of.step), ...lastingKeys(of)];
     await inChunks(
       chunked(all),
       (chunk) => chunk.length * removalBytes,

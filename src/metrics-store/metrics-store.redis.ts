@@ -1,17 +1,16 @@
 import type { SecureContextOptions } from 'node:tls';
-import { StartupError, UnavailableError } from '../domain/failure.ts';
+import { StartupError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { parseRedisUrl } from './metrics-store.redis.address.ts';
-import { createChanges, messageStart } from './metrics-store.redis.changes.ts';
+import { applyUpdate } from './metrics-store.redis.apply.ts';
+import { createChanges } from './metrics-store.redis.changes.ts';
 import { createClusterRouter } from './metrics-store.redis.cluster.ts';
 import { refusalToUnavailable } from './metrics-store.redis.errors.ts';
 import { createKeys, type Head, isSameWatermark, parseHead } from './metrics-store.redis.keys.ts';
 import { createSingleLink } from './metrics-store.redis.link.ts';
-import { createMirror } from './metrics-store.redis.mirror.ts';
+import { createPartitions } from './metrics-store.redis.partitions.ts';
 import { rebuildPartition } from './metrics-store.redis.rebuild.ts';
-import { applyScript, runScript } from './metrics-store.redis.scripts.ts';
-import { prepareUpdate } from './metrics-store.redis.update.ts';
-import type { ApplyResult, MetricsStore, MetricsUpdate, MetricsWatermark, RecentEvent } from './metrics-store.ts';
+import type { MetricsStore, MetricsWatermark, RecentEvent } from './metrics-store.ts';
 import { readWindow, readWindows } from './read-window.ts';
 
 export interface RedisMetricsStoreOptions {
@@ -38,10 +37,8 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
   const target = parseRedisUrl(url, options.tls);
   const link = target.cluster ? createClusterRouter(target) : createSingleLink(target);
   const keys = createKeys(prefix);
-  const mirror = createMirror({ link, keys, now });
+  const partitions = createPartitions({ link, keys, now });
   const changes = createChanges({ target, link, channel: keys.channel, watermarks });
-  /** As of the last answer, so that an update needs one round trip. */
-  const generations = new Map<number, string>();
   let isClosed = false;
 
   /** Every call: refused after close, and what Redis refuses is as if it were away. */
@@ -56,10 +53,7 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
 
   async function readHead(partition: number): Promise<Head | null> {
     const key = keys.head(partition);
-    const head = parseHead((await link.send(key, ['GET', key])) as string | null);
-    if (head === null) generations.delete(partition);
-    else generations.set(partition, head.generation);
-    return head;
+    return parseHead((await link.send(key, ['GET', key])) as string | null);
   }
 
   async function partitionNumbers(): Promise<number[]> {
@@ -73,50 +67,13 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
     return new Map(heads.flatMap(([partition, head]) => (head === null ? [] : [[partition, head.watermark]])));
   }
 
-  async function apply(update: MetricsUpdate): Promise<ApplyResult> {
-    const { partition } = update;
-    await changes.settled();
-    let generation = generations.get(partition) ?? (await readHead(partition))?.generation;
-    const prepared = prepareUpdate(update, now());
-    for (let attempt = 0; generation !== undefined && attempt < generationsMax; attempt += 1) {
-      const of = keys.generation(partition, generation);
-      const [outcome, detail] = (await runScript(
-        link,
-        applyScript,
-        [
-          keys.head(partition),
-          keys.recent(partition),
-          ...[of.types, of.totals, of.journal, of.steps],
-          ...prepared.steps.flatMap((step) => [of.latencies(step), of.counts(step)]),
-        ],
-        [
-          generation,
-          update.previousToken,
-          ...watermarkArguments(update.watermark),
-          String(now()),
-          prepared.additions,
-          prepared.entry,
-          ...[limits.metricsJournalEntriesMax, limits.metricsJournalBytesMax].map(String),
-          ...[limits.recentEventsKept, limits.metricsRecentBytesMax].map(String),
-          keys.channel,
-          messageStart(partition, update.watermark),
-          ...prepared.recent.flatMap(([receivedAt, json]) => [String(receivedAt), json]),
-        ],
-      )) as readonly [ApplyResult | 'generation' | 'broken', string];
-      if (outcome === 'broken') {
-        throw new UnavailableError('metrics_unavailable', `Redis could not count partition ${partition}: ${detail}`);
-      }
-      if (outcome !== 'generation') return outcome;
-      // Rebuilt by another process.
-      generation = detail;
-      generations.set(partition, generation);
-    }
-    return 'diverged';
-  }
-
   await link.started;
   return {
-    apply: (update) => guarded(() => apply(update)),
+    apply: (update) =>
+      guarded(async () => {
+        await changes.settled();
+        return applyUpdate({ link, keys, partitions, now }, update);
+      }),
 
     watermark: (partition) =>
       guarded(async () => {
@@ -132,14 +89,16 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
         const head = await readHead(snapshot.partition);
         const found = head?.watermark ?? null;
         if (found === null ? expected !== null : expected === null || !isSameWatermark(found, expected)) return false;
-        return rebuildPartition({ link, keys, now }, snapshot, head);
+        const state = await rebuildPartition({ link, keys, now, types: partitions.types }, snapshot, head);
+        if (state !== null) partitions.replace(snapshot.partition, state);
+        return state !== null;
       }),
 
-    read: (window, at) => guarded(async () => readWindow(await mirror.current(), window, at)),
+    read: (window, at) => guarded(async () => readWindow(await partitions.merged(), window, at)),
 
     readPartition: (partition, at) =>
       guarded(async () => {
-        const whole = await mirror.readWhole(partition);
+        const whole = await partitions.readWhole(partition);
         return whole === null ? null : { watermark: whole.watermark, windows: readWindows(whole.grid, at) };
       }),
 
@@ -167,11 +126,4 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
       await Promise.all([changes.close(), link.close()]);
     },
   };
-}
-
-/** How often a partition may be rebuilt under an update before it gives up, and lets its own rebuild decide. */
-const generationsMax = 3;
-
-function watermarkArguments({ logNo, nextOffset, commitToken }: MetricsWatermark): string[] {
-  return [String(logNo), String(nextOffset), commitToken];
 }

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
 import type { PartitionMetrics } from '../event-store/event-store.ts';
 import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
 import type { MetricsStore, MetricsUpdate, MetricsWatermark, MetricsWriter } from '../metrics-store/metrics-store.ts';
@@ -20,6 +21,7 @@ function setUp() {
   const rebuilt: TelemetryEvents['metrics.rebuilt'][] = [];
   const unavailable: TelemetryEvents['metrics.unavailable'][] = [];
   const committed = new Map<number, number>();
+  const clock = { now };
   /** Runs before a call is answered: may throw, or wait. */
   const before: Partial<Record<'apply' | 'watermark' | 'rebuild' | 'snapshot', () => Promise<void> | void>> = {};
 
@@ -76,7 +78,7 @@ function setUp() {
       },
     },
     telemetry,
-    now: () => now,
+    now: () => clock.now,
   });
 
   /** What the metrics show, against what was committed. */
@@ -95,7 +97,7 @@ function setUp() {
     await metrics.rebuild(snapshotOf(partition), await metrics.watermark(partition));
   }
 
-  return { feed, metrics, before, calls, rebuilt, unavailable, commit, mark, start, expectUpToDate };
+  return { feed, metrics, clock, before, calls, rebuilt, unavailable, commit, mark, start, expectUpToDate };
 }
 
 describe('a committed delta', () => {
@@ -334,9 +336,9 @@ it('does not hide a bug of the metrics store', async () => {
 
 describe('a metrics store that is away', () => {
   it.each(['apply', 'watermark', 'rebuild', 'snapshot'] as const)(
-    'in %s is told, and healed at the next push',
+    'in %s is told, and healed by a push a little later',
     async (what) => {
-      const { feed, commit, before, rebuilt, unavailable, expectUpToDate } = setUp();
+      const { feed, commit, clock, before, rebuilt, unavailable, expectUpToDate } = setUp();
       before[what] = () => {
         throw away();
       };
@@ -344,12 +346,36 @@ describe('a metrics store that is away', () => {
       await feed.settle();
       expect(unavailable).toEqual([{ partition: 0, error: 'away' }]);
       before[what] = undefined;
+      clock.now += limits.metricsRetryMs;
       feed.push(commit());
       await feed.settle();
       expect(rebuilt).toHaveLength(1);
       await expectUpToDate(0);
     },
   );
+
+  it('is not tried at every batch, and what they brought is in the rebuild', async () => {
+    const { feed, commit, start, clock, before, unavailable, rebuilt, calls, expectUpToDate } = setUp();
+    await start();
+    before.apply = () => {
+      throw away();
+    };
+    for (let batch = 0; batch < 50; batch++) {
+      feed.push(commit());
+      await feed.settle();
+      clock.now += 10;
+    }
+    expect(unavailable).toHaveLength(1);
+    before.apply = undefined;
+    feed.check(0);
+    feed.push(commit());
+    await feed.settle();
+    expect(rebuilt).toHaveLength(1);
+    feed.push(commit());
+    await feed.settle();
+    expect(calls.at(-1)).toBe('apply 0:52 applied');
+    await expectUpToDate(0);
+  });
 
   it('is healed at the next check, without traffic', async () => {
     const { feed, commit, start, before, rebuilt, expectUpToDate } = setUp();

@@ -1,5 +1,6 @@
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import type { EventReader } from '../event-store/event-store.ts';
 import type { MetricsUpdate, MetricsWatermark, MetricsWriter } from '../metrics-store/metrics-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -37,6 +38,8 @@ interface Lane {
   rebuildReason: string | null;
   last: MetricsWatermark | null;
   checkDue: boolean;
+  /** While the metrics store is away, updates are not worth a try before this. */
+  retryAt: number;
 }
 
 export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFeedOptions): MetricsFeed {
@@ -45,7 +48,7 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
   function laneOf(partition: number): Lane {
     let lane = lanes.get(partition);
     if (lane === undefined) {
-      lane = { waiting: [], running: null, rebuildReason: null, last: null, checkDue: false };
+      lane = { waiting: [], running: null, rebuildReason: null, last: null, checkDue: false, retryAt: 0 };
       lanes.set(partition, lane);
     }
     return lane;
@@ -72,9 +75,10 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
       }
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
-      // The next push or check tries again; the store has everything.
+      // The next check tries again, or a push after a while; the store has everything.
       lane.waiting.length = 0;
       lane.rebuildReason ??= 'unavailable';
+      lane.retryAt = now() + limits.metricsRetryMs;
       telemetry.emit('metrics.unavailable', { partition, error: error.message });
     }
   }
@@ -118,6 +122,8 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
     push(update) {
       const lane = laneOf(update.partition);
       lane.last = update.watermark;
+      // Dozens of batches a second would all find out the same; the rebuild that is due has what they bring.
+      if (lane.running === null && lane.rebuildReason !== null && now() < lane.retryAt) return;
       lane.waiting.push(update);
       if (lane.waiting.length > waitingMax) {
         lane.waiting.length = 0;

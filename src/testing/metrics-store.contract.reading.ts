@@ -1,30 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { addTo, bucketOf, type Histogram, quantile } from '../domain/histogram.ts';
-import { createRollupBuilder, rollupSteps, stepStart } from '../domain/rollup.ts';
+import { rollupSteps } from '../domain/rollup.ts';
 import {
-  type MetricsReading,
-  type MetricsSnapshot,
   type MetricsStore,
   type MetricsWindow,
   metricsWindows,
   type RecentEvent,
 } from '../metrics-store/metrics-store.ts';
 import { eventOf } from './event-store.batches.ts';
+import { countPlainly, deltaOf, type Happened, happenings, mark, snapshotOf } from './metrics-history.ts';
 import type { MetricsStoreHarness } from './metrics-store.contract.harness.ts';
-import { createRandom, type Random } from './random.ts';
+import { createRandom } from './random.ts';
 
-/** One record, as a plain count sees it. */
-interface Happened {
-  readonly partition: number;
-  readonly outcome: 'stored' | 'duplicate' | 'failed';
-  readonly eventType: string;
-  readonly receivedAt: number;
-  /** Null where it was a redrive, which is left out. */
-  readonly latencyMs: number | null;
-}
-
-const minuteMs = 60_000;
-const hourMs = 3_600_000;
+const { minuteMs, hourMs } = rollupSteps;
 const startAt = Date.UTC(2026, 5, 1, 12, 34, 56);
 const windows = Object.keys(metricsWindows) as MetricsWindow[];
 
@@ -139,19 +126,6 @@ export function readingCases(makeHarness: (now: () => number) => Promise<Metrics
   });
 }
 
-function happenings(random: Random, now: number): Happened[] {
-  return Array.from({ length: 1 + random.below(30) }, () => ({
-    partition: random.below(3),
-    outcome: random.pick(['stored', 'stored', 'stored', 'duplicate', 'failed'] as const),
-    eventType: random.pick(['a', 'b', 'c', '(other)']),
-    // Another producer's clock may be ahead.
-    receivedAt:
-      now - random.below(random.pick([-3 * hourMs, 1_000, 2 * minuteMs, 40 * minuteMs, 20 * hourMs, 7 * 24 * hourMs])),
-    latencyMs: random.pick([null, -40, 0, random.below(50), random.below(5_000)]),
-  }));
-}
-
-const mark = (round: number) => ({ logNo: 1, nextOffset: round, commitToken: `t${round}` });
 const updateOf = (partition: number, round: number) => {
   return { partition, previousToken: `t${round}`, watermark: mark(round + 1) };
 };
@@ -159,12 +133,8 @@ const updateOf = (partition: number, round: number) => {
 async function applyAll(store: MetricsStore, batch: readonly Happened[], round: number): Promise<void> {
   for (const partition of [0, 1, 2]) {
     if ((await store.watermark(partition)) === null) continue;
-    const rollups = createRollupBuilder();
-    for (const { outcome, eventType, receivedAt, latencyMs } of batch.filter((one) => one.partition === partition)) {
-      rollups.count(outcome, receivedAt, eventType);
-      if (outcome === 'stored' && latencyMs !== null) rollups.latency(receivedAt, receivedAt + latencyMs);
-    }
-    const update = { ...updateOf(partition, round), delta: rollups.build(), recent: [] };
+    const delta = deltaOf(batch.filter((one) => one.partition === partition));
+    const update = { ...updateOf(partition, round), delta, recent: [] };
     expect(await store.apply(update)).toBe('applied');
   }
 }
@@ -179,91 +149,6 @@ async function rebuildOne(
 ) {
   const snapshot = snapshotOf(happened, partition, round + 1, now);
   expect(await store.rebuild(snapshot, await store.watermark(partition))).toBe(true);
-}
-
-/** What the event store would answer for this partition. */
-function snapshotOf(happened: readonly Happened[], partition: number, round: number, now: number): MetricsSnapshot {
-  const own = happened.filter((one) => one.partition === partition);
-  const reaches = [
-    { stepMs: rollupSteps.fineMs, keptMs: 20 * minuteMs },
-    { stepMs: rollupSteps.minuteMs, keptMs: 25 * hourMs },
-    { stepMs: rollupSteps.hourMs, keptMs: 8 * 24 * hourMs },
-  ];
-  const steps = reaches.flatMap(({ stepMs, keptMs }) => {
-    const reached = own.filter(({ receivedAt }) => stepStart(receivedAt, stepMs) >= stepStart(now - keptMs, stepMs));
-    return [...Map.groupBy(reached, ({ receivedAt }) => stepStart(receivedAt, stepMs))].map(([at, ofStep]) => {
-      return { stepMs, at, ofStep };
-    });
-  });
-  return {
-    partition,
-    watermark: mark(round),
-    totals: totalsOf(own),
-    counts: steps.flatMap(({ stepMs, at, ofStep }) => totalsOf(ofStep).map((row) => ({ ...row, stepMs, at }))),
-    latencies: steps.map(({ stepMs, at, ofStep }) => {
-      return { stepMs, at, histogram: [...histogramOf(ofStep)], clockSkewed: skewedOf(ofStep) };
-    }),
-  };
-}
-
-function totalsOf(happened: readonly Happened[]) {
-  return [...Map.groupBy(happened, ({ eventType }) => eventType)].map(([eventType, ofType]) => {
-    const count = (outcome: Happened['outcome']) => ofType.filter((one) => one.outcome === outcome).length;
-    return { eventType, stored: count('stored'), duplicate: count('duplicate'), failed: count('failed') };
-  });
-}
-
-function measured(happened: readonly Happened[]): number[] {
-  return happened.flatMap(({ outcome, latencyMs }) => (outcome === 'stored' && latencyMs !== null ? [latencyMs] : []));
-}
-
-function histogramOf(happened: readonly Happened[]): Histogram {
-  const histogram: Histogram = new Map();
-  for (const latencyMs of measured(happened)) addTo(histogram, bucketOf(latencyMs));
-  return histogram;
-}
-
-const skewedOf = (happened: readonly Happened[]) => measured(happened).filter((latencyMs) => latencyMs < 0).length;
-
-function quantilesOf(happened: readonly Happened[]) {
-  const histogram = histogramOf(happened);
-  return { p50: quantile(histogram, 0.5), p95: quantile(histogram, 0.95), p99: quantile(histogram, 0.99) };
-}
-
-/** The contract in its plainest form: every number by going through all that happened. */
-function countPlainly(happened: readonly Happened[], window: MetricsWindow, now: number): MetricsReading {
-  const { lengthMs, stepMs } = metricsWindows[window];
-  const to = stepStart(now, stepMs) + stepMs;
-  const between = (from: number, until: number) =>
-    happened.filter(({ receivedAt }) => receivedAt >= from && receivedAt < until);
-  const storedOf = (some: readonly Happened[]) => some.filter(({ outcome }) => outcome === 'stored').length;
-  const sums = (some: readonly Happened[]) => {
-    const rows = totalsOf(some);
-    const byType = rows
-      .filter(({ stored }) => stored > 0)
-      .map(({ eventType, stored: count }) => ({ eventType, count }));
-    return {
-      total: storedOf(some),
-      duplicates: rows.reduce((sum, { duplicate }) => sum + duplicate, 0),
-      failed: rows.reduce((sum, { failed }) => sum + failed, 0),
-      byType: byType.sort((a, b) => b.count - a.count || (a.eventType < b.eventType ? -1 : 1)),
-    };
-  };
-  const inWindow = between(to - lengthMs, to);
-  const lastWhole = stepStart(now, 10_000) - 10_000;
-  return {
-    ...sums(inWindow),
-    ratePerSecond: storedOf(between(lastWhole, lastWhole + 10_000)) / 10,
-    latencyMs: quantilesOf(inWindow),
-    stepMs,
-    series: Array.from({ length: lengthMs / stepMs }, (_, index) => {
-      const at = to - lengthMs + index * stepMs;
-      const inStep = between(at, at + stepMs);
-      return { at, count: storedOf(inStep), ...quantilesOf(inStep) };
-    }),
-    allTime: sums(happened),
-    clockSkewed: skewedOf(inWindow),
-  };
 }
 
 function recentOf(partition: number, receivedAt: number): RecentEvent {
