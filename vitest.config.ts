@@ -1,6 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+/** Tests on real Kafka, PostgreSQL and Redis: a project of their own, because they need Java and Maven. */
+const production = ['src/**/*.{kafka,postgres,redis}.*int.test.ts', 'src/testing/stack/**/*.int.test.ts'];
+const productionScenarios = 'test/scenarios/production/**/*.scenario.ts';
+const longScenarios = process.env.ESP_TEST_FULL ? [] : ['test/scenarios/**/*.long.scenario.ts'];
+
 export default defineConfig({
   test: {
     reporters: ['default'],
@@ -14,6 +19,7 @@ export default defineConfig({
             'test/architecture.test.ts',
             'scripts/**/*.test.ts',
           ],
+          exclude: production,
           // Native addons (lmdb) and worker threads want a process of their own.
           pool: 'forks',
           maxWorkers: Math.max(2, availableParallelism() - 1),
@@ -26,7 +32,7 @@ export default defineConfig({
         test: {
           name: 'scenarios',
           include: ['test/scenarios/**/*.scenario.ts'],
-          exclude: process.env.ESP_TEST_FULL ? [] : ['test/scenarios/**/*.long.scenario.ts'],
+          exclude: [productionScenarios, ...longScenarios],
           pool: 'forks',
           // Each starts real servers and some measure: more at once on a small machine only makes them slow.
           maxWorkers: 2,
@@ -44,6 +50,20 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
+          name: 'production',
+          include: [...production, productionScenarios],
+          exclude: longScenarios,
+          globalSetup: 'src/testing/stack/vitest.setup.ts',
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 120_000,
+          // Several servers may be started in one, on a machine that is busy with the other file's.
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

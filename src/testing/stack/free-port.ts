@@ -10,8 +10,12 @@ const portMin = 20_000;
 const portMax = 32_000;
 const triesMax = 100;
 
-/** A port of 127.0.0.1 that nothing listens on, and that stays free unless somebody picks the same number meanwhile. */
-export async function freePort(): Promise<number> {
+/**
+ * A port of 127.0.0.1 that nothing listens on, the preferred one if it is such. It stays free unless somebody picks the same
+ * number meanwhile.
+ */
+export async function freePort(preferred?: number): Promise<number> {
+  if (preferred !== undefined && (await isFree(preferred))) return preferred;
   for (let tries = 0; tries < triesMax; tries += 1) {
     const port = randomInt(portMin, portMax);
     if (await isFree(port)) return port;

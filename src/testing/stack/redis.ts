@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from './free-port.ts';
@@ -13,7 +13,7 @@ export interface RedisOptions {
   /** The append-only file, flushed every second: what it kept survives a kill. On by default. */
   readonly appendonly?: boolean;
   readonly maxmemoryPolicy?: string;
-  /** As a node of a cluster that has yet to be formed. */
+  /** As a node of a cluster that has yet to be formed; see redis-cluster.ts. */
   readonly cluster?: boolean;
   /** Any line of redis.conf, by its name. */
   readonly settings?: Readonly<Record<string, string | number>>;
@@ -21,6 +21,8 @@ export interface RedisOptions {
 
 export interface RedisServer extends NativeServer {
   readonly url: string;
+  /** Where cluster nodes talk to each other; null for a server by itself. */
+  readonly clusterPort: number | null;
 }
 
 /** Redis 7.0.15 on 127.0.0.1, without a password. */
@@ -29,6 +31,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   const port = options.port ?? (await freePort());
   const clusterPort = options.cluster ? await freePort() : null;
   const workspace = openWorkspace('redis', options.directory);
+  mkdirSync(join(workspace.directory, 'data'), { recursive: true });
   const configuration = join(workspace.directory, 'redis.conf');
   writeFileSync(configuration, toLines(port, clusterPort, options));
   const server = await startServerProcess({
@@ -39,14 +42,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     stopSignal: 'SIGTERM',
     answers: () => answersPing(port),
   });
-  return Object.assign(server, { url: `redis://127.0.0.1:${port}` });
+  return Object.assign(server, { url: `redis://127.0.0.1:${port}`, clusterPort });
 }
 
 function toLines(port: number, clusterPort: number | null, options: RedisOptions): string {
   const settings: Record<string, string | number> = {
     port,
     bind: '127.0.0.1',
-    dir: '.',
+    dir: 'data',
     // No snapshots on a timer: only the append-only file.
     save: '""',
     appendonly: (options.appendonly ?? true) ? 'yes' : 'no',

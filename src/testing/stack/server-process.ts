@@ -1,18 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { descendantsOf, isRunning, signal } from './process-table.ts';
-import type { ServerOwner } from './server-owner.ts';
+import { runCommand } from './run-command.ts';
+import { requireReachable, type ServerOwner } from './server-owner.ts';
 import { waitUntil } from './wait-until.ts';
 import { startWatchdog } from './watchdog.ts';
 
 /** A server of the stack, as a process of its own that tests may treat as badly as they like. */
 export interface NativeServer extends AsyncDisposable {
   readonly port: number;
-  /** What the server keeps, and `output.log`. */
+  /** What the server keeps is in `data` in it, what it says in `output.log`. */
   readonly directory: string;
   /** Of the running server; throws where it does not run. */
   pid(): number;
@@ -28,14 +29,26 @@ export interface NativeServer extends AsyncDisposable {
   /** SIGSTOP to it and all its processes: connections stay open and silent. */
   suspend(): void;
   resume(): void;
+  /** Resolves when the process that runs now has ended, whoever ended it. */
+  untilEnded(): Promise<void>;
+  /** A copy of its data, to restore later. Only of a server that does not run, as is restoring. */
+  copyData(): Promise<DataCopy>;
+  restoreData(copy: DataCopy): Promise<void>;
   /** Ends it however it is, and removes its directory if it was made for it. */
   dispose(): Promise<void>;
+}
+
+/** Kept in the server's directory, and removed with it. */
+export interface DataCopy {
+  readonly directory: string;
 }
 
 export interface ServerProcessOptions {
   readonly name: string;
   readonly port: number;
   readonly workspace: Workspace;
+  /** Its data before its first start, copied if the directory has none. */
+  readonly template?: string;
   readonly command: readonly string[];
   readonly owner?: ServerOwner | null;
   readonly stopSignal: NodeJS.Signals;
@@ -52,6 +65,8 @@ export interface Workspace {
 const readinessMs = 90_000;
 /** Kafka hands over and flushes in about 2 s, PostgreSQL writes a checkpoint. */
 const stopMs = 60_000;
+/** Some hundred megabytes on a busy disk. */
+const copyMs = 120_000;
 const outputCharactersShown = 4_000;
 
 /** The directory that was asked for, or a temporary one; the server's user owns it. */
@@ -59,7 +74,10 @@ export function openWorkspace(label: string, wanted: string | undefined, owner: 
   const isTemporary = wanted === undefined;
   const directory = wanted ?? mkdtempSync(join(tmpdir(), `esp-${label}-`));
   mkdirSync(directory, { recursive: true });
-  if (owner) chownSync(directory, owner.uid, owner.gid);
+  if (owner) {
+    requireReachable(dirname(directory), owner);
+    chownSync(directory, owner.uid, owner.gid);
+  }
   return { directory, isTemporary };
 }
 
@@ -67,6 +85,7 @@ export function openWorkspace(label: string, wanted: string | undefined, owner: 
 export async function startServerProcess(options: ServerProcessOptions): Promise<NativeServer> {
   const server = createServerProcess(options);
   try {
+    if (options.template !== undefined) await useTemplate(options.template, options.workspace.directory);
     await server.start();
     return server;
   } catch (error) {
@@ -75,19 +94,39 @@ export async function startServerProcess(options: ServerProcessOptions): Promise
   }
 }
 
+/** Beside its place first, so that half a copy is never taken for a server's data. */
+async function useTemplate(template: string, directory: string): Promise<void> {
+  const data = join(directory, 'data');
+  if (existsSync(data)) return;
+  const draft = join(directory, 'data.new');
+  await copy(template, draft);
+  await rename(draft, data);
+}
+
+/** `cp` keeps owners and modes, which PostgreSQL insists on. */
+async function copy(from: string, to: string): Promise<void> {
+  await rm(to, { recursive: true, force: true });
+  await runCommand(['cp', '-a', from, to], { timeoutMs: copyMs });
+}
+
 function createServerProcess(options: ServerProcessOptions): NativeServer {
   const { name, port, workspace, stopSignal } = options;
   const { directory } = workspace;
   const logFile = join(directory, 'output.log');
   const watchdog = startWatchdog(workspace.isTemporary ? directory : null);
-  let running: { readonly child: ChildProcess; readonly pid: number; readonly exited: Promise<unknown> } | null = null;
+  let copies = 0;
+  let running: { readonly child: ChildProcess; readonly pid: number; readonly exited: Promise<void> } | null = null;
 
   const output = () => (existsSync(logFile) ? readFileSync(logFile, 'utf8').slice(-outputCharactersShown) : '');
 
   async function start(): Promise<void> {
     if (running) throw new Error(`${name} runs already`);
     const child = spawnServer(options, logFile);
-    await once(child, 'spawn');
+    try {
+      await once(child, 'spawn');
+    } catch (error) {
+      throw new Error(`${name} can't be started: ${(error as Error).message}`, { cause: error });
+    }
     const pid = child.pid!;
     watchdog.guard(pid);
     const exited = once(child, 'exit').then(() => {
@@ -148,6 +187,18 @@ function createServerProcess(options: ServerProcessOptions): NativeServer {
     return running.pid;
   }
 
+  async function replaceByCopy(from: string, to: string): Promise<void> {
+    if (running) throw new Error(`the data of ${name} can't be copied while it runs`);
+    await copy(from, to);
+  }
+
+  async function copyData(): Promise<DataCopy> {
+    copies += 1;
+    const place = join(directory, `data.copy-${copies}`);
+    await replaceByCopy(join(directory, 'data'), place);
+    return { directory: place };
+  }
+
   async function dispose(): Promise<void> {
     await kill();
     if (workspace.isTemporary) await rm(directory, { recursive: true, force: true, maxRetries: 5 });
@@ -165,6 +216,9 @@ function createServerProcess(options: ServerProcessOptions): NativeServer {
     kill,
     suspend: () => toAll('SIGSTOP'),
     resume,
+    untilEnded: async () => running?.exited,
+    copyData,
+    restoreData: (kept) => replaceByCopy(kept.directory, join(directory, 'data')),
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
