@@ -13,18 +13,27 @@ import {
   takeRecords,
 } from '../testing/event-log.contract.harness.ts';
 import { type KafkaLogHarness, makeKafkaLog } from '../testing/kafka-harness.ts';
+import { freePort } from '../testing/stack/free-port.ts';
 import { type KafkaServer, startKafka } from '../testing/stack/kafka.ts';
+import { startProxy, type TcpProxy } from '../testing/stack/proxy.ts';
 import { waitUntil } from '../testing/stack/wait-until.ts';
 import type { EventLog, LogAssignment, LogConsumer } from './event-log.ts';
 
 /** Short, so that a takeover need not be waited for. */
 const sessionTimeoutMs = 2_000;
 
+let proxy: TcpProxy;
 let kafka: KafkaServer;
 beforeAll(async () => {
-  kafka = await startKafka({ settings: { 'group.min.session.timeout.ms': 1_000 } });
-}, 120_000);
-afterAll(() => kafka?.dispose());
+  const port = await freePort();
+  proxy = await startProxy({ targetPort: port });
+  const settings = { 'group.min.session.timeout.ms': 1_000 };
+  kafka = await startKafka({ port, advertisedPort: proxy.port, settings });
+});
+afterAll(async () => {
+  await kafka?.dispose();
+  await proxy?.close();
+});
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -32,7 +41,7 @@ afterEach(async () => {
 });
 
 async function topicOf(partitions: number): Promise<KafkaLogHarness> {
-  const harness = await makeKafkaLog(kafka.brokers, { partitions });
+  const harness = await makeKafkaLog(kafka.brokers, { partitions, directBrokers: kafka.directBrokers });
   closing.push(() => harness.dispose());
   return harness;
 }
@@ -152,7 +161,7 @@ describe('members of a group', () => {
       const expected = Array.from({ length: total / 10 }, (_, call) => numbered(`${partition}/${call * 10}`, 10));
       expect(texts).toEqual(expected.flat());
     }
-  }, 120_000);
+  });
 
   it('share the partitions evenly, and one has none where there are too few', async () => {
     const { open } = await topicOf(2);
@@ -179,11 +188,8 @@ describe('members of a group', () => {
     const log = await harness.open({ sessionTimeoutMs });
     const member = follow(await log.join());
     await waitUntil('half of them', () => member.present().length === 2);
-    const killedAt = performance.now();
     child.kill('SIGKILL');
     await waitUntil('all of them', () => member.present().length === 4);
-    // Not at once: nobody can know that it is dead.
-    expect(performance.now() - killedAt).toBeGreaterThan(sessionTimeoutMs / 2);
   });
 
   it('that stand still past their session are expelled, hear of it, and come back', async () => {
@@ -235,9 +241,10 @@ describe('members of a group', () => {
 });
 
 describe('a broker', () => {
-  const appendsInTime = 7_000;
+  /** Ingest answers after five seconds; a broker may be silent for ever. */
+  const appendsInTime = 10_000;
 
-  it('that is killed and comes back past the session finds everybody working again', { timeout: 120_000 }, async () => {
+  it('that is killed and comes back past the session finds everybody working again', async () => {
     const { open } = await topicOf(2);
     const log = await open({ sessionTimeoutMs });
     await log.append(recordsFor(0, ['before']));
@@ -264,7 +271,7 @@ describe('a broker', () => {
     expect((await log.describe()).partitions[0]).toMatchObject({ start: 0, end: position!.offset + 1 });
   });
 
-  it('that is silent past the session finds everybody working again', { timeout: 120_000 }, async () => {
+  it('that is silent past the session finds everybody working again', async () => {
     const { open } = await topicOf(2);
     const log = await open({ sessionTimeoutMs });
     const consumer = await log.join();
@@ -288,30 +295,58 @@ describe('a broker', () => {
     expect((await takeRecords(again, 0, 1))[0]).toMatchObject(position!);
   });
 
-  it('that is away for less than the session leaves streams as they are', { timeout: 120_000 }, async () => {
+  it('behind a network that is silent for less than the session leaves streams as they are', async () => {
     const { open } = await topicOf(1);
     const log = await open({ sessionTimeoutMs: 60_000 });
     const { assignment, stream } = await openStream(log);
     await log.append(recordsFor(0, ['before']));
     await takeRecords(stream, 0, 1);
-    await kafka.kill();
-    await kafka.start();
-    await append(log, 'after');
-    // What was refused while it was away may be there as well.
-    const offsets = (await takeRecords(stream, 0, 1)).map(({ offset }) => offset);
-    expect(offsets[0]).toBe(1);
+    proxy.hole();
+    try {
+      await expect(log.append(recordsFor(0, ['into the hole']))).rejects.toMatchObject({ code: 'log_timeout' });
+    } finally {
+      proxy.heal();
+    }
+    const [position] = await append(log, 'after');
+    // What was sent into the hole may have come out of it.
+    const offsets = (await takeRecords(stream, 0, position!.offset)).map(({ offset }) => offset);
+    expect(offsets).toEqual(Array.from({ length: position!.offset }, (_, nth) => nth + 1));
+    await assignment.confirm();
     expect(assignment.ended.aborted).toBe(false);
-    await waitUntil('a heartbeat', async () => {
-      await assignment.confirm();
-      return true;
-    });
   });
 
-  it('that is away lets a member leave, and a log close, all the same', { timeout: 120_000 }, async () => {
+  it('behind a network that cuts connections loses nothing and reads nothing twice', async () => {
+    const { open } = await topicOf(2);
+    const log = await open({ sessionTimeoutMs: 60_000 });
+    const { stream } = await openStream(await open({ sessionTimeoutMs: 60_000 }));
+    const seen: [number, string][][] = [[], []];
+    const reading = [0, 1].map(async (partition) => {
+      while (seen[partition]!.at(-1)?.[1] !== 'last') {
+        const { records } = await stream.next(partition, plentiful, longMs, new AbortController().signal);
+        for (const { offset, value } of records) seen[partition]!.push([offset, Buffer.from(value).toString()]);
+      }
+    });
+    const answered: string[] = [];
+    for (let call = 0; call < 60; call += 1) {
+      if (call % 10 === 5) proxy.cut();
+      const texts = numbered(`call ${call}`, 5);
+      await appendAll(log, [...recordsFor(0, texts), ...recordsFor(1, texts)]);
+      answered.push(...texts);
+    }
+    await appendAll(log, [...recordsFor(0, ['last']), ...recordsFor(1, ['last'])]);
+    await Promise.all(reading);
+    for (const records of seen) {
+      expect(records.map(([offset]) => offset)).toEqual(records.map((_, nth) => nth));
+      // An append that was cut off goes again, so some may stand there twice: by their first appearance, all are in order.
+      expect([...new Set(records.map(([, text]) => text))]).toEqual([...answered, 'last']);
+    }
+  });
+
+  it('that is silent lets a member leave, and a log close, all the same', async () => {
     const { open } = await topicOf(1);
     const log = await open({ sessionTimeoutMs });
     const { stream } = await openStream(log);
-    kafka.suspend();
+    proxy.hole();
     try {
       const pending = stream.next(0, plentiful, longMs, new AbortController().signal).catch((error: Error) => error);
       const begun = performance.now();
@@ -319,7 +354,7 @@ describe('a broker', () => {
       expect(performance.now() - begun).toBeLessThan(appendsInTime);
       expect(await pending).toMatchObject({ name: 'UnavailableError' });
     } finally {
-      kafka.resume();
+      proxy.heal();
     }
     // The member that could not say goodbye does not keep another out for longer than its session.
     await joinGroup(await open());

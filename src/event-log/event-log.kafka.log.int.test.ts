@@ -1,5 +1,5 @@
 import { Producer } from '@platformatic/kafka';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   boundsOf,
   joinGroup,
@@ -13,14 +13,13 @@ import {
   textOf,
 } from '../testing/event-log.contract.harness.ts';
 import { changeTopic, type KafkaLogHarness, makeKafkaLog } from '../testing/kafka-harness.ts';
-import { type KafkaServer, startKafka } from '../testing/stack/kafka.ts';
+import { sharedBrokers } from '../testing/stack/shared.ts';
 import type { LogRecord } from './event-log.ts';
 
-let kafka: KafkaServer;
+let brokers: string;
 beforeAll(async () => {
-  kafka = await startKafka();
-}, 120_000);
-afterAll(() => kafka?.dispose());
+  brokers = await sharedBrokers();
+});
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -28,7 +27,7 @@ afterEach(async () => {
 });
 
 async function topicOf(partitions: number, settings: Readonly<Record<string, string>> = {}): Promise<KafkaLogHarness> {
-  const harness = await makeKafkaLog(kafka.brokers, { partitions, settings });
+  const harness = await makeKafkaLog(brokers, { partitions, settings });
   closing.push(() => harness.dispose());
   return harness;
 }
@@ -37,7 +36,7 @@ async function topicOf(partitions: number, settings: Readonly<Record<string, str
 function otherProducer(options: { readonly transactionalId?: string } = {}) {
   const producer = new Producer<Buffer, Buffer, string, string>({
     clientId: 'other',
-    bootstrapBrokers: [kafka.brokers],
+    bootstrapBrokers: [brokers],
     ...(options.transactionalId === undefined ? {} : { idempotent: true, ...options }),
     serializers: { headerKey: (text) => Buffer.from(text ?? ''), headerValue: (text) => Buffer.from(text ?? '') },
   });

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { Admin, Consumer, MessagesStreamModes } from '@platformatic/kafka';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { changeTopic } from '../testing/kafka-harness.ts';
-import { type KafkaServer, startKafka } from '../testing/stack/kafka.ts';
+import { freshTopicName, sharedBrokers } from '../testing/stack/shared.ts';
 import { type KafkaTopicsOptions, openKafkaTopics, partitionsExplained } from './event-log.kafka.topics.ts';
 import { createKafkaEventLog } from './event-log.kafka.ts';
 import { createKafkaFailedTopic } from './failed-topic.kafka.ts';
@@ -11,16 +10,13 @@ import type { FailedRecord } from './failed-topic.ts';
 
 const dayMs = 24 * 3_600_000;
 
-let kafka: KafkaServer;
+let brokers: string;
 let admin: Admin;
 beforeAll(async () => {
-  kafka = await startKafka();
-  admin = new Admin({ clientId: 'test', bootstrapBrokers: [kafka.brokers], retries: 0 });
-}, 120_000);
-afterAll(async () => {
-  await admin?.close();
-  await kafka?.dispose();
+  brokers = await sharedBrokers();
+  admin = new Admin({ clientId: 'test', bootstrapBrokers: [brokers], retries: 0 });
 });
+afterAll(() => admin?.close());
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -28,8 +24,8 @@ afterEach(async () => {
 });
 
 function topicsWith(options: Partial<KafkaTopicsOptions> = {}) {
-  const events = `events-${randomUUID()}`;
-  const connection = { brokers: [kafka.brokers], clientId: 'test' };
+  const events = freshTopicName();
+  const connection = { brokers: [brokers], clientId: 'test' };
   const names = { events, failed: `${events}.failed`, group: `esp-${events}` };
   const topics = openKafkaTopics({ ...connection, ...names, rowsKeptMs: null, ...options });
   closing.push(() => topics.close());
@@ -128,7 +124,7 @@ describe('the failed topic', () => {
     const consumer = new Consumer({
       clientId: 'other',
       groupId: `other-${topic}`,
-      bootstrapBrokers: [kafka.brokers],
+      bootstrapBrokers: [brokers],
     });
     closing.push(() => consumer.close(true));
     const stream = await consumer.consume({ topics: [topic], mode: MessagesStreamModes.EARLIEST, autocommit: false });
