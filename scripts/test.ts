@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { checkStack } from '../src/testing/stack/maven.ts';
 import { findChromium } from '../test/browser/chromium.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -19,8 +20,6 @@ interface Outcome {
   readonly failed: number;
   readonly notes?: readonly string[];
 }
-
-const none: Outcome = { passed: 0, failed: 0 };
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
@@ -108,11 +107,29 @@ function count({ numPassedTests, numFailedTests, testResults }: VitestReport, ok
 
 /** Which projects can run here. What can't is a note for a person and a failure for CI. */
 function chooseProjects(): { readonly projects: readonly string[]; readonly outcome: Outcome } {
-  if (findChromium() !== null) return { projects: ['unit', 'scenarios', 'browser'], outcome: none };
-  const note =
+  const optional = [
+    { project: 'browser', missing: whyNoBrowser() },
+    { project: 'production', missing: whyNoProduction() },
+  ];
+  const notes = optional.flatMap(({ missing }) => missing ?? []);
+  return {
+    projects: ['unit', 'scenarios', ...optional.flatMap(({ project, missing }) => (missing === null ? [project] : []))],
+    outcome: { passed: 0, failed: isCi ? notes.length : 0, notes },
+  };
+}
+
+function whyNoBrowser(): string | null {
+  if (findChromium() !== null) return null;
+  return (
     'left out: the browser tests, because no Chromium was found. Get one with `apt-get install chromium`, ' +
-    '`brew install chromium` or from https://www.google.com/chrome, or set CHROMIUM to its path.';
-  return { projects: ['unit', 'scenarios'], outcome: { passed: 0, failed: isCi ? 1 : 0, notes: [note] } };
+    '`brew install chromium` or from https://www.google.com/chrome, or set CHROMIUM to its path.'
+  );
+}
+
+function whyNoProduction(): string | null {
+  const stack = checkStack();
+  if (stack.available) return null;
+  return `left out: the tests on real Kafka, PostgreSQL and Redis. ${stack.reason}`;
 }
 
 function seconds(since: number): string {

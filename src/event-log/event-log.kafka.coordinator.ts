@@ -58,27 +58,10 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
 
   async function located(): Promise<BrokerLink> {
     if (link !== null) return link;
-    const endpoint = await find(performance.now() + limits.kafkaCallTimeoutMs);
+    const endpoint = await findCoordinator(brokers, group, performance.now() + limits.kafkaCallTimeoutMs);
     if (isClosed) throw new UnavailableError('log_closed', 'the consumer has left the group');
     link ??= brokers.openLink(endpoint);
     return link;
-  }
-
-  /** A cluster that never had a group makes a place for them first, which takes a moment. */
-  async function find(deadlineAt: number): Promise<Endpoint> {
-    const request: [number, string[]] = [FindCoordinatorKeyTypes.GROUP, [group]];
-    for (let attempt = 0; ; attempt += 1) {
-      const answer = await brokers.ask(protocol.findCoordinator, request, deadlineAt);
-      const found = answer.coordinators[0];
-      if (found === undefined)
-        throw new UnavailableError('log_refused', `Kafka names no coordinator for group ${group}`);
-      if (found.errorCode === 0) return found;
-      const pauseMs = retryPauseMs(attempt);
-      if (isClosed || !isPassing(found.errorCode) || performance.now() + pauseMs > deadlineAt) {
-        throw refused(`find the coordinator of group ${group}`, found.errorCode);
-      }
-      await delay(pauseMs);
-    }
   }
 
   function forget(): void {
@@ -181,6 +164,25 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
       forget();
     },
   };
+}
+
+/**
+ * Which broker looks after the group. A cluster that never had one makes a place for groups first, which takes a moment.
+ * @throws UnavailableError
+ */
+export async function findCoordinator(brokers: Brokers, group: string, deadlineAt: number): Promise<Endpoint> {
+  const request: [number, string[]] = [FindCoordinatorKeyTypes.GROUP, [group]];
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await brokers.ask(protocol.findCoordinator, request, deadlineAt);
+    const found = answer.coordinators[0];
+    if (found === undefined) throw new UnavailableError('log_refused', `Kafka names no coordinator for group ${group}`);
+    if (found.errorCode === 0) return found;
+    const pauseMs = retryPauseMs(attempt);
+    if (!isPassing(found.errorCode) || performance.now() + pauseMs > deadlineAt) {
+      throw refused(`find the coordinator of group ${group}`, found.errorCode);
+    }
+    await delay(pauseMs);
+  }
 }
 
 /** Each member as many as any other, or one less. */

@@ -101,10 +101,14 @@ export function unreachable(doing: string, error: unknown): UnavailableError {
   });
 }
 
-/** The messages of an error and of what caused it, each once; the library's outer ones say little. */
+/** The library's outer errors say no more than that there was one. */
+const saysLittle = /^(Connection (to \S+ )?(failed|error)|Cannot connect to any broker)\.?$/;
+
+/** The messages of an error and of what caused it, each once. */
 function reasonOf(error: unknown): string {
   const messages = causesOf(error).map((cause) => (cause instanceof Error ? cause.message : String(cause)));
-  return [...new Set(messages.filter((message) => message !== ''))].join(': ') || 'no reason given';
+  const telling = messages.filter((message) => message !== '' && !saysLittle.test(message));
+  return [...new Set(telling.length > 0 ? telling : messages)].map((message) => message.replace(/\.$/, '')).join(': ');
 }
 
 const causesMax = 20;

@@ -75,6 +75,7 @@ export function createGeneration(
 
   async function live(): Promise<void> {
     let failures = 0;
+    let told = '';
     while (!ended.signal.aborted) {
       const pauseMs = failures === 0 ? heartbeatMs : retryPauseMs(failures - 1);
       try {
@@ -82,11 +83,14 @@ export function createGeneration(
         const errorCode = await heartbeat();
         if (errorCode !== 0) throw refused(`stay in the group ${group}`, errorCode);
         failures = 0;
+        told = '';
       } catch (error) {
         if (ended.signal.aborted) return;
         failures += 1;
         const { message } = unreachable(`stay in the group ${group}`, error);
-        telemetry.emit('group.unavailable', { group, error: message, retryInMs: retryPauseMs(failures - 1) });
+        // Once for each reason, not once for each attempt.
+        if (message !== told) telemetry.emit('group.unavailable', { group, error: message });
+        told = message;
       }
     }
   }

@@ -1,12 +1,5 @@
-import { afterAll, beforeAll } from 'vitest';
 import { eventLogContract } from '../testing/event-log.contract.ts';
 import { makeKafkaLog } from '../testing/kafka-harness.ts';
-import { type KafkaServer, startKafka } from '../testing/stack/kafka.ts';
+import { sharedBrokers } from '../testing/stack/shared.ts';
 
-let kafka: KafkaServer;
-beforeAll(async () => {
-  kafka = await startKafka();
-}, 120_000);
-afterAll(() => kafka?.dispose());
-
-eventLogContract('Kafka', ({ partitions }) => makeKafkaLog(kafka.brokers, { partitions }));
+eventLogContract('Kafka', async ({ partitions }) => makeKafkaLog(await sharedBrokers(), { partitions }));

@@ -12,6 +12,7 @@ import { limits } from '../domain/limits.ts';
 import type { Endpoint, KafkaConnection } from './event-log.kafka.connection.ts';
 import { closedError, unreachable } from './event-log.kafka.errors.ts';
 import { oldestKafka, protocol } from './event-log.kafka.protocol.ts';
+import { remainingMs } from './event-log.kafka.wait.ts';
 
 /**
  * A way to one broker: one connection, made when it is first needed and again after it was lost. A broker answers what comes
@@ -84,7 +85,7 @@ export function createBrokerLink({ host, port }: Endpoint, settings: KafkaConnec
       const calledAt = performance.now();
       const connection = await within(opened(), timeoutMs, `${name} has not taken a connection`);
       if (isClosed) throw closedError();
-      return ask(connection, name, api, request, timeoutMs - (performance.now() - calledAt));
+      return ask(connection, name, api, request, remainingMs(calledAt + timeoutMs));
     },
     close() {
       isClosed = true;

@@ -77,16 +77,17 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
 
   /** Waits until it succeeds, or the member leaves. */
   async function joinAgain(): Promise<LivingGeneration> {
+    let told = '';
     for (let attempt = 0; ; attempt += 1) {
       leaving.signal.throwIfAborted();
       try {
         return await join();
       } catch (error) {
         leaving.signal.throwIfAborted();
-        const retryInMs = retryPauseMs(attempt);
         const { message } = unreachable(`join the group ${group}`, error);
-        telemetry.emit('group.unavailable', { group, error: message, retryInMs });
-        await delay(retryInMs, undefined, { signal: leaving.signal });
+        if (message !== told) telemetry.emit('group.unavailable', { group, error: message });
+        told = message;
+        await delay(retryPauseMs(attempt), undefined, { signal: leaving.signal });
       }
     }
   }

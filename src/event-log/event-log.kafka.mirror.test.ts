@@ -72,9 +72,11 @@ describe('the mirror of what is done', () => {
     await vi.advanceTimersByTimeAsync(5 * everyMs);
     expect(commits).toEqual([[[0, 1]]]);
     const closing = mirror.close();
+    const closingAgain = mirror.close();
     slow.resolve(true);
-    await closing;
+    await closingAgain;
     expect(commits).toEqual([[[0, 1]], [[0, 2]]]);
+    await closing;
     mirror.acknowledge(0, 3);
     await vi.advanceTimersByTimeAsync(5 * everyMs);
     expect(commits).toHaveLength(2);

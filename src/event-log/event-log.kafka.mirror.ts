@@ -16,10 +16,10 @@ export function createOffsetMirror(
   const due = new Map<number, number>();
   let timer: NodeJS.Timeout | null = null;
   let committing: Promise<void> = Promise.resolve();
-  let isClosed = false;
+  let closing: Promise<void> | null = null;
 
   function schedule(): void {
-    if (isClosed || timer !== null || due.size === 0) return;
+    if (closing !== null || timer !== null || due.size === 0) return;
     timer = setTimeout(() => {
       committing = flush().then(() => {
         timer = null;
@@ -45,12 +45,10 @@ export function createOffsetMirror(
       due.set(partition, nextOffset);
       schedule();
     },
-    async close() {
-      if (isClosed) return;
-      isClosed = true;
+    close() {
       if (timer !== null) clearTimeout(timer);
-      await committing;
-      await flush();
+      closing ??= committing.then(flush);
+      return closing;
     },
   };
 }

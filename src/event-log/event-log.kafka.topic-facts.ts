@@ -1,5 +1,8 @@
-import { ConfigResourceTypes, FindCoordinatorKeyTypes, type metadataV12 } from '@platformatic/kafka';
+import { ConfigResourceTypes, type metadataV12 } from '@platformatic/kafka';
+import { UnavailableError } from '../domain/failure.ts';
 import type { Brokers } from './event-log.kafka.brokers.ts';
+import type { Endpoint } from './event-log.kafka.connection.ts';
+import { findCoordinator } from './event-log.kafka.coordinator.ts';
 import { codes, isDenial, refused } from './event-log.kafka.errors.ts';
 import { protocol } from './event-log.kafka.protocol.ts';
 import { settingsLookedAt, type TopicFacts, type TopicFinding, type TopicRole } from './event-log.kafka.topic-rules.ts';
@@ -83,13 +86,13 @@ function missingOf(allowed: number, wanted: readonly (keyof typeof operations)[]
 export async function seeGroup(brokers: Brokers, group: string, deadlineAt: number): Promise<readonly TopicFinding[]> {
   const mend = `allow read on group ${group} (kafka-acls --add)`;
   const deniedGroup: TopicFinding = { topic: group, level: 'wrong', what: 'this user may not join the group', mend };
-  const found = await brokers.ask(protocol.findCoordinator, [FindCoordinatorKeyTypes.GROUP, [group]], deadlineAt);
-  const coordinator = found.coordinators[0];
-  if (coordinator === undefined) return [];
-  if (isDenial(coordinator.errorCode)) return [deniedGroup];
-  // A new cluster makes the topic of its groups when it is first asked for one: nobody was denied anything.
-  if (coordinator.errorCode === codes.coordinatorNotAvailable) return [];
-  if (coordinator.errorCode !== 0) throw refused(`find the coordinator of group ${group}`, coordinator.errorCode);
+  let coordinator: Endpoint;
+  try {
+    coordinator = await findCoordinator(brokers, group, deadlineAt);
+  } catch (error) {
+    if (error instanceof UnavailableError && error.code === 'log_denied') return [deniedGroup];
+    throw error;
+  }
   const link = brokers.openLink(coordinator);
   try {
     const answer = await link.call(protocol.describeGroups, [[group], true], remainingMs(deadlineAt));

@@ -82,7 +82,8 @@ export function openKafkaTopics(options: KafkaTopicsOptions): KafkaTopics {
     };
   }
 
-  async function make(role: TopicRole, wanted: TopicsToMake): Promise<void> {
+  /** False where somebody else has made it meanwhile. */
+  async function make(role: TopicRole, wanted: TopicsToMake): Promise<boolean> {
     const answer = await brokers.metadata([], deadline());
     const replication = wanted.replication ?? replicationFor(answer.brokers.length);
     const retentionMs = wanted.retentionMs ?? retentionFor(options.rowsKeptMs);
@@ -92,10 +93,11 @@ export function openKafkaTopics(options: KafkaTopicsOptions): KafkaTopics {
     const copies = { brokers: answer.brokers.length, replication, inSync: replication };
     const wrong = judgeTopic({ ...asMade, ...copies }).find(({ level }) => level === 'wrong');
     if (wrong) throw new StartupError(`can't make the topic ${names[role]} so: ${wrong.what}; ${wrong.mend}`);
-    await changeTopics(brokers, `make the topic ${names[role]}`, async (link, leftMs) => {
+    const numPartitions = role === 'events' ? wanted.partitions : 1;
+    const isMade = await changeTopics(brokers, `make the topic ${names[role]}`, async (link, leftMs) => {
       const topic = {
         name: names[role],
-        numPartitions: role === 'events' ? wanted.partitions : 1,
+        numPartitions,
         replicationFactor: replication,
         assignments: [],
         configs: Object.entries(settings).map(([name, value]) => ({ name, value })),
@@ -103,7 +105,8 @@ export function openKafkaTopics(options: KafkaTopicsOptions): KafkaTopics {
       const made = await link.call(protocol.createTopics, [[topic], Math.ceil(leftMs), false], leftMs);
       return made.topics[0] ?? { errorCode: 0 };
     });
-    await untilKnown(brokers, names[role], role === 'events' ? wanted.partitions : 1);
+    await untilKnown(brokers, names[role], isMade ? numPartitions : 1);
+    return isMade;
   }
 
   async function countPartitions(): Promise<number> {
@@ -116,13 +119,11 @@ export function openKafkaTopics(options: KafkaTopicsOptions): KafkaTopics {
     countPartitions,
     async create(wanted) {
       const before = { events: await see('events'), failed: await see('failed') };
-      const missing = (['events', 'failed'] as const).filter((role) => before[role] === null);
-      for (const role of missing) await make(role, wanted);
-      const after = { events: await see('events'), failed: await see('failed') };
-      return report(
-        after,
-        missing.map((role) => names[role]),
-      );
+      const made: string[] = [];
+      for (const role of ['events', 'failed'] as const) {
+        if (before[role] === null && (await make(role, wanted))) made.push(names[role]);
+      }
+      return report({ events: await see('events'), failed: await see('failed') }, made);
     },
     async check() {
       const seen = { events: await see('events'), failed: await see('failed') };
@@ -160,18 +161,19 @@ interface Outcome {
   readonly errorMessage?: string | null | undefined;
 }
 
-/** A change is the controller's to make; a broker that is none may pass it on or name another. */
+/** A change is the controller's to make; a broker that is none may pass it on or name another. False: it is so already. */
 async function changeTopics(
   brokers: Brokers,
   doing: string,
   attempt: (link: ReturnType<Brokers['link']>, leftMs: number) => Promise<Outcome>,
-): Promise<void> {
+): Promise<boolean> {
   const deadlineAt = performance.now() + 2 * limits.kafkaCallTimeoutMs;
   for (let nth = 0; ; nth += 1) {
     await brokers.metadata([], deadlineAt);
     const link = brokers.link('ask', brokers.controllerId());
     const { errorCode, errorMessage } = await attempt(link, remainingMs(deadlineAt));
-    if (errorCode === 0 || errorCode === codes.topicAlreadyExists) return;
+    if (errorCode === 0) return true;
+    if (errorCode === codes.topicAlreadyExists) return false;
     const pauseMs = retryPauseMs(nth);
     if (errorCode !== codes.notController || performance.now() + pauseMs > deadlineAt) {
       throw new StartupError(`can't ${doing}: Kafka says ${errorMessage ?? 'no'} (${explainCode(errorCode)})`);

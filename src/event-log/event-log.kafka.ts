@@ -38,7 +38,7 @@ export async function createKafkaEventLog(options: KafkaEventLogOptions): Promis
   });
   topic.watch(options.topicRefreshMs ?? limits.kafkaTopicRefreshMs);
   const { bounds, ...questions } = createKafkaQuestions(brokers, topic);
-  const { end: endAppends, ...appender } = createKafkaAppender(brokers, topic);
+  const appender = createKafkaAppender(brokers, topic);
   const members = new Set<GroupMember>();
   const consumers = new Set<LogConsumer>();
   let closing: Promise<void> | null = null;
@@ -83,7 +83,7 @@ export async function createKafkaEventLog(options: KafkaEventLogOptions): Promis
 
   async function close(): Promise<void> {
     topic.close();
-    await Promise.all([endAppends(), ...[...consumers].map((consumer) => consumer.close())]);
+    await Promise.all([appender.end(), ...[...consumers].map((consumer) => consumer.close())]);
     brokers.close();
   }
 

@@ -85,7 +85,8 @@ export interface TelemetryEvents {
   /** The log's consumer group: what of it is this process's, and what is in the way. */
   'group.joined': { readonly group: string; readonly generation: number; readonly partitions: readonly number[] };
   'group.ended': { readonly group: string; readonly reason: string };
-  'group.unavailable': { readonly group: string; readonly error: string; readonly retryInMs: number };
+  /** It is tried again until it succeeds; told once for each reason. */
+  'group.unavailable': { readonly group: string; readonly error: string };
   'log.trimmed': { readonly partition: number; readonly below: number };
 
   'metrics.rebuilt': { readonly partition: number; readonly reason: string; readonly durationMs: number };

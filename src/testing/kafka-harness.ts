@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
 import { createKafkaEventLog, type KafkaEventLogOptions } from '../event-log/event-log.kafka.ts';
 import type { EventLog } from '../event-log/event-log.ts';
 import type { EventLogHarness } from './event-log.contract.harness.ts';
+import { freshTopicName } from './stack/shared.ts';
 import { waitUntil } from './stack/wait-until.ts';
 
 /** Heartbeats are what tells a member of a rebalance: often, so that a test does not wait for the next one. */
@@ -19,14 +19,19 @@ export interface KafkaLogHarness extends EventLogHarness {
   open(settings?: KafkaLogSettings): Promise<EventLog>;
 }
 
-export async function makeKafkaLog(
-  brokers: string,
-  options: { readonly partitions: number; readonly settings?: Readonly<Record<string, string>> },
-): Promise<KafkaLogHarness> {
-  const topic = `events-${randomUUID()}`;
+export interface KafkaTopicOptions {
+  readonly partitions: number;
+  /** The topic's. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** A way in for the tool, past a proxy. */
+  readonly directBrokers?: string;
+}
+
+export async function makeKafkaLog(brokers: string, options: KafkaTopicOptions): Promise<KafkaLogHarness> {
+  const topic = freshTopicName();
   const group = `esp-${topic}`;
   const connection = { brokers: [brokers], clientId: 'test' };
-  const admin = new Admin({ clientId: 'test', bootstrapBrokers: [brokers], retries: 0 });
+  const admin = new Admin({ clientId: 'test', bootstrapBrokers: [options.directBrokers ?? brokers], retries: 0 });
   const configs = Object.entries(options.settings ?? {}).map(([name, value]) => ({ name, value }));
   await admin.createTopics({ topics: [topic], partitions: options.partitions, replicas: 1, configs });
   // Made by the controller, it is known to the broker a moment later.

@@ -1,7 +1,7 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { Admin } from '@platformatic/kafka';
+import { cachedDirectory } from './cache.ts';
 import { freePort } from './free-port.ts';
 import { fetchPart } from './maven.ts';
 import { javaCommand } from './requirements.ts';
@@ -39,8 +39,8 @@ interface Ports {
   readonly controller: number;
 }
 
-/** 22 characters of base64url, as Kafka wants it; one node that meets no other needs no name of its own. */
 const formatMs = 120_000;
+/** 22 characters of base64url, as Kafka wants it; one node that meets no other needs no name of its own. */
 const clusterId = 'ZXZlbnQtc3RyZWFtLXByYw';
 
 /** One Apache Kafka 4.3.1 node on 127.0.0.1, broker and controller. */
@@ -55,19 +55,14 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   };
   const workspace = openWorkspace('kafka', options.directory);
   const configuration = join(workspace.directory, 'server.properties');
-  writeFileSync(configuration, toLines(workspace.directory, ports, options.settings));
+  writeFileSync(configuration, toLines(join(workspace.directory, 'data'), ports, options.settings));
   const compiler = options.optimised ? [] : ['-XX:TieredStopAtLevel=1'];
   const directBrokers = `127.0.0.1:${ports.direct}`;
-  try {
-    await format(jars, workspace.directory, configuration);
-  } catch (error) {
-    if (workspace.isTemporary) await rm(workspace.directory, { recursive: true, force: true });
-    throw error;
-  }
   const server = await startServerProcess({
     name: 'Kafka',
     port: client,
     workspace,
+    template: await formattedData(jars),
     command: [...java(jars, ['-Xms256m', '-Xmx512m', ...compiler], 'kafka.Kafka'), configuration],
     stopSignal: 'SIGTERM',
     answers: () => answersMetadata(directBrokers),
@@ -81,7 +76,7 @@ export function java(jars: string, options: readonly string[], mainClass: string
   return [javaCommand(), ...options, quiet, '-Djava.awt.headless=true', '-cp', join(jars, '*'), mainClass];
 }
 
-function toLines(directory: string, ports: Ports, settings: KafkaOptions['settings']): string {
+function toLines(data: string, ports: Ports, settings: KafkaOptions['settings']): string {
   const all: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
     'node.id': 1,
@@ -93,7 +88,7 @@ function toLines(directory: string, ports: Ports, settings: KafkaOptions['settin
     'controller.listener.names': 'CONTROLLER',
     // Voters by configuration, not by what was formatted: the ports may change between two starts on one directory.
     'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
-    'log.dirs': join(directory, 'data'),
+    'log.dirs': data,
     // A broker that comes back is let in only once its former life is over, 9 s by default: the controller restarts with it and
     // believes it alive. Three seconds are still long for a machine whose cores are busy.
     'broker.session.timeout.ms': 3_000,
@@ -116,15 +111,21 @@ function toLines(directory: string, ports: Ports, settings: KafkaOptions['settin
     .join('');
 }
 
-async function format(jars: string, directory: string, configuration: string): Promise<void> {
-  if (existsSync(join(directory, 'data', 'meta.properties'))) return;
-  await runCommand(
-    [
-      ...java(jars, ['-XX:TieredStopAtLevel=1'], 'kafka.tools.StorageTool'),
-      ...['format', '--cluster-id', clusterId, '--config', configuration],
-    ],
-    { timeoutMs: formatMs },
-  );
+/** What `kafka-storage format` makes, which is the same for every node 1: a copy takes no JVM. */
+async function formattedData(jars: string): Promise<string> {
+  const cached = await cachedDirectory(`${basename(jars)}-formatted`, async (draft) => {
+    const configuration = join(draft, 'server.properties');
+    const noPorts: Ports = { client: 1, advertised: 1, direct: 2, controller: 3 };
+    writeFileSync(configuration, toLines(join(draft, 'data'), noPorts, {}));
+    await runCommand(
+      [
+        ...java(jars, ['-XX:TieredStopAtLevel=1'], 'kafka.tools.StorageTool'),
+        ...['format', '--cluster-id', clusterId, '--config', configuration],
+      ],
+      { timeoutMs: formatMs },
+    );
+  });
+  return join(cached, 'data');
 }
 
 /** A broker that is registered and not fenced stands in the metadata, and so do those that clients may use. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { Client } from 'pg';
+import { cachedDirectory } from './cache.ts';
 import { freePort } from './free-port.ts';
 import { fetchPart } from './maven.ts';
 import type { PostgresMajor } from './requirements.ts';
@@ -26,6 +26,8 @@ export interface PostgresServer extends NativeServer {
 }
 
 const user = 'esp';
+/** Among PostgreSQL's own files, which does not mind. */
+const passwordFile = 'esp-password';
 /** Alone it takes 2 s, most of it waiting for the disk. */
 const initialiseMs = 120_000;
 
@@ -33,20 +35,20 @@ const initialiseMs = 120_000;
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const files = await fetchPart(`postgres-${options.major ?? 18}`);
   const owner = unprivilegedOwner();
+  const template = await initialisedData(files, owner);
   const port = options.port ?? (await freePort());
   const workspace = openWorkspace('postgres', options.directory, owner);
-  const { directory } = workspace;
-  if (owner) await Promise.all([requireReachable(files, owner), requireReachable(directory, owner)]);
-  const password = readOrMakePassword(directory, owner);
-  if (!existsSync(join(directory, 'data'))) await initialise(files, directory, owner);
-
+  const data = join(workspace.directory, 'data');
+  // The directory may be of an earlier start, whose password is not that of the template.
+  const password = readFileSync(join(existsSync(data) ? data : template, passwordFile), 'utf8');
   const urlOf = (database: string) => `postgres://${user}:${password}@127.0.0.1:${port}/${database}`;
   const server = await startServerProcess({
     name: 'PostgreSQL',
     port,
     workspace,
+    template,
     owner,
-    command: [join(files, 'bin', 'postgres'), '-D', join(directory, 'data'), ...toArguments(port, options.settings)],
+    command: [join(files, 'bin', 'postgres'), '-D', data, ...toArguments(port, options.settings)],
     // Fast shutdown; SIGTERM would wait for every client to leave.
     stopSignal: 'SIGINT',
     answers: () => answersQuery(urlOf('postgres')),
@@ -68,30 +70,34 @@ function toArguments(port: number, settings: PostgresOptions['settings'] = {}): 
   return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
-/** Kept beside the data, for the next start. The address is open to every user of the machine, so there is one. */
-function readOrMakePassword(directory: string, owner: ServerOwner | null): string {
-  const file = join(directory, 'password');
-  if (!existsSync(file)) {
-    writeFileSync(file, randomBytes(18).toString('base64url'), { mode: 0o600 });
-    if (owner) chownSync(file, owner.uid, owner.gid);
-  }
-  return readFileSync(file, 'utf8');
-}
-
-/** Beside its place, so that a half-made cluster is never taken for one. */
-async function initialise(files: string, directory: string, owner: ServerOwner | null): Promise<void> {
-  const draft = join(directory, 'data.new');
-  await rm(draft, { recursive: true, force: true });
-  mkdirSync(draft, { mode: 0o700 });
-  if (owner) chownSync(draft, owner.uid, owner.gid);
-  await runCommand(
-    [
-      ...[join(files, 'bin', 'initdb'), '-D', draft, '-U', user, '--pwfile', join(directory, 'password')],
-      ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--no-locale'],
-    ],
-    { cwd: directory, env: { LC_ALL: 'C', TZ: 'UTC' }, owner, timeoutMs: initialiseMs },
+/**
+ * What initdb makes, with a password, because the address is open to every user of the machine. The password stays with the
+ * data, which only its owner can read.
+ */
+async function initialisedData(files: string, owner: ServerOwner | null): Promise<string> {
+  const cached = await cachedDirectory(
+    `${basename(files)}-initialised${owner ? `-${owner.name}` : ''}`,
+    async (draft) => {
+      const data = join(draft, 'data');
+      const passwordSource = join(draft, passwordFile);
+      writeFileSync(passwordSource, randomBytes(18).toString('base64url'), { mode: 0o600 });
+      mkdirSync(data, { mode: 0o700 });
+      if (owner) {
+        requireReachable(files, owner);
+        requireReachable(draft, owner);
+        for (const path of [passwordSource, data]) chownSync(path, owner.uid, owner.gid);
+      }
+      await runCommand(
+        [
+          ...[join(files, 'bin', 'initdb'), '-D', data, '-U', user, '--pwfile', passwordSource],
+          ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--no-locale'],
+        ],
+        { cwd: draft, env: { LC_ALL: 'C', TZ: 'UTC' }, owner, timeoutMs: initialiseMs },
+      );
+      renameSync(passwordSource, join(data, passwordFile));
+    },
   );
-  await rename(draft, join(directory, 'data'));
+  return join(cached, 'data');
 }
 
 async function withClient<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {

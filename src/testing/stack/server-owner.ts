@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** Whom a server runs as, where that is not who we are. */
@@ -30,9 +29,9 @@ export function unprivilegedOwner(): ServerOwner | null {
 }
 
 /** Throws where the other user could not even get to the directory. */
-export async function requireReachable(directory: string, owner: ServerOwner): Promise<void> {
+export function requireReachable(directory: string, owner: ServerOwner): void {
   for (let path = directory; ; path = dirname(path)) {
-    const { mode, uid } = await stat(path);
+    const { mode, uid } = statSync(path);
     if ((mode & 0o001) === 0 && uid !== owner.uid) {
       throw new Error(
         `${path} is closed to the user ${owner.name}, whom PostgreSQL runs as, because it refuses to be root`,

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { descendantsOf, isRunning, signal } from './process-table.ts';
 import { runCommand } from './run-command.ts';
-import type { ServerOwner } from './server-owner.ts';
+import { requireReachable, type ServerOwner } from './server-owner.ts';
 import { waitUntil } from './wait-until.ts';
 import { startWatchdog } from './watchdog.ts';
 
@@ -47,6 +47,8 @@ export interface ServerProcessOptions {
   readonly name: string;
   readonly port: number;
   readonly workspace: Workspace;
+  /** Its data before its first start, copied if the directory has none. */
+  readonly template?: string;
   readonly command: readonly string[];
   readonly owner?: ServerOwner | null;
   readonly stopSignal: NodeJS.Signals;
@@ -72,7 +74,10 @@ export function openWorkspace(label: string, wanted: string | undefined, owner: 
   const isTemporary = wanted === undefined;
   const directory = wanted ?? mkdtempSync(join(tmpdir(), `esp-${label}-`));
   mkdirSync(directory, { recursive: true });
-  if (owner) chownSync(directory, owner.uid, owner.gid);
+  if (owner) {
+    requireReachable(dirname(directory), owner);
+    chownSync(directory, owner.uid, owner.gid);
+  }
   return { directory, isTemporary };
 }
 
@@ -80,12 +85,28 @@ export function openWorkspace(label: string, wanted: string | undefined, owner: 
 export async function startServerProcess(options: ServerProcessOptions): Promise<NativeServer> {
   const server = createServerProcess(options);
   try {
+    if (options.template !== undefined) await useTemplate(options.template, options.workspace.directory);
     await server.start();
     return server;
   } catch (error) {
     await server.dispose();
     throw error;
   }
+}
+
+/** Beside its place first, so that half a copy is never taken for a server's data. */
+async function useTemplate(template: string, directory: string): Promise<void> {
+  const data = join(directory, 'data');
+  if (existsSync(data)) return;
+  const draft = join(directory, 'data.new');
+  await copy(template, draft);
+  await rename(draft, data);
+}
+
+/** `cp` keeps owners and modes, which PostgreSQL insists on. */
+async function copy(from: string, to: string): Promise<void> {
+  await rm(to, { recursive: true, force: true });
+  await runCommand(['cp', '-a', from, to], { timeoutMs: copyMs });
 }
 
 function createServerProcess(options: ServerProcessOptions): NativeServer {
@@ -166,18 +187,16 @@ function createServerProcess(options: ServerProcessOptions): NativeServer {
     return running.pid;
   }
 
-  /** `cp` keeps owners and modes, which PostgreSQL insists on. */
   async function replaceByCopy(from: string, to: string): Promise<void> {
     if (running) throw new Error(`the data of ${name} can't be copied while it runs`);
-    await rm(to, { recursive: true, force: true });
-    await runCommand(['cp', '-a', from, to], { timeoutMs: copyMs });
+    await copy(from, to);
   }
 
   async function copyData(): Promise<DataCopy> {
     copies += 1;
-    const copy = { directory: join(directory, `data.copy-${copies}`) };
-    await replaceByCopy(join(directory, 'data'), copy.directory);
-    return copy;
+    const place = join(directory, `data.copy-${copies}`);
+    await replaceByCopy(join(directory, 'data'), place);
+    return { directory: place };
   }
 
   async function dispose(): Promise<void> {
@@ -199,7 +218,7 @@ function createServerProcess(options: ServerProcessOptions): NativeServer {
     resume,
     untilEnded: async () => running?.exited,
     copyData,
-    restoreData: (copy) => replaceByCopy(copy.directory, join(directory, 'data')),
+    restoreData: (kept) => replaceByCopy(kept.directory, join(directory, 'data')),
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
