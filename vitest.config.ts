@@ -14,11 +14,13 @@ export default defineConfig({
             'test/architecture.test.ts',
             'scripts/**/*.test.ts',
           ],
-          // Native addons (lmdb) and worker threads want a process of their own.
+          // Worker threads want a process of their own.
           pool: 'forks',
           maxWorkers: Math.max(2, availableParallelism() - 1),
           testTimeout: 20_000,
           hookTimeout: 20_000,
+          // As long as a test may take: a busy machine makes nothing fail that comes at all.
+          expect: { poll: { timeout: 15_000 } },
           sequence: { groupOrder: 1 },
         },
       },

@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
-import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
 import type { MetricsSnapshot, MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
@@ -17,8 +17,8 @@ import { startWorkerHost } from './worker-host.ts';
 async function setUp() {
   const directory = await temporaryDirectory();
   const storePath = join(directory, 'store.sqlite');
-  const logPath = join(directory, 'log.mdb');
-  const log = await createLmdbEventLog({ path: logPath, partitions: 2 });
+  const logDirectory = join(directory, 'log');
+  const log = await createSegmentEventLog({ directory: logDirectory, partitions: 2 });
   onTestFinished(() => log.close());
   const metrics = createMemoryMetricsStore({ now: Date.now });
   const telemetry = createTelemetry();
@@ -29,7 +29,7 @@ async function setUp() {
     const host = startWorkerHost({
       telemetry,
       data: {
-        logPath,
+        logDirectory,
         storePath,
         partitions: 2,
         shared: log.shared,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import { openLmdbLogReader } from '../event-log/event-log.lmdb.ts';
+import { openSegmentLogReader } from '../event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { MetricsWriter } from '../metrics-store/metrics-store.ts';
 import { createMaintenance } from '../processing/maintenance.ts';
@@ -16,7 +16,7 @@ import { createCaller, serveCalls } from './thread-channel.ts';
 
 /** What the main thread hands over. */
 export interface WorkerThreadData {
-  readonly logPath: string;
+  readonly logDirectory: string;
   readonly storePath: string;
   readonly partitions: number;
   readonly shared: SharedArrayBuffer;
@@ -47,7 +47,7 @@ const now = () => Date.now();
 const telemetry = createTelemetry();
 telemetry.onAny((name, payload) => post({ kind: 'telemetry', name, payload }));
 
-const log = await openLmdbLogReader({ path: data.logPath, shared: data.shared, partitions: data.partitions });
+const log = openSegmentLogReader({ directory: data.logDirectory, shared: data.shared, partitions: data.partitions });
 const store = await createSqliteEventStore({
   path: data.storePath,
   role: 'owner',
