@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
 import {
   decodeSegmentHeader,
@@ -55,6 +55,9 @@ async function createFirst(directory: string, partitions: number): Promise<Segme
     ends: new Array(partitions).fill(0),
   };
   await createSegment(directory, header);
+  // The directory is new, and the one it lies in may be.
+  await flushDirectory(dirname(directory));
+  await flushDirectory(dirname(dirname(directory)));
   return header;
 }
 
@@ -72,7 +75,7 @@ export async function createSegment(directory: string, header: SegmentHeader): P
   await flushDirectory(directory);
 }
 
-/** A file's name must outlive a power cut too. */
+/** A name must outlive a power cut too. */
 async function flushDirectory(directory: string): Promise<void> {
   // Windows has no way to ask for it, and keeps names in a journal of its own.
   if (process.platform === 'win32') return;
