@@ -8,6 +8,7 @@ import { type BatchFrame, buildBatch } from './build-batch.ts';
 import { type CommitOutcome, commitBatch } from './commit-batch.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
+import type { Pace } from './pace.ts';
 
 /** Faults that the generated tests inject: called at numbered points of the path of a batch. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
@@ -22,6 +23,7 @@ export interface PartitionLoopOptions {
   readonly random: () => number;
   readonly freshToken: () => string;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly pace: Pace;
   readonly batchLimits: BatchLimits;
   /** How long nothing may come before a gap at the end is looked at. */
   readonly idleMs: number;
@@ -71,6 +73,10 @@ export async function runPartitionLoop(
       const maintained = await options.maintenance.run({ ...claimed, ...cursor }, signal);
       if (typeof maintained === 'string') return maintained;
       cursor.commitToken = maintained.commitToken;
+      // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its neighbours'.
+      if (batch.records.length > 0 && batch.end - cursor.nextOffset < options.batchLimits.recordsMax) {
+        await options.pace.tick();
+      }
       if (signal.aborted) return 'aborted';
     }
   } catch (error) {

@@ -7,6 +7,7 @@ import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { MetricsWriter } from '../metrics-store/metrics-store.ts';
 import { createMaintenance } from '../processing/maintenance.ts';
 import { createMetricsFeed } from '../processing/metrics-feed.ts';
+import { createPace } from '../processing/pace.ts';
 import { pause } from '../processing/pause.ts';
 import { trimLog } from '../processing/trim-log.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
@@ -72,6 +73,7 @@ const worker = createWorker({
   telemetry,
   now,
   pause,
+  pace: createPace(limits.batchSpacingMs),
   random: Math.random,
   freshToken: randomUUID,
   idleMs: 2_000,
@@ -79,7 +81,6 @@ const worker = createWorker({
     recordsMax: limits.batchRecordsMax,
     bytesMax: limits.batchBytesMax,
     lingerMs: limits.batchLingerMs,
-    spacingMs: limits.batchSpacingMs,
   },
   maintenance: createMaintenance({
     store,
