@@ -13,7 +13,7 @@ import { trimLog } from '../processing/trim-log.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
 import { createWorker } from '../processing/worker.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
-import { createCaller, serveCalls } from './thread-channel.ts';
+import { createCaller, createOutbox, serveCalls } from './thread-channel.ts';
 
 /** What the main thread hands over. */
 export interface WorkerThreadData {
@@ -42,7 +42,9 @@ export type WorkerThreadMessage =
 
 const data = workerData as WorkerThreadData;
 const main = createCaller(data.toMain);
-const post = (message: WorkerThreadMessage) => parentPort?.postMessage(message);
+const post = createOutbox<WorkerThreadMessage>(parentPort!, (_message, error) => {
+  throw error;
+});
 const now = () => Date.now();
 
 const telemetry = createTelemetry();
