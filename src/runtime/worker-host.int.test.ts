@@ -68,7 +68,7 @@ it('works in a thread, passes its telemetry on, and stops with everything in ord
   expect(host.status()).toEqual({ running: true, working: [0, 1], halted: new Map() });
   const event = eventOf({ receivedAt: Date.now() });
   await log.append([{ partition: 1, value: encodeRecord(event) }]);
-  await expect.poll(async () => (await metrics.read('5m', Date.now())).allTime.total).toBe(1);
+  await expect.poll(async () => (await metrics.read('5m', Date.now())).allTime.total, { timeout: 10_000 }).toBe(1);
   expect(told.map(([name]) => name)).toContain('batch.committed');
   await host.stop();
   expect(host.status()).toMatchObject({ running: false, working: [] });
@@ -92,7 +92,7 @@ it('waits at a stop for what the thread has under way', async () => {
     },
   });
   // Once the metrics stand where the store does, a batch is applied to them; before, it may be part of their rebuild.
-  await expect.poll(() => metrics.watermark(0)).not.toBeNull();
+  await expect.poll(() => metrics.watermark(0), { timeout: 10_000 }).not.toBeNull();
   await log.append([{ partition: 0, value: encodeRecord(eventOf()) }]);
   await began.promise;
   const stopped = host.stop().then(() => order.push('stopped'));

@@ -7,12 +7,13 @@ import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { MetricsWriter } from '../metrics-store/metrics-store.ts';
 import { createMaintenance } from '../processing/maintenance.ts';
 import { createMetricsFeed } from '../processing/metrics-feed.ts';
+import { createPace } from '../processing/pace.ts';
 import { pause } from '../processing/pause.ts';
 import { trimLog } from '../processing/trim-log.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
 import { createWorker } from '../processing/worker.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
-import { createCaller, serveCalls } from './thread-channel.ts';
+import { createCaller, createOutbox, serveCalls } from './thread-channel.ts';
 
 /** What the main thread hands over. */
 export interface WorkerThreadData {
@@ -41,7 +42,9 @@ export type WorkerThreadMessage =
 
 const data = workerData as WorkerThreadData;
 const main = createCaller(data.toMain);
-const post = (message: WorkerThreadMessage) => parentPort?.postMessage(message);
+const post = createOutbox<WorkerThreadMessage>(parentPort!, (_message, error) => {
+  throw error;
+});
 const now = () => Date.now();
 
 const telemetry = createTelemetry();
@@ -72,6 +75,7 @@ const worker = createWorker({
   telemetry,
   now,
   pause,
+  pace: createPace(limits.batchSpacingMs),
   random: Math.random,
   freshToken: randomUUID,
   idleMs: 2_000,
@@ -79,7 +83,6 @@ const worker = createWorker({
     recordsMax: limits.batchRecordsMax,
     bytesMax: limits.batchBytesMax,
     lingerMs: limits.batchLingerMs,
-    spacingMs: limits.batchSpacingMs,
   },
   maintenance: createMaintenance({
     store,
