@@ -20,11 +20,13 @@ export default defineConfig({
             'scripts/**/*.test.ts',
           ],
           exclude: production,
-          // Native addons (lmdb) and worker threads want a process of their own.
+          // Worker threads want a process of their own.
           pool: 'forks',
           maxWorkers: Math.max(2, availableParallelism() - 1),
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          // They end what hangs. A busy machine makes nothing fail that comes at all.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 15_000 } },
           sequence: { groupOrder: 1 },
         },
       },

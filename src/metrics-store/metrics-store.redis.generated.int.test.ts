@@ -4,7 +4,7 @@ import { rollupSteps } from '../domain/rollup.ts';
 import { deltaOf, type Happened, happenings, snapshotOf } from '../testing/metrics-history.ts';
 import { createRandom } from '../testing/random.ts';
 import { createTestClient, type TestClient } from '../testing/redis-client.ts';
-import { type Proxy as NetworkProxy, startProxy } from '../testing/stack/proxy.ts';
+import { startProxy, type TcpProxy } from '../testing/stack/proxy.ts';
 import { freshPrefix, sharedRedisUrl } from '../testing/stack/shared.ts';
 import { createMemoryMetricsStore } from './metrics-store.memory.ts';
 import { createRedisMetricsStore } from './metrics-store.redis.ts';
@@ -26,7 +26,7 @@ const windows = Object.keys(metricsWindows) as MetricsWindow[];
 const partitions = [0, 1, 2];
 
 let url: string;
-let proxy: NetworkProxy;
+let proxy: TcpProxy;
 let client: TestClient;
 
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { StartupError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import { createLmdbEventLog, openLmdbLogReader } from '../event-log/event-log.lmdb.ts';
+import { createSegmentEventLog, openSegmentLogReader } from '../event-log/event-log.segment.ts';
 import { migrateSqlite } from '../event-store/event-store.sqlite.migrations.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { EventStore } from '../event-store/event-store.ts';
@@ -33,14 +33,13 @@ export async function openEmbeddedServer(config: Config, surroundings: Surroundi
 
   const freeDisk = await watchFreeDisk({
     path: config.dataDir,
-    // Whatever is configured, the log refuses to write below a floor of its own.
-    floorBytes: Math.max(config.freeDiskBytesMin, limits.logFreeDiskBytesMin),
+    floorBytes: config.freeDiskBytesMin,
     everyMs: limits.freeDiskCheckMs,
     telemetry,
   });
   lifecycle.add('free disk watch', async () => freeDisk.stop());
 
-  const log = await createLmdbEventLog({ path: files.log, partitions: config.partitions });
+  const log = await createSegmentEventLog({ directory: files.log, partitions: config.partitions });
   lifecycle.add('event log', () => log.close());
   const metrics = createMemoryMetricsStore({ now });
   lifecycle.add('metrics store', () => metrics.close());
@@ -54,7 +53,7 @@ export async function openEmbeddedServer(config: Config, surroundings: Surroundi
     worker: {
       source: {
         kind: 'embedded',
-        logPath: files.log,
+        logDirectory: files.log,
         storePath: files.store,
         partitions: config.partitions,
         shared: log.shared,
@@ -115,8 +114,8 @@ type EmbeddedSource = Extract<WorkerSource, { kind: 'embedded' }>;
 export async function openEmbeddedWorker(source: EmbeddedSource, opening: WorkerOpening): Promise<WorkerPartsOpening> {
   const { main } = opening;
   if (main === null) throw new Error('an embedded worker needs the thread that holds the log');
-  const { logPath, storePath, partitions, shared } = source;
-  const log = await openLmdbLogReader({ path: logPath, shared, partitions });
+  const { logDirectory, storePath, partitions, shared } = source;
+  const log = openSegmentLogReader({ directory: logDirectory, shared, partitions });
   const store = await createSqliteEventStore({
     path: storePath,
     role: 'owner',
@@ -148,7 +147,7 @@ export async function openEmbeddedCommandParts({ dataDir, partitions, eventTypes
   const files = dataFiles(dataDir);
   const lock = await acquireDirectoryLock(dataDir);
   return createCommandParts({
-    log: () => createLmdbEventLog({ path: files.log, partitions }),
+    log: () => createSegmentEventLog({ directory: files.log, partitions }),
     store: () => createSqliteEventStore({ path: files.store, role: 'owner', eventTypesMax }),
     metrics: null,
     end: () => lock.release(),

@@ -24,9 +24,9 @@ export interface Config {
   readonly production: ProductionConfig | null;
 }
 
-/** Names of the files in the data directory. */
+/** What is where in the data directory. */
 export function dataFiles(dataDir: string) {
-  return { log: join(dataDir, 'log.mdb'), store: join(dataDir, 'store.sqlite') };
+  return { log: join(dataDir, 'log'), store: join(dataDir, 'store.sqlite') };
 }
 
 /** What of it a worker needs, wherever it runs. */

@@ -38,7 +38,7 @@ export interface ServerParts {
 export type WorkerSource =
   | {
       readonly kind: 'embedded';
-      readonly logPath: string;
+      readonly logDirectory: string;
       readonly storePath: string;
       readonly partitions: number;
       /** The log's marks, which the handle in the main thread keeps. */

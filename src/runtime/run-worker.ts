@@ -4,6 +4,7 @@ import { limits } from '../domain/limits.ts';
 import type { LogAppender } from '../event-log/event-log.ts';
 import { createMaintenance } from '../processing/maintenance.ts';
 import { createMetricsFeed } from '../processing/metrics-feed.ts';
+import { createPace } from '../processing/pace.ts';
 import { pause } from '../processing/pause.ts';
 import { createFailurePublisher } from '../processing/publish-failures.ts';
 import { trimLog } from '../processing/trim-log.ts';
@@ -53,6 +54,7 @@ export function runWorker({ parts, settings, telemetry, now, onClaimed }: RunWor
     telemetry,
     now,
     pause,
+    pace: createPace(limits.batchSpacingMs),
     random: Math.random,
     freshToken: randomUUID,
     idleMs: 2_000,
@@ -60,7 +62,6 @@ export function runWorker({ parts, settings, telemetry, now, onClaimed }: RunWor
       recordsMax: limits.batchRecordsMax,
       bytesMax: limits.batchBytesMax,
       lingerMs: limits.batchLingerMs,
-      spacingMs: limits.batchSpacingMs,
     },
     maintenance: createMaintenance({
       store,

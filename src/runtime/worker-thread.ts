@@ -4,7 +4,7 @@ import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry
 import { openWorkerParts } from './compose.ts';
 import type { WorkerPartsOpening, WorkerSettings, WorkerSource } from './parts.ts';
 import { type RunningWorker, runWorker } from './run-worker.ts';
-import { createCaller, serveCalls } from './thread-channel.ts';
+import { createCaller, createOutbox, serveCalls } from './thread-channel.ts';
 
 /** What the main thread hands over. */
 export interface WorkerThreadData {
@@ -29,7 +29,9 @@ export type WorkerThreadMessage =
 
 const data = workerData as WorkerThreadData;
 const main = createCaller(data.toMain);
-const post = (message: WorkerThreadMessage) => parentPort?.postMessage(message);
+const post = createOutbox<WorkerThreadMessage>(parentPort!, (_message, error) => {
+  throw error;
+});
 const now = () => Date.now();
 
 const telemetry = createTelemetry();
@@ -49,7 +51,8 @@ try {
   opening = await openWorkerParts({ source: data.source, settings: data.settings, telemetry, now, main });
   await opening.firstTry;
 } catch (error) {
-  if (error instanceof StartupError) post({ kind: 'refused', message: error.message });
+  // At once: this thread ends with the error.
+  if (error instanceof StartupError) parentPort!.postMessage([{ kind: 'refused', message: error.message }]);
   throw error;
 }
 const parts = await opening.opened;

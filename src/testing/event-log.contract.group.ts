@@ -34,7 +34,7 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       const closed = pending.then(() => first.stream.close());
       const second = await openStream(log);
       await closed;
-      await vi.waitFor(() => expect(first.assignment.ended.aborted).toBe(true));
+      await vi.waitFor(() => expect(first.assignment.ended.aborted).toBe(true), { timeout: 15_000 });
       await expect(first.assignment.confirm()).rejects.toThrow(Error);
       await expect(first.assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
       await second.assignment.confirm();
@@ -62,7 +62,7 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       const iterated = (async () => {
         for await (const assignment of consumer.assignments()) given.push(assignment);
       })();
-      await vi.waitFor(() => expect(given).toHaveLength(1));
+      await vi.waitFor(() => expect(given).toHaveLength(1), { timeout: 15_000 });
       const stream = await given[0]!.open(new Map([[0, 0]]));
       const pending = stream.next(0, plentiful, longMs, never);
       const leaving = consumer.close();

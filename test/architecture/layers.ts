@@ -32,22 +32,16 @@ export const layers: readonly Layer[] = [
 
   // One client library for each implementation, and none for what a folder's implementations share.
   {
-    name: 'LMDB log',
-    files: /^src\/event-log\/event-log\.lmdb\b/,
-    imports: ['domain', 'log port', 'log', 'LMDB log', 'event list'],
-    packages: ['lmdb', anyNode],
+    name: 'segment log',
+    files: /^src\/event-log\/event-log\.segment\b/,
+    imports: ['domain', 'log port', 'segment log', 'event list'],
+    packages: [anyNode],
   },
   {
     name: 'Kafka log',
     files: /^src\/event-log\/[a-z-]+\.kafka\b/,
-    imports: ['domain', 'log port', 'log', 'Kafka log', 'event list'],
+    imports: ['domain', 'log port', 'Kafka log', 'event list'],
     packages: ['@platformatic/kafka', anyNode],
-  },
-  {
-    name: 'log',
-    files: /^src\/event-log\//,
-    imports: ['domain', 'log port', 'log', 'event list'],
-    packages: [anyNode],
   },
   {
     name: 'SQLite store',
@@ -114,7 +108,7 @@ export const layers: readonly Layer[] = [
     imports: [
       'domain',
       ...ports,
-      'LMDB log',
+      'segment log',
       'Kafka log',
       'SQLite store',
       'PostgreSQL store',
