@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   type API,
   decodeConsumerProtocolAssignment,
@@ -13,7 +12,7 @@ import type { Endpoint } from './event-log.kafka.connection.ts';
 import { codes, isPassing, refused } from './event-log.kafka.errors.ts';
 import type { BrokerLink } from './event-log.kafka.link.ts';
 import { protocol } from './event-log.kafka.protocol.ts';
-import { retryPauseMs } from './event-log.kafka.wait.ts';
+import { pause, retryPauseMs } from './event-log.kafka.wait.ts';
 
 export interface GroupSettings {
   readonly group: string;
@@ -181,7 +180,7 @@ export async function findCoordinator(brokers: Brokers, group: string, deadlineA
     if (!isPassing(found.errorCode) || performance.now() + pauseMs > deadlineAt) {
       throw refused(`find the coordinator of group ${group}`, found.errorCode);
     }
-    await delay(pauseMs);
+    await pause(pauseMs);
   }
 }
 

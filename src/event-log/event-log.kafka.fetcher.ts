@@ -45,7 +45,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const troubled = new Set<Feed>();
   /** Least recently served first: an answer may be full before it comes to the last. */
   let order: readonly Feed[] = options.feeds;
-  let failures = 0;
+  /** By leader, attempts that went wrong since the last that did not: one that is away must not be asked all the time. */
+  const failures = new Map<number, number>();
   let retryTimer: NodeJS.Timeout | null = null;
   let isClosed = false;
 
@@ -56,7 +57,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     for (const feed of order) {
       if (out.has(feed) || troubled.has(feed) || feed.failure() !== null || !feed.hasRoom()) continue;
       const nodeId = leaders[feed.partition]?.nodeId ?? -1;
-      if (nodeId < 0) retryLater([feed]);
+      if (nodeId < 0) retryLater(nodeId, [feed]);
       else if (!busyNodes.has(nodeId)) byNode.set(nodeId, [...(byNode.get(nodeId) ?? []), feed]);
     }
     for (const [nodeId, feeds] of byNode) void fetchFrom(nodeId, feeds);
@@ -67,13 +68,13 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     for (const feed of feeds) out.add(feed);
     try {
       const inTrouble = await fetchOnce(nodeId, feeds);
-      if (inTrouble.length > 0) retryLater(inTrouble);
-      else failures = 0;
+      if (inTrouble.length > 0) retryLater(nodeId, inTrouble);
+      else failures.delete(nodeId);
     } catch {
       // Perhaps the broker has another address by now.
       links.get(nodeId)?.close();
       links.delete(nodeId);
-      retryLater(feeds);
+      retryLater(nodeId, feeds);
     }
     busyNodes.delete(nodeId);
     for (const feed of feeds) out.delete(feed);
@@ -134,17 +135,17 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     return found;
   }
 
-  function retryLater(feeds: readonly Feed[]): void {
+  function retryLater(nodeId: number, feeds: readonly Feed[]): void {
     for (const feed of feeds) troubled.add(feed);
     if (isClosed || retryTimer !== null) return;
-    const pauseMs = retryPauseMs(failures);
-    failures += 1;
+    const failed = failures.get(nodeId) ?? 0;
+    failures.set(nodeId, failed + 1);
     retryTimer = setTimeout(async () => {
       await lookAgain();
       retryTimer = null;
       troubled.clear();
       pump();
-    }, pauseMs);
+    }, retryPauseMs(failed));
   }
 
   async function lookAgain(): Promise<void> {

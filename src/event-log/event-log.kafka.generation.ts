@@ -1,10 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { UnavailableError } from '../domain/failure.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 import type { Coordinator, GroupSettings, Membership } from './event-log.kafka.coordinator.ts';
 import { codes, explainCode, refused, unreachable } from './event-log.kafka.errors.ts';
-import { notLongerThan, retryPauseMs } from './event-log.kafka.wait.ts';
+import { notLongerThan, pause, retryPauseMs } from './event-log.kafka.wait.ts';
 
 /**
  * One stay in the group: from a join to the next. It is over as soon as the coordinator says so, or has not been heard of for so
@@ -79,7 +78,7 @@ export function createGeneration(
     while (!ended.signal.aborted) {
       const pauseMs = failures === 0 ? heartbeatMs : retryPauseMs(failures - 1);
       try {
-        await delay(Math.max(0, Math.min(pauseMs, expiresInMs())), undefined, { signal: ended.signal });
+        await pause(Math.max(0, Math.min(pauseMs, expiresInMs())), ended.signal);
         const errorCode = await heartbeat();
         if (errorCode !== 0) throw refused(`stay in the group ${group}`, errorCode);
         failures = 0;

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { Membership } from './event-log.kafka.coordinator.ts';
@@ -10,7 +9,7 @@ import {
   isOver,
   type LivingGeneration,
 } from './event-log.kafka.generation.ts';
-import { notLongerThan, retryPauseMs } from './event-log.kafka.wait.ts';
+import { notLongerThan, pause, retryPauseMs } from './event-log.kafka.wait.ts';
 
 export interface GroupMember {
   /** Joins for the first time. @throws UnavailableError */
@@ -55,7 +54,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
       const mayPass = errorCode === codes.unknownMemberId || isOver(errorCode) || isPassing(errorCode);
       const pauseMs = retryPauseMs(attempt);
       if (!mayPass || performance.now() + pauseMs > deadlineAt) throw refused(`join the group ${group}`, errorCode);
-      await delay(pauseMs, undefined, { signal: leaving.signal });
+      await pause(pauseMs, leaving.signal);
     }
   }
 
@@ -87,7 +86,7 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
         const { message } = unreachable(`join the group ${group}`, error);
         if (message !== told) telemetry.emit('group.unavailable', { group, error: message });
         told = message;
-        await delay(retryPauseMs(attempt), undefined, { signal: leaving.signal });
+        await pause(retryPauseMs(attempt), leaving.signal);
       }
     }
   }

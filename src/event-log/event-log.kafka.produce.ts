@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { produceV9 } from '@platformatic/kafka';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
@@ -7,7 +6,7 @@ import { encodeBatch, encodedRecordBytes, type RecordToEncode } from './event-lo
 import { codes, isPassing, refused, unreachable } from './event-log.kafka.errors.ts';
 import { protocol } from './event-log.kafka.protocol.ts';
 import type { Topic } from './event-log.kafka.topic.ts';
-import { remainingMs, retryPauseMs } from './event-log.kafka.wait.ts';
+import { pause, remainingMs, retryPauseMs } from './event-log.kafka.wait.ts';
 
 /**
  * Writes records to partitions of a topic and answers when every replica that has to has them (acks=all).
@@ -123,7 +122,7 @@ export function createProducer(
         const pauseMs = retryPauseMs(failed);
         failed += 1;
         if (performance.now() + pauseMs >= deadlineAt) throw failure;
-        await delay(pauseMs);
+        await pause(pauseMs);
         await topic.refresh(deadlineAt).catch(() => undefined);
       }
       return new Map(all.map(({ partition, offsets }) => [partition, offsets]));

@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { metadataV12 } from '@platformatic/kafka';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { Brokers } from './event-log.kafka.brokers.ts';
 import { codes, isPassing, refused, topicMissing } from './event-log.kafka.errors.ts';
 import type { BrokerLink } from './event-log.kafka.link.ts';
-import { retryPauseMs } from './event-log.kafka.wait.ts';
+import { pause, retryPauseMs } from './event-log.kafka.wait.ts';
 
 /** One topic as the cluster has it: who leads its partitions, and which topic it is. */
 export interface Topic {
@@ -81,7 +80,7 @@ export async function openTopic(brokers: Brokers, name: string): Promise<Topic> 
       if ('value' in outcome) return outcome.value;
       const pauseMs = retryPauseMs(nth);
       if (!outcome.isPassing || performance.now() + pauseMs >= deadlineAt) throw outcome.error;
-      await delay(pauseMs);
+      await pause(pauseMs);
       await refreshOnce(deadlineAt);
     }
   }

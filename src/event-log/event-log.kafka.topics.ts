@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { type Brokers, createBrokers } from './event-log.kafka.brokers.ts';
@@ -16,7 +15,7 @@ import {
   type TopicFinding,
   type TopicRole,
 } from './event-log.kafka.topic-rules.ts';
-import { remainingMs, retryPauseMs } from './event-log.kafka.wait.ts';
+import { pause, remainingMs, retryPauseMs } from './event-log.kafka.wait.ts';
 
 export interface KafkaTopicsOptions extends KafkaConnection {
   /** Names of the two topics. */
@@ -178,7 +177,7 @@ async function changeTopics(
     if (errorCode !== codes.notController || performance.now() + pauseMs > deadlineAt) {
       throw new StartupError(`can't ${doing}: Kafka says ${errorMessage ?? 'no'} (${explainCode(errorCode)})`);
     }
-    await delay(pauseMs);
+    await pause(pauseMs);
   }
 }
 
@@ -196,7 +195,7 @@ async function untilKnown(brokers: Brokers, name: string, partitions: number): P
       if (performance.now() >= deadlineAt) {
         throw new UnavailableError('log_missing', `${name} was made, but broker ${nodeId} does not know it yet`);
       }
-      await delay(retryPauseMs(nth));
+      await pause(retryPauseMs(nth));
     }
   }
 }

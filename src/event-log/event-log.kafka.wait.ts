@@ -17,3 +17,19 @@ export async function notLongerThan(ms: number, wish: Promise<unknown>): Promise
   await Promise.race([wish.catch(() => undefined), late.promise]);
   clearTimeout(timer);
 }
+
+/** @throws the signal's reason */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const abort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
