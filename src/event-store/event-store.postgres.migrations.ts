@@ -30,7 +30,7 @@ export async function migratePostgres({
   now = Date.now,
 }: PostgresMigrationOptions): Promise<readonly Migration[]> {
   const { connectMs, migrationStatementMs } = postgresSettings;
-  return onServer(readServerAddress(url), { connectMs, answerMs: migrationStatementMs }, async (connection) => {
+  return onAddress(readServerAddress(url), { connectMs, answerMs: migrationStatementMs }, async (connection) => {
     const applied: Migration[] = [];
     const target = createMigrationTarget(connection, now, (migration) => applied.push(migration));
     await migrate(target, readMigrations('postgres'));
@@ -40,9 +40,7 @@ export async function migratePostgres({
 
 /** What `migratePostgres` would do now. @throws StartupError, UnavailableError */
 export async function pendingMigrations({ url }: PostgresMigrationOptions): Promise<readonly Migration[]> {
-  return onServer(readServerAddress(url), postgresSettings, (connection) =>
-    inTransaction(connection, beginLook, () => findMissing(connection)),
-  );
+  return onServer(url, (connection) => inTransaction(connection, beginLook, () => findMissing(connection)));
 }
 
 export interface ServerTraits {
@@ -55,7 +53,7 @@ export interface ServerTraits {
  * @throws StartupError where the server is too old or refuses it, or the schema is not exactly the one this program knows.
  */
 export function inspectServer(address: ServerAddress, patience: Patience): Promise<ServerTraits> {
-  return onServer(address, patience, async (connection) => {
+  return onAddress(address, patience, async (connection) => {
     const missing = await inTransaction(connection, beginLook, () => findMissing(connection));
     if (missing.length > 0) {
       throw new StartupError(
@@ -87,7 +85,7 @@ async function canCheckConnections(connection: Connection): Promise<boolean> {
   }
 }
 
-async function findMissing(connection: Connection): Promise<readonly Migration[]> {
+export async function findMissing(connection: Connection): Promise<readonly Migration[]> {
   await assertSupported(connection);
   const [table] = await connection.rows<{ found: boolean }>(
     `SELECT to_regclass('schema_migrations') IS NOT NULL AS found`,
@@ -149,7 +147,12 @@ function readApplied(connection: Connection): Promise<AppliedMigration[]> {
 
 type Patience = Pick<ConnectOptions, 'connectMs' | 'answerMs'>;
 
-async function onServer<Result>(
+/** On a connection of its own. @throws StartupError, UnavailableError */
+export function onServer<Result>(url: string, work: (connection: Connection) => Promise<Result>): Promise<Result> {
+  return onAddress(readServerAddress(url), postgresSettings, work);
+}
+
+async function onAddress<Result>(
   address: ServerAddress,
   { connectMs, answerMs }: Patience,
   work: (connection: Connection) => Promise<Result>,
