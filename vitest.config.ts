@@ -20,11 +20,13 @@ export default defineConfig({
             'scripts/**/*.test.ts',
           ],
           exclude: production,
-          // Native addons (lmdb) and worker threads want a process of their own.
+          // Worker threads want a process of their own.
           pool: 'forks',
           maxWorkers: Math.max(2, availableParallelism() - 1),
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          // They end what hangs. A busy machine makes nothing fail that comes at all.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 15_000 } },
           sequence: { groupOrder: 1 },
         },
       },
@@ -60,9 +62,9 @@ export default defineConfig({
           globalSetup: 'src/testing/stack/vitest.setup.ts',
           pool: 'forks',
           maxWorkers: 2,
-          testTimeout: 120_000,
-          // Several servers may be started in one, on a machine that is busy with the other file's.
-          hookTimeout: 120_000,
+          // Alone a broker stands in 5 s; where the cores are busy with everything else, ten times that has been seen.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 4 },
         },
       },

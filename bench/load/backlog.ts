@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { newEventId } from '../../src/domain/identity.ts';
 import { partitionOf } from '../../src/domain/partitioner.ts';
 import { encodeRecord } from '../../src/domain/record-codec.ts';
-import { createLmdbEventLog } from '../../src/event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../../src/event-log/event-log.segment.ts';
 import type { RecordToAppend } from '../../src/event-log/event-log.ts';
 import { answerParent } from '../child.ts';
 import { sampleEvent } from './sample-event.ts';
@@ -35,7 +35,7 @@ function record(number: number): RecordToAppend {
 }
 
 answerParent(async ({ dataDir, events }: BacklogPlan) => {
-  const log = await createLmdbEventLog({ path: join(dataDir, 'log.mdb'), partitions });
+  const log = await createSegmentEventLog({ directory: join(dataDir, 'log'), partitions });
   for (let number = 0; number < events; number += groupRecords) {
     const count = Math.min(groupRecords, events - number);
     await log.append(Array.from({ length: count }, (_, index) => record(number + index)));

@@ -41,8 +41,8 @@ export const limits = {
   /** How long a batch that is not full waits for more: what arrived together is stored together. */
   batchLingerMs: 2,
   /**
-   * Batches of a partition that are not full are this far apart: a lone event is stored at once, a steady stream in fewer and
-   * larger transactions (measured at top load: a third less CPU an event than with a fixed wait of 5 ms).
+   * Batches that are not full are taken at ticks that all partitions share, this far apart: a lone event is stored at once, a
+   * steady stream in fewer and larger transactions.
    */
   batchSpacingMs: 40,
 
@@ -57,24 +57,23 @@ export const limits = {
   batchRetriesMax: 8,
   shutdownMs: 30_000,
 
-  /** One value of the embedded log: what is read at a time, and the grain of trimming. A larger record stands alone. */
+  /** Records of one append and partition that are read and checked together. A larger record stands alone. */
   logBatchBytesMax: 256 * 1024,
-  /**
-   * The embedded log refuses to write with less than this left behind the write: this build of LMDB does not survive a disk
-   * that refuses it (an error message overflows its buffer). Trimming needs little, and is what may be done then.
-   */
-  logFreeDiskBytesMin: 16 * 1024 * 1024,
-  logTrimFreeDiskBytesMin: 1024 * 1024,
-  /** An idle log closes its file once this much of it was touched, so that the process gives the memory of its map back. */
-  logMapTouchedBytesMax: 16 * 1024 * 1024,
-  logMapIdleMs: 500,
-  /** Values that one transaction of trimming removes: at most 16 MiB of pages to free, a few milliseconds. */
-  logTrimBatchesMax: 64,
-  /**
-   * Address space kept for the embedded log's file: no memory. A larger file makes it grow, which leaves the former map in
-   * place; some ARM kernels have 512 GiB in all.
-   */
-  logMapBytes: 128 * 1024 ** 3,
+  /** One file of the embedded log: the grain in which disk is given back, and some 10 ms of reading to find one's way in. */
+  logSegmentBytesMax: 32 * 1024 * 1024,
+  /** Appends up to this size share one buffer; larger ones, rare and busy enough, have one of their own. */
+  logScratchBytes: 256 * 1024,
+  /** Zeros kept ahead of the log's end: some hundred usual appends. */
+  logFillBytes: 1024 * 1024,
+  /** Larger appends take their room themselves: writing it twice would cost more than it saves. */
+  logFillAppendBytesMax: 256 * 1024,
+  /** What one read of the embedded log brings in, and what of it each thread keeps for a while. */
+  logChunkBytes: 1024 * 1024,
+  logChunksBytesMax: 16 * 1024 * 1024,
+  logChunksIdleMs: 1_000,
+  /** Segments that a thread holds open, and of which it knows where their records are (a few hundred KB each). */
+  logFilesOpenMax: 8,
+  logIndexedSegmentsMax: 4,
   /** The embedded log keeps at most this long, and never longer than rows are kept. */
   logRetentionMs: 7 * 24 * 3_600_000,
   /** Below this much free disk ingest answers 503 disk_full, while there is still room to work in. */

@@ -6,19 +6,27 @@ import { createWriter } from './event-store.sqlite.write.ts';
 import type { CommitRequest, CommitResult, Decide, WriteSet } from './event-store.ts';
 import { assertBalanced } from './write-set-check.ts';
 
+export interface Batch {
+  readonly request: CommitRequest;
+  readonly decide: Decide;
+}
+
+export interface Commits {
+  /** All of these batches, or nothing of any. */
+  together(batches: readonly Batch[]): readonly CommitResult[];
+  alone(batch: Batch): CommitResult;
+}
+
 /** A racing writer can take an id between lookup and insert once in a while, not again and again. */
 const triesMax = 3;
 
-export function createCommit(
-  db: DatabaseSync,
-  eventTypesMax: number,
-): (request: CommitRequest, decide: Decide) => CommitResult {
+export function createCommits(db: DatabaseSync, eventTypesMax: number): Commits {
   const checkGuard = createGuardCheck(db);
   const collectKnowledge = createKnowledge(db, eventTypesMax);
   const writeAll = createWriter(db);
   const advance = createAdvance(db);
 
-  function commitOnce(request: CommitRequest, decide: Decide): CommitResult {
+  function commitOnce({ request, decide }: Batch): CommitResult {
     const finding = checkGuard(request);
     if (finding.kind === 'landed') return { kind: 'committed', alreadyCommitted: true, written: null };
     if (finding.kind === 'fenced') return finding;
@@ -29,14 +37,17 @@ export function createCommit(
     return { kind: 'committed', alreadyCommitted: false, written };
   }
 
-  return (request, decide) => {
-    for (let tries = 1; ; tries++) {
-      try {
-        return inTransaction(db, () => commitOnce(request, decide));
-      } catch (error) {
-        if (tries >= triesMax || !isIdTaken(error)) throw error;
+  return {
+    together: (batches) => inTransaction(db, () => batches.map(commitOnce)),
+    alone(batch) {
+      for (let tries = 1; ; tries++) {
+        try {
+          return inTransaction(db, () => commitOnce(batch));
+        } catch (error) {
+          if (tries >= triesMax || !isIdTaken(error)) throw error;
+        }
       }
-    }
+    },
   };
 }
 

@@ -24,7 +24,7 @@ import {
 } from '../testing/event-store.batches.ts';
 import type { EventStoreHarness } from '../testing/event-store.contract.harness.ts';
 import { eventStoreContract } from '../testing/event-store.contract.ts';
-import { createCommit } from './event-store.sqlite.commit.ts';
+import { createCommits } from './event-store.sqlite.commit.ts';
 import { openConnection, toStoreError } from './event-store.sqlite.connection.ts';
 import { createSqliteEventStore, type SqliteEventStoreOptions } from './event-store.sqlite.ts';
 import type { EventStore, Job } from './event-store.ts';
@@ -196,13 +196,13 @@ describe('event store on SQLite, its own promises', () => {
     await store.close();
 
     const db = openConnection(directory.path, 'owner');
-    const commit = createCommit(db, 100);
+    const commits = createCommits(db, 100);
     const { page_count: pages } = db.prepare('PRAGMA page_count').get() as { page_count: number };
     db.exec(`PRAGMA max_page_count = ${pages}`);
     const request = batchOf(progress, eventsOf(2_000));
     const thrown = (() => {
       try {
-        return commit(request, decideBatch);
+        return commits.alone({ request, decide: decideBatch });
       } catch (error) {
         return toStoreError(error);
       }
@@ -211,7 +211,10 @@ describe('event store on SQLite, its own promises', () => {
     expect(db.isTransaction).toBe(false);
 
     db.exec(`PRAGMA max_page_count = ${pages * 1_000}`);
-    expect(commit(request, decideBatch)).toMatchObject({ kind: 'committed', alreadyCommitted: false });
+    expect(commits.alone({ request, decide: decideBatch })).toMatchObject({
+      kind: 'committed',
+      alreadyCommitted: false,
+    });
     db.close();
     const reopened = await directory.open();
     expect((await progressOf(reopened)).outcomes.stored).toBe(2_000);

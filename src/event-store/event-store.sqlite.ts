@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { UnavailableError } from '../domain/failure.ts';
 import { closable, refuseBatches } from './closable.ts';
 import { createClaim } from './event-store.sqlite.claim.ts';
-import { createCommit } from './event-store.sqlite.commit.ts';
+import { createCommits } from './event-store.sqlite.commit.ts';
 import {
   type Attempt,
   inTransaction,
@@ -13,6 +13,7 @@ import {
   sqliteSettings,
 } from './event-store.sqlite.connection.ts';
 import { createEventReads } from './event-store.sqlite.events.ts';
+import { createGroupCommit } from './event-store.sqlite.group.ts';
 import { createInboxReads, createInboxWriter } from './event-store.sqlite.inbox.ts';
 import { createMaintain } from './event-store.sqlite.maintenance.ts';
 import { createMetricsRead } from './event-store.sqlite.metrics.ts';
@@ -83,16 +84,12 @@ function createWriter(
   attempt: Attempt,
 ): EventWriter {
   const claim = createClaim(db, now);
-  const commit = createCommit(db, eventTypesMax);
+  const commit = createGroupCommit(createCommits(db, eventTypesMax), () => assertWalBounded(db, path, walBytesMax));
   const maintain = createMaintain(db);
   const { progress } = createProgressReads(db);
   return {
     claim: (request) => attempt(() => claim(request)),
-    commit: (request, decide) =>
-      attempt(() => {
-        assertWalBounded(db, path, walBytesMax);
-        return commit(request, decide);
-      }),
+    commit: (request, decide) => commit({ request, decide }),
     maintain: (request) => attempt(() => maintain(request)),
     probe: () => attempt(() => probe(db)),
     async durableProgress(consumer) {

@@ -14,7 +14,7 @@ import type { RollupDelta } from '../domain/rollup.ts';
  *             log has another id and the partition no row, none is made, and what is answered (epoch 0) can commit nothing.
  * Atomic      `commit` writes event rows, duplicates, inbox rows, closed inbox rows, rollups, type totals and progress in one
  *             transaction, if and only if progress still has (owner_epoch, next_offset, commit_token) as expected; or
- *             nothing at all.
+ *             nothing at all. Commits of several partitions may run side by side: each succeeds or fails by itself.
  * Decided     `decide` is called inside that transaction with what the store knows of the batch's ids and types. It is pure
  *             and may be called again if the transaction is run again.
  * Recognised  A commit whose answer was lost is repeated with the same token and answers `committed` with

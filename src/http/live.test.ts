@@ -313,7 +313,7 @@ describe('GET /api/live', () => {
       'too_many_live_clients',
     );
     first.destroy();
-    await vi.waitFor(async () => expect((await open()).statusCode).toBe(200));
+    await vi.waitFor(async () => expect((await open()).statusCode).toBe(200), { timeout: 15_000 });
   });
 
   it('refuses an unknown window, and a HEAD that would never end', async () => {
@@ -330,7 +330,7 @@ describe('GET /api/live', () => {
     for (let tick = 0; tick < 100; tick += 1) {
       const { reads } = state.metrics;
       state.metrics.add(Array.from({ length: 20 }, () => makeEvent({ payloadJson })));
-      await vi.waitFor(() => expect(state.metrics.reads).toBeGreaterThan(reads), { interval: 1 });
+      await vi.waitFor(() => expect(state.metrics.reads).toBeGreaterThan(reads), { interval: 1, timeout: 15_000 });
     }
     // A hundred megabytes went past; what waits is one message that the client has begun and not finished.
     expect(socket.writableLength).toBeGreaterThan(0);

@@ -34,6 +34,19 @@ describe('a batch', () => {
     expect(journal).toContain('commit 0..1');
   });
 
+  it('is followed by a tick of the pace, unless a full batch waits already or nothing came', async () => {
+    const { run } = await loopHarness();
+    const steps: string[] = [];
+    await run([{ ...batch(0, 1, 2), end: 6 }, { ...batch(3, 4), end: 7 }, batch(5, 6), idle(7)], {
+      options: {
+        batchLimits: { recordsMax: 3, bytesMax: 1_000_000, lingerMs: 0 },
+        pace: { tick: async () => void steps.push('tick') },
+        atPoint: (point) => (point === 'acknowledged' ? void steps.push(point) : undefined),
+      },
+    });
+    expect(steps).toEqual(['acknowledged', 'acknowledged', 'tick', 'acknowledged', 'tick', 'acknowledged']);
+  });
+
   it('is cut below progress, before any work is done on it', async () => {
     const { run } = await loopHarness({ logStart: 5 });
     const { progress, journal } = await run([batch(3, 4, 5, 6)]);

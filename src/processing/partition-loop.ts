@@ -1,13 +1,13 @@
-import { addTo, bucketOf, type Histogram } from '../domain/histogram.ts';
-import { limits } from '../domain/limits.ts';
+import { type Histogram, mergeInto } from '../domain/histogram.ts';
 import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../event-log/event-log.ts';
 import type { CommitRequest, EventWriter, PartitionProgress, WriteSet } from '../event-store/event-store.ts';
-import type { RecentEvent } from '../metrics-store/metrics-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type BatchFrame, buildBatch } from './build-batch.ts';
 import { type CommitOutcome, commitBatch } from './commit-batch.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
+import type { Pace } from './pace.ts';
+import { createRecentSample } from './recent-sample.ts';
 
 /** Faults that the generated tests inject: called at numbered points of the path of a batch. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
@@ -22,6 +22,7 @@ export interface PartitionLoopOptions {
   readonly random: () => number;
   readonly freshToken: () => string;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly pace: Pace;
   readonly batchLimits: BatchLimits;
   /** How long nothing may come before a gap at the end is looked at. */
   readonly idleMs: number;
@@ -71,6 +72,10 @@ export async function runPartitionLoop(
       const maintained = await options.maintenance.run({ ...claimed, ...cursor }, signal);
       if (typeof maintained === 'string') return maintained;
       cursor.commitToken = maintained.commitToken;
+      // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its neighbours'.
+      if (batch.records.length > 0 && batch.end - cursor.nextOffset < options.batchLimits.recordsMax) {
+        await options.pace.tick();
+      }
       if (signal.aborted) return 'aborted';
     }
   } catch (error) {
@@ -141,6 +146,7 @@ function createBatchRunner(
 ): RunBatch {
   const { telemetry, feed, now } = options;
   const { partition } = claimed;
+  const sampleRecent = createRecentSample(now);
 
   return async function run(records, gap) {
     const startedAt = now();
@@ -164,7 +170,10 @@ function createBatchRunner(
       announce(options, done, written, alreadyCommitted, now() - startedAt);
       const watermark = { logNo: done.logNo, nextOffset: done.nextOffset, commitToken: done.token };
       if (written === null) feed.refresh(partition, watermark, 'lost_answer');
-      else feed.push({ partition, previousToken, watermark, delta: written.rollups, recent: newestOf(written) });
+      else {
+        const recent = sampleRecent(written, done.nextOffset);
+        feed.push({ partition, previousToken, watermark, delta: written.rollups, recent });
+      }
     };
     const outcome = await commitBatch({ ...options, onCommitted }, request, signal);
     if (outcome === 'committed') {
@@ -175,15 +184,6 @@ function createBatchRunner(
   };
 }
 
-/** A batch's newest events, as many as the metrics store keeps. */
-function newestOf(written: WriteSet): RecentEvent[] {
-  const byOffset = [...written.events].sort((a, b) => b.position.offset - a.position.offset);
-  return byOffset.slice(0, Math.min(limits.recentEventsKept, recentPerBatchMax));
-}
-
-/** More can't be seen: the dashboard shows a sample. */
-const recentPerBatchMax = 20;
-
 function announce(
   { telemetry }: PartitionLoopOptions,
   request: CommitRequest,
@@ -193,9 +193,7 @@ function announce(
 ): void {
   const { partition } = request;
   const latencies: Histogram = new Map();
-  for (const event of written?.events ?? []) {
-    if (event.redriveOf === null) addTo(latencies, bucketOf(event.storedAt - event.receivedAt));
-  }
+  for (const { histogram } of written?.rollups.latencies ?? []) mergeInto(latencies, histogram);
   const outcomes = written?.outcomes ?? { stored: 0, duplicate: 0, failed: 0, lost: 0, skipped: 0 };
   telemetry.emit('batch.committed', {
     partition,

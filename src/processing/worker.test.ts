@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
-import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { claimOf, eventOf } from '../testing/event-store.batches.ts';
 import { temporaryDirectory } from '../testing/temporary-store.ts';
 import { workerHarness } from '../testing/worker-harness.ts';
@@ -226,7 +226,7 @@ describe('a stream that leaves out what is there', () => {
 
   it('is replaced on the embedded log too', async () => {
     const { store, start, expectProgress } = await workerHarness();
-    const log = await createLmdbEventLog({ path: join(await temporaryDirectory(), 'log.mdb'), partitions: 1 });
+    const log = await createSegmentEventLog({ directory: join(await temporaryDirectory(), 'log'), partitions: 1 });
     await log.append([{ partition: 0, value: encodeRecord(eventOf()) }]);
     let isAway = true;
     const { worker, run } = start({

@@ -1,5 +1,5 @@
 import { storeConsumer } from '../domain/inbox.ts';
-import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { Discrepancy } from '../event-store/event-store.ts';
 import { findReplacement } from '../processing/claim-partition.ts';
@@ -9,7 +9,7 @@ import { acquireDirectoryLock } from './directory-lock.ts';
 import { dataFiles } from './start.ts';
 
 interface Parts {
-  readonly log: Awaited<ReturnType<typeof createLmdbEventLog>>;
+  readonly log: Awaited<ReturnType<typeof createSegmentEventLog>>;
   readonly store: Awaited<ReturnType<typeof createSqliteEventStore>>;
 }
 
@@ -22,7 +22,7 @@ async function withParts<T>(config: Config, work: (parts: Parts) => Promise<T>):
   const lock = await acquireDirectoryLock(config.dataDir);
   try {
     const files = dataFiles(config.dataDir);
-    const log = await createLmdbEventLog({ path: files.log, partitions: config.partitions });
+    const log = await createSegmentEventLog({ directory: files.log, partitions: config.partitions });
     try {
       const store = await createSqliteEventStore({
         path: files.store,

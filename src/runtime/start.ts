@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartupError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import { createHttpApp } from '../http/app.ts';
 import type { Readiness } from '../http/dependencies.ts';
@@ -29,9 +29,9 @@ export interface RunningServer {
   stop(reason: string): Promise<{ readonly forced: boolean }>;
 }
 
-/** Names of the files in the data directory. */
+/** What is where in the data directory. */
 export function dataFiles(dataDir: string) {
-  return { log: join(dataDir, 'log.mdb'), store: join(dataDir, 'store.sqlite') };
+  return { log: join(dataDir, 'log'), store: join(dataDir, 'store.sqlite') };
 }
 
 /**
@@ -70,14 +70,13 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
 
   const disk = await watchFreeDisk({
     path: config.dataDir,
-    // Whatever is configured, the log refuses to write below a floor of its own.
-    floorBytes: Math.max(config.freeDiskBytesMin, limits.logFreeDiskBytesMin),
+    floorBytes: config.freeDiskBytesMin,
     everyMs: limits.freeDiskCheckMs,
     telemetry,
   });
   lifecycle.add('free disk watch', async () => disk.stop());
 
-  const log = await createLmdbEventLog({ path: files.log, partitions: config.partitions });
+  const log = await createSegmentEventLog({ directory: files.log, partitions: config.partitions });
   lifecycle.add('event log', () => log.close());
   const metrics = createMemoryMetricsStore({ now });
   lifecycle.add('metrics store', () => metrics.close());
@@ -85,7 +84,7 @@ async function startParts(config: Config, { telemetry, lifecycle, now }: Surroun
   const host = startWorkerHost({
     telemetry,
     data: {
-      logPath: files.log,
+      logDirectory: files.log,
       storePath: files.store,
       partitions: config.partitions,
       shared: log.shared,

@@ -72,6 +72,28 @@ it('says that an answer can not be carried', async () => {
   await expect(caller.call('give')).rejects.toThrow(/clone/i);
 });
 
+it('says that an argument can not be carried, and carries the others of that turn', async () => {
+  const { caller } = channel({ double: async (n: number) => n * 2 });
+  const results = await Promise.allSettled([
+    caller.call('double', 2),
+    caller.call('double', () => 'a function'),
+    caller.call('double', 3),
+  ]);
+  expect(results).toMatchObject([
+    { status: 'fulfilled', value: 4 },
+    { status: 'rejected', reason: { message: expect.stringMatching(/clone/i) } },
+    { status: 'fulfilled', value: 6 },
+  ]);
+});
+
+it('sends what is called and answered in one turn as one message each way', async () => {
+  const { caller, served, calling } = channel({ double: async (n: number) => n * 2 });
+  const received: number[] = [];
+  for (const port of [served, calling]) port.on('message', (items: readonly unknown[]) => received.push(items.length));
+  expect(await Promise.all([1, 2, 3].map((n) => caller.call('double', n)))).toEqual([2, 4, 6]);
+  expect(received).toEqual([3, 3]);
+});
+
 it('rejects what is under way when the other side is gone, and whatever is called later', async () => {
   const began = Promise.withResolvers<void>();
   const { caller, served } = channel({
@@ -103,6 +125,6 @@ it('rejects what is under way when the other thread dies', async () => {
 
 it('ignores an answer that nobody waits for', async () => {
   const { caller, served } = channel({ add: async (a: number, b: number) => a + b });
-  served.postMessage({ kind: 'answer', id: 77, value: 1 });
+  served.postMessage([{ kind: 'answer', id: 77, value: 1 }]);
   expect(await caller.call('add', 1, 2)).toBe(3);
 });

@@ -2,6 +2,41 @@ import type { MessagePort } from 'node:worker_threads';
 import { UnavailableError } from '../domain/failure.ts';
 
 /**
+ * What is sent across in one turn of the event loop goes as one message, a list: receiving one costs a thread some 20 µs,
+ * however little is in it, and eight partitions that commit together tell three things each.
+ *
+ * @param onFailed called for an item that can't be cloned; the others are sent
+ */
+export function createOutbox<Item>(
+  port: Pick<MessagePort, 'postMessage'>,
+  onFailed: (item: Item, error: unknown) => void,
+): (item: Item) => void {
+  let waiting: Item[] = [];
+
+  function flush(): void {
+    const items = waiting;
+    waiting = [];
+    try {
+      port.postMessage(items);
+    } catch {
+      for (const item of items) sendAlone(item);
+    }
+  }
+
+  function sendAlone(item: Item): void {
+    try {
+      port.postMessage([item]);
+    } catch (error) {
+      onFailed(item, error);
+    }
+  }
+
+  return (item) => {
+    if (waiting.push(item) === 1) setImmediate(flush);
+  };
+}
+
+/**
  * Calls across threads: one side serves named functions, the other calls them and gets a promise. Arguments and answers
  * are structured clones. An UnavailableError crosses as one; any other error crosses as a plain Error.
  */
@@ -20,25 +55,22 @@ type Answer =
   | { readonly kind: 'failure'; readonly id: number; readonly message: string; readonly code: string | null };
 
 export function serveCalls(port: MessagePort, handlers: Handlers): void {
-  port.on('message', (message: Call) => {
-    void answerCall(message);
+  const send = createOutbox<Answer>(port, ({ id }, error) => {
+    // A value that can't be cloned: whoever waits must hear of it.
+    send({ kind: 'failure', id, message: String(error), code: null });
+  });
+  port.on('message', (calls: readonly Call[]) => {
+    for (const call of calls) void answerCall(call);
   });
 
   async function answerCall({ id, name, args }: Call): Promise<void> {
     const handler = handlers[name];
-    let answer: Answer;
     try {
       if (handler === undefined) throw new Error(`no function named ${name} is served`);
-      answer = { kind: 'answer', id, value: await handler(...(args as never[])) };
+      send({ kind: 'answer', id, value: await handler(...(args as never[])) });
     } catch (error) {
       const code = error instanceof UnavailableError ? error.code : null;
-      answer = { kind: 'failure', id, message: error instanceof Error ? error.message : String(error), code };
-    }
-    try {
-      port.postMessage(answer);
-    } catch (error) {
-      // A value that can't be cloned: whoever waits must hear of it.
-      port.postMessage({ kind: 'failure', id, message: String(error), code: null } satisfies Answer);
+      send({ kind: 'failure', id, message: error instanceof Error ? error.message : String(error), code });
     }
   }
 }
@@ -50,16 +82,23 @@ export interface Caller {
 /** Calls that are under way when the port closes are rejected as unavailable, and so are those that come later. */
 export function createCaller(port: MessagePort): Caller {
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  const send = createOutbox<Call>(port, ({ id }, error) => {
+    settle({ kind: 'failure', id, message: String(error), code: null });
+  });
   let nextId = 0;
   let isClosed = false;
 
-  port.on('message', (answer: Answer) => {
+  function settle(answer: Answer): void {
     const waiter = waiting.get(answer.id);
     if (waiter === undefined) return;
     waiting.delete(answer.id);
     if (answer.kind === 'answer') waiter.resolve(answer.value as never);
     else if (answer.code !== null) waiter.reject(new UnavailableError(answer.code, answer.message));
     else waiter.reject(new Error(answer.message));
+  }
+
+  port.on('message', (answers: readonly Answer[]) => {
+    for (const answer of answers) settle(answer);
   });
   port.on('close', () => {
     isClosed = true;
@@ -74,7 +113,7 @@ export function createCaller(port: MessagePort): Caller {
       return new Promise((resolve, reject) => {
         const id = nextId++;
         waiting.set(id, { resolve, reject });
-        port.postMessage({ kind: 'call', id, name, args } satisfies Call);
+        send({ kind: 'call', id, name, args });
       });
     },
   };

@@ -4,7 +4,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
-import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
 import type { MetricsSnapshot, MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
@@ -17,8 +17,8 @@ import { startWorkerHost } from './worker-host.ts';
 async function setUp() {
   const directory = await temporaryDirectory();
   const storePath = join(directory, 'store.sqlite');
-  const logPath = join(directory, 'log.mdb');
-  const log = await createLmdbEventLog({ path: logPath, partitions: 2 });
+  const logDirectory = join(directory, 'log');
+  const log = await createSegmentEventLog({ directory: logDirectory, partitions: 2 });
   onTestFinished(() => log.close());
   const metrics = createMemoryMetricsStore({ now: Date.now });
   const telemetry = createTelemetry();
@@ -29,7 +29,7 @@ async function setUp() {
     const host = startWorkerHost({
       telemetry,
       data: {
-        logPath,
+        logDirectory,
         storePath,
         partitions: 2,
         shared: log.shared,
@@ -68,7 +68,7 @@ it('works in a thread, passes its telemetry on, and stops with everything in ord
   expect(host.status()).toEqual({ running: true, working: [0, 1], halted: new Map() });
   const event = eventOf({ receivedAt: Date.now() });
   await log.append([{ partition: 1, value: encodeRecord(event) }]);
-  await expect.poll(async () => (await metrics.read('5m', Date.now())).allTime.total).toBe(1);
+  await expect.poll(async () => (await metrics.read('5m', Date.now())).allTime.total, { timeout: 10_000 }).toBe(1);
   expect(told.map(([name]) => name)).toContain('batch.committed');
   await host.stop();
   expect(host.status()).toMatchObject({ running: false, working: [] });
@@ -92,7 +92,7 @@ it('waits at a stop for what the thread has under way', async () => {
     },
   });
   // Once the metrics stand where the store does, a batch is applied to them; before, it may be part of their rebuild.
-  await expect.poll(() => metrics.watermark(0)).not.toBeNull();
+  await expect.poll(() => metrics.watermark(0), { timeout: 10_000 }).not.toBeNull();
   await log.append([{ partition: 0, value: encodeRecord(eventOf()) }]);
   await began.promise;
   const stopped = host.stop().then(() => order.push('stopped'));

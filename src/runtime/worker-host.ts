@@ -59,7 +59,7 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
       transferList: [toMain.port2, fromMain.port2],
     });
     status = { running: true, working: [], halted: new Map() };
-    thread.on('message', onMessage);
+    thread.on('message', (messages: readonly WorkerThreadMessage[]) => messages.forEach(onMessage));
     exited = new Promise((resolve) => {
       let reason: Error = new UnavailableError('worker_ended', 'the worker thread ended');
       thread.on('error', (error) => {

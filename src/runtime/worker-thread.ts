@@ -2,21 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import { openLmdbLogReader } from '../event-log/event-log.lmdb.ts';
+import { openSegmentLogReader } from '../event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { MetricsWriter } from '../metrics-store/metrics-store.ts';
 import { createMaintenance } from '../processing/maintenance.ts';
 import { createMetricsFeed } from '../processing/metrics-feed.ts';
+import { createPace } from '../processing/pace.ts';
 import { pause } from '../processing/pause.ts';
 import { trimLog } from '../processing/trim-log.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
 import { createWorker } from '../processing/worker.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
-import { createCaller, serveCalls } from './thread-channel.ts';
+import { createCaller, createOutbox, serveCalls } from './thread-channel.ts';
 
 /** What the main thread hands over. */
 export interface WorkerThreadData {
-  readonly logPath: string;
+  readonly logDirectory: string;
   readonly storePath: string;
   readonly partitions: number;
   readonly shared: SharedArrayBuffer;
@@ -41,13 +42,15 @@ export type WorkerThreadMessage =
 
 const data = workerData as WorkerThreadData;
 const main = createCaller(data.toMain);
-const post = (message: WorkerThreadMessage) => parentPort?.postMessage(message);
+const post = createOutbox<WorkerThreadMessage>(parentPort!, (_message, error) => {
+  throw error;
+});
 const now = () => Date.now();
 
 const telemetry = createTelemetry();
 telemetry.onAny((name, payload) => post({ kind: 'telemetry', name, payload }));
 
-const log = await openLmdbLogReader({ path: data.logPath, shared: data.shared, partitions: data.partitions });
+const log = openSegmentLogReader({ directory: data.logDirectory, shared: data.shared, partitions: data.partitions });
 const store = await createSqliteEventStore({
   path: data.storePath,
   role: 'owner',
@@ -72,6 +75,7 @@ const worker = createWorker({
   telemetry,
   now,
   pause,
+  pace: createPace(limits.batchSpacingMs),
   random: Math.random,
   freshToken: randomUUID,
   idleMs: 2_000,
@@ -79,7 +83,6 @@ const worker = createWorker({
     recordsMax: limits.batchRecordsMax,
     bytesMax: limits.batchBytesMax,
     lingerMs: limits.batchLingerMs,
-    spacingMs: limits.batchSpacingMs,
   },
   maintenance: createMaintenance({
     store,

@@ -32,7 +32,7 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       const pending = expect(first.stream.next(0, plentiful, longMs, first.assignment.ended)).rejects.toThrow();
       const second = await openStream(log);
       await pending;
-      await vi.waitFor(() => expect(first.assignment.ended.aborted).toBe(true));
+      await vi.waitFor(() => expect(first.assignment.ended.aborted).toBe(true), { timeout: 15_000 });
       await expect(first.assignment.confirm()).rejects.toThrow(Error);
       await first.stream.close();
       await expect(first.assignment.open(new Map([[0, 0]]))).rejects.toThrow(Error);
@@ -61,7 +61,7 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       const iterated = (async () => {
         for await (const assignment of consumer.assignments()) given.push(assignment);
       })();
-      await vi.waitFor(() => expect(given).toHaveLength(1));
+      await vi.waitFor(() => expect(given).toHaveLength(1), { timeout: 15_000 });
       const stream = await given[0]!.open(new Map([[0, 0]]));
       const pending = stream.next(0, plentiful, longMs, never);
       const leaving = consumer.close();

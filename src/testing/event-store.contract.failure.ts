@@ -54,6 +54,31 @@ export function failureCases(makeHarness: MakeEventStoreHarness): void {
       await expectClean(store);
     });
 
+    it('fails one of the batches that come at a time, and commits the others', async () => {
+      const { store } = current();
+      const partitions = [0, 1, 2, 3];
+      const progress = await Promise.all(partitions.map((partition) => store.claim(claimOf(partition))));
+      const shared = eventOf();
+      const refused = eventOf({ receivedAt: startAt + 0.5 });
+      const broken: Decide = () => {
+        throw new TypeError('broken');
+      };
+      const results = await Promise.allSettled([
+        store.commit(batchOf(progress[0]!, [shared, eventOf({ eventType: 'first' })]), decideBatch),
+        store.commit(batchOf(progress[1]!, [eventOf({ eventType: 'second' }), refused]), decideBatch),
+        store.commit(batchOf(progress[2]!, [shared, eventOf()]), decideBatch),
+        store.commit(batchOf(progress[3]!, [eventOf()]), broken),
+      ]);
+      expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected']);
+      expect(results[1]).toMatchObject({ reason: expect.any(RejectedByStoreError) });
+      expect(results[3]).toMatchObject({ reason: { message: 'broken' } });
+      const after = await store.progress(storeConsumer);
+      expect(after.map(({ nextOffset }) => nextOffset)).toEqual([2, 0, 2, 0]);
+      expect(after.reduce((sum, { outcomes }) => sum + outcomes.stored, 0)).toBe(3);
+      expect(after.reduce((sum, { outcomes }) => sum + outcomes.duplicate, 0)).toBe(1);
+      await expectClean(store);
+    });
+
     it('leaves nothing behind after a probe', async () => {
       const { store } = current();
       await store.probe();

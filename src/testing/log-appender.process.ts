@@ -1,13 +1,13 @@
 import { writeSync } from 'node:fs';
-import { createLmdbEventLog } from '../event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 
 /**
- * Appends to the log at argv[2] until it is killed, and tells standard output of each record that was answered:
+ * Appends to the log in argv[2] until it is killed, and tells standard output of each record that was answered:
  * `partition offset text`. Texts begin with argv[3].
  */
-const [path, prefix] = [process.argv[2]!, process.argv[3]!];
+const [directory, prefix] = [process.argv[2]!, process.argv[3]!];
 const partitions = 3;
-const log = await createLmdbEventLog({ path, partitions });
+const log = await createSegmentEventLog({ directory, partitions, segmentBytesMax: 64 * 1024 });
 
 for (let group = 0; ; group += 1) {
   const texts = Array.from({ length: 1 + (group % 20) }, (_, index) => `${prefix}.${group}.${index}`);

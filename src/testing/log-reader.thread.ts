@@ -1,9 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { openLmdbLogReader } from '../event-log/event-log.lmdb.ts';
+import { openSegmentLogReader } from '../event-log/event-log.segment.ts';
 
 /** Posts the text of every record of partition 0, as it comes; says `closed` when its assignment has ended. */
-const { path, shared, partitions } = workerData as { path: string; shared: SharedArrayBuffer; partitions: number };
-const log = await openLmdbLogReader({ path, shared, partitions });
+const { directory, shared, partitions } = workerData as {
+  directory: string;
+  shared: SharedArrayBuffer;
+  partitions: number;
+};
+const log = openSegmentLogReader({ directory, shared, partitions });
 const consumer = await log.join();
 for await (const { ended, open } of consumer.assignments()) {
   const stream = await open(new Map([[0, 0]]));

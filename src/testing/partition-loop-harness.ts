@@ -96,6 +96,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
       random: () => 0,
       freshToken: randomUUID,
       pause: async (_ms, signal) => signal.throwIfAborted(),
+      pace: { tick: async () => undefined },
       batchLimits: { recordsMax: 100, bytesMax: 1_000_000, lingerMs: 0 },
       idleMs: 2_000,
       ...script.options,

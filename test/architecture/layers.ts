@@ -32,15 +32,9 @@ export const layers: readonly Layer[] = [
 
   // One client library for each implementation, and none for what a folder's implementations share.
   {
-    name: 'LMDB log',
-    files: /^src\/event-log\/event-log\.lmdb\b/,
-    imports: ['domain', 'log port', 'log', 'LMDB log', 'event list'],
-    packages: ['lmdb', anyNode],
-  },
-  {
-    name: 'log',
-    files: /^src\/event-log\//,
-    imports: ['domain', 'log port', 'log', 'event list'],
+    name: 'segment log',
+    files: /^src\/event-log\/event-log\.segment\b/,
+    imports: ['domain', 'log port', 'segment log', 'event list'],
     packages: [anyNode],
   },
   {
@@ -102,8 +96,7 @@ export const layers: readonly Layer[] = [
     imports: [
       'domain',
       ...ports,
-      'LMDB log',
-      'log',
+      'segment log',
       'SQLite store',
       'PostgreSQL store',
       'store',

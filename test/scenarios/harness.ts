@@ -11,7 +11,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFailed, onTestFinished, type TestContext } from 'vitest';
 import { partitionOf } from '../../src/domain/partitioner.ts';
-import { createLmdbEventLog } from '../../src/event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../../src/event-log/event-log.segment.ts';
 import type { EventPage, EventView, LedgerView, ManyReceipt, MetricsView } from '../../src/http/contract.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');
@@ -299,7 +299,7 @@ export async function appendToLog(
   records: readonly { readonly key: string; readonly value: Uint8Array }[],
 ): Promise<void> {
   const partitions = 8;
-  const log = await createLmdbEventLog({ path: join(dataDir, 'log.mdb'), partitions });
+  const log = await createSegmentEventLog({ directory: join(dataDir, 'log'), partitions });
   await log.append(records.map(({ key, value }) => ({ partition: partitionOf(key, partitions), value })));
   await log.close();
 }

@@ -3,7 +3,7 @@
  * an older copy (or is gone) is noticed before anything is appended to it: the server says so, refuses new events, and goes
  * on once an operator has adopted the log. In both cases whatever is appended afterwards counts too.
  */
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { encodeRecord } from '../../src/domain/record-codec.ts';
@@ -113,37 +113,42 @@ describe('a store put back to an older copy', () => {
 interface Damage {
   readonly what: string;
   /** Leaves another log than the one that was processed. Answers how many events it has that the store does not know. */
-  readonly damage: (logPath: string, copyPath: string) => Promise<{ known: number; fresh: number }>;
+  readonly damage: (logDirectory: string, copyDirectory: string) => Promise<{ known: number; fresh: number }>;
   readonly says: RegExp;
 }
 
 const damages: Damage[] = [
   {
     what: 'put back to an older copy',
-    damage: async (logPath, copyPath) => {
-      copyFileSync(copyPath, logPath);
+    damage: async (logDirectory, copyDirectory) => {
+      putBack(copyDirectory, logDirectory);
       return { known: 300, fresh: 0 };
     },
     says: /Partition \d+ is halted: .*log/i,
   },
   {
     what: 'put back to an older copy and appended to since, past where it had been',
-    damage: async (logPath, copyPath) => {
-      copyFileSync(copyPath, logPath);
-      await appendToLog(join(logPath, '..'), foreignRecords(2_000));
+    damage: async (logDirectory, copyDirectory) => {
+      putBack(copyDirectory, logDirectory);
+      await appendToLog(join(logDirectory, '..'), foreignRecords(2_000));
       return { known: 300, fresh: 2_000 };
     },
     says: /the record at offset \d+ is not the one that was processed/,
   },
   {
     what: 'deleted',
-    damage: async (logPath) => {
-      rmSync(logPath);
+    damage: async (logDirectory) => {
+      rmSync(logDirectory, { recursive: true });
       return { known: 0, fresh: 0 };
     },
     says: /Partition \d+ is halted: .*log/i,
   },
 ];
+
+function putBack(copyDirectory: string, logDirectory: string): void {
+  rmSync(logDirectory, { recursive: true });
+  cpSync(copyDirectory, logDirectory, { recursive: true });
+}
 
 function foreignRecords(count: number): { key: string; value: Uint8Array }[] {
   return Array.from({ length: count }, (_, n) => {
@@ -163,20 +168,20 @@ function foreignRecords(count: number): { key: string; value: Uint8Array }[] {
 describe.each(damages)('a log that is $what', ({ damage, says }) => {
   it('stops its partitions, says so, takes nothing, and goes on once it is adopted', async () => {
     const dataDir = createTempDir('old-log');
-    const logPath = join(dataDir, 'log.mdb');
-    const copyPath = join(createTempDir('copy'), 'log.mdb');
+    const logDirectory = join(dataDir, 'log');
+    const copyDirectory = join(createTempDir('copy'), 'log');
 
     const first = await startServer({ dataDir });
     await send(first, events(0, 300));
     await first.settled();
     await stop(first);
-    copyFileSync(logPath, copyPath);
+    cpSync(logDirectory, copyDirectory, { recursive: true });
     const second = await startServer({ dataDir });
     await send(second, events(300, 600));
     await second.settled();
     await stop(second);
 
-    const { known, fresh } = await damage(logPath, copyPath);
+    const { known, fresh } = await damage(logDirectory, copyDirectory);
     const third = await startServer({ dataDir, waitUntilReady: false });
     await expectHalted(third, says);
     await stop(third);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { storeConsumer } from '../../../src/domain/inbox.ts';
 import { partitionOf } from '../../../src/domain/partitioner.ts';
-import { createLmdbEventLog } from '../../../src/event-log/event-log.lmdb.ts';
+import { createSegmentEventLog } from '../../../src/event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../../../src/event-store/event-store.sqlite.ts';
 import type { EventStore } from '../../../src/event-store/event-store.ts';
 import { createMemoryMetricsStore } from '../../../src/metrics-store/metrics-store.memory.ts';
@@ -28,7 +28,7 @@ export interface WorkerHooks {
 }
 
 /**
- * The real parts over one directory, in this process: LMDB log, SQLite store, memory metrics, worker. Time is the world's own.
+ * The real parts over one directory, in this process: segment log, SQLite store, memory metrics, worker. Time is the world's own.
  * A crash abandons the worker where it stands, closes the files, and opens them anew with empty memory.
  */
 export async function createWorld(directory: string, random: () => number) {
@@ -40,7 +40,12 @@ export async function createWorld(directory: string, random: () => number) {
   let appended = 0;
 
   async function open() {
-    const log = await createLmdbEventLog({ path: join(directory, 'log.mdb'), partitions, now });
+    const log = await createSegmentEventLog({
+      directory: join(directory, 'log'),
+      partitions,
+      now,
+      segmentBytesMax: 16 * 1024,
+    });
     const store = await createSqliteEventStore({
       path: join(directory, 'store.sqlite'),
       role: 'owner',
@@ -74,6 +79,7 @@ export async function createWorld(directory: string, random: () => number) {
           setImmediate(() => (signal.aborted ? reject(signal.reason) : resolve()));
         }),
       idleMs: 2,
+      pace: { tick: async () => undefined },
       batchLimits: { recordsMax: 1 + Math.floor(random() * 12), bytesMax: 100_000, lingerMs: 0 },
       maintenance: createMaintenance({
         store,

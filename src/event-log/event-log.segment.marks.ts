@@ -13,14 +13,12 @@ export interface LogMarks {
   /** Number of joins so far: the latest member of the group is the one that got this number. */
   generation(): number;
   nextGeneration(): number;
-  /** How much of the file was brought into memory since all handles were closed at once. */
-  touchedBytes(): number;
-  touch(bytes: number): void;
-  handleOpened(): void;
-  handleClosed(): void;
-  /** Whether what LMDB holds open can't be used any more: every handle has to let go of it. */
-  isBroken(): boolean;
-  setBroken(): void;
+  /** The newest segment and how many of its bytes are durable. What `end` tells lies in front of it. */
+  tail(): LogPlace;
+  setTail(tail: LogPlace): void;
+  /** The oldest segment that is kept. */
+  firstSegment(): number;
+  setFirstSegment(number: number): void;
   /** Wakes every wait of every thread, to look again. */
   announce(): void;
   /** Wakes the waits of this handle only. */
@@ -32,16 +30,18 @@ export interface LogMarks {
   until(isMet: () => boolean, timeoutMs: number | null, signal?: AbortSignal): Promise<boolean>;
 }
 
+export interface LogPlace {
+  readonly segment: number;
+  readonly bytes: number;
+}
+
 const changesWord = 0;
 const generationWord = 1;
-const handlesWord = 2;
-const touchedWord = 3;
-const brokenWord = 4;
-const logIdAt = 32;
+const firstSegmentWord = 2;
+const logIdAt = 16;
 const logIdBytes = 16;
-const headerBytes = logIdAt + logIdBytes;
-/** What was touched is counted in KiB, which 32 bits hold up to 2 TiB; more counts as that. */
-const touchedKibMax = 2 ** 30;
+const tailAt = logIdAt + logIdBytes;
+const headerBytes = tailAt + BigInt64Array.BYTES_PER_ELEMENT;
 
 export function createLogMarks(partitions: number, logId: string): LogMarks {
   const shared = new SharedArrayBuffer(headerBytes + partitions * 2 * BigInt64Array.BYTES_PER_ELEMENT);
@@ -51,6 +51,7 @@ export function createLogMarks(partitions: number, logId: string): LogMarks {
 
 export function openLogMarks(shared: SharedArrayBuffer, partitions: number): LogMarks {
   const words = new Int32Array(shared, 0, logIdAt / Int32Array.BYTES_PER_ELEMENT);
+  const tailWord = new BigInt64Array(shared, tailAt, 1);
   const offsets = new BigInt64Array(shared, headerBytes, partitions * 2);
   const hex = Buffer.from(shared, logIdAt, logIdBytes).toString('hex');
   const { until, recheck } = createWaits(words);
@@ -63,21 +64,14 @@ export function openLogMarks(shared: SharedArrayBuffer, partitions: number): Log
     setStart: (partition, offset) => void Atomics.store(offsets, partitions + partition, BigInt(offset)),
     generation: () => Atomics.load(words, generationWord),
     nextGeneration: () => Atomics.add(words, generationWord, 1) + 1,
-    touchedBytes: () => Atomics.load(words, touchedWord) * 1024,
-    touch(bytes) {
-      if (Atomics.load(words, touchedWord) < touchedKibMax) Atomics.add(words, touchedWord, Math.ceil(bytes / 1024));
+    tail() {
+      // One word, so that the two are never of two moments.
+      const tail = Atomics.load(tailWord, 0);
+      return { segment: Number(tail >> 32n), bytes: Number(tail & 0xffff_ffffn) };
     },
-    handleOpened() {
-      Atomics.add(words, handlesWord, 1);
-      Atomics.store(words, brokenWord, 0);
-    },
-    handleClosed() {
-      if (Atomics.sub(words, handlesWord, 1) > 1) return;
-      Atomics.store(words, touchedWord, 0);
-      Atomics.store(words, brokenWord, 0);
-    },
-    isBroken: () => Atomics.load(words, brokenWord) === 1,
-    setBroken: () => void Atomics.store(words, brokenWord, 1),
+    setTail: ({ segment, bytes }) => void Atomics.store(tailWord, 0, (BigInt(segment) << 32n) | BigInt(bytes)),
+    firstSegment: () => Atomics.load(words, firstSegmentWord),
+    setFirstSegment: (number) => void Atomics.store(words, firstSegmentWord, number),
     announce() {
       Atomics.add(words, changesWord, 1);
       Atomics.notify(words, changesWord);

@@ -1,13 +1,13 @@
 import { UnavailableError } from '../domain/failure.ts';
-import { assertPartition } from './event-log.lmdb.file.ts';
-import type { BatchSource, Take } from './event-log.lmdb.take.ts';
+import { assertPartition } from './event-log.segment.files.ts';
+import type { BatchSource, Take } from './event-log.segment.take.ts';
 import type { BatchLimits, LogAssignment, LogBatch, LogConsumer, LogStream } from './event-log.ts';
 
 /**
  * A member of the group, which has one rule: the last one to join has all partitions, for as long as it stays. A member
  * that lost them gets none again; it joins anew if it wants them back.
  */
-export function createLmdbConsumer(source: BatchSource, onClose: () => void): LogConsumer {
+export function createSegmentConsumer(source: BatchSource, onClose: () => void): LogConsumer {
   const { marks } = source;
   const generation = marks.nextGeneration();
   marks.announce();

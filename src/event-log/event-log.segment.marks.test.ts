@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { createLogMarks, openLogMarks } from './event-log.lmdb.marks.ts';
+import { createLogMarks, openLogMarks } from './event-log.segment.marks.ts';
 
 const logId = '0190a3f0-0000-7000-8000-00000000000a';
 

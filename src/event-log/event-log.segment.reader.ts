@@ -1,16 +1,19 @@
-import { createLmdbConsumer } from './event-log.lmdb.consumer.ts';
-import { assertPartition, batchFrom, closedError, readOffsets, startsKey } from './event-log.lmdb.file.ts';
-import type { LogHandle } from './event-log.lmdb.handle.ts';
-import type { LogMarks } from './event-log.lmdb.marks.ts';
-import { type BatchSource, fillTake, recordOf } from './event-log.lmdb.take.ts';
+import { createSegmentChunks } from './event-log.segment.chunks.ts';
+import { createSegmentConsumer } from './event-log.segment.consumer.ts';
+import { assertPartition, closedError } from './event-log.segment.files.ts';
+import { createSegmentIndex } from './event-log.segment.index.ts';
+import type { LogMarks } from './event-log.segment.marks.ts';
+import { type BatchSource, fillTake, recordOf } from './event-log.segment.take.ts';
 import type { GapFinding, LogConsumer, LogDescription, LogReader } from './event-log.ts';
 
-export interface LmdbReader extends LogReader {
+export interface SegmentReader extends LogReader {
   /** Ends every wait and every consumer. */
   end(): Promise<void>;
 }
 
-export function createLmdbReader(handle: LogHandle, marks: LogMarks, partitions: number): LmdbReader {
+export function createSegmentReader(directory: string, marks: LogMarks, partitions: number): SegmentReader {
+  const chunks = createSegmentChunks(directory);
+  const index = createSegmentIndex(directory, marks, chunks);
   const consumers = new Set<LogConsumer>();
   let isClosed = false;
 
@@ -24,9 +27,7 @@ export function createLmdbReader(handle: LogHandle, marks: LogMarks, partitions:
     partitions,
     fill(take, partition, limits) {
       assertUsable(partition);
-      const before = take.bytes;
-      handle.read((database) => fillTake(database, marks, take, partition, limits));
-      handle.touch(take.bytes - before);
+      fillTake(index, marks, take, partition, limits);
     },
   };
 
@@ -44,26 +45,21 @@ export function createLmdbReader(handle: LogHandle, marks: LogMarks, partitions:
     async recordAt(partition, offset) {
       assertUsable(partition);
       if (offset < marks.start(partition) || offset >= marks.end(partition)) return null;
-      const batch = handle.read((database) => batchFrom(database, partition, offset));
-      if (batch === null || batch.base > offset) return null;
-      return recordOf(batch, partition, offset);
+      const batch = index.batchAt(partition, offset);
+      return batch === null ? null : recordOf(batch, offset);
     },
 
     async examineGap(partition, from, to): Promise<GapFinding> {
       assertUsable(partition);
-      // One snapshot tells both, so that what trimming removes meanwhile is not taken for a place that never had data.
-      return handle.read((database) => {
-        const start = readOffsets(database, startsKey, partitions)[partition]!;
-        if (start > from) return { kind: 'trimmed', start };
-        const end = Math.min(to, marks.end(partition));
-        const batch = from < end ? batchFrom(database, partition, from) : null;
-        return { kind: batch !== null && batch.base < end ? 'data' : 'no_data' };
-      });
+      const start = marks.start(partition);
+      if (start > from) return { kind: 'trimmed', start };
+      // Offsets have no holes here: between start and end there is data.
+      return { kind: from < Math.min(to, marks.end(partition)) ? 'data' : 'no_data' };
     },
 
     async join() {
       assertUsable();
-      const consumer = createLmdbConsumer(source, () => consumers.delete(consumer));
+      const consumer = createSegmentConsumer(source, () => consumers.delete(consumer));
       consumers.add(consumer);
       return consumer;
     },
@@ -71,6 +67,7 @@ export function createLmdbReader(handle: LogHandle, marks: LogMarks, partitions:
     async end() {
       isClosed = true;
       await Promise.all([...consumers].map((consumer) => consumer.close()));
+      chunks.close();
       // Lets go of the wait for announcements.
       marks.announce();
     },

@@ -1,5 +1,6 @@
-import { batchFrom, type LogDatabase, type PlacedBatch } from './event-log.lmdb.file.ts';
-import type { LogMarks } from './event-log.lmdb.marks.ts';
+import type { RecordBatch } from './event-log.segment.format.ts';
+import type { SegmentIndex } from './event-log.segment.index.ts';
+import type { LogMarks } from './event-log.segment.marks.ts';
 import type { BatchLimits, LogRecord } from './event-log.ts';
 
 /** What a stream has read of a partition and not yet given away. */
@@ -10,7 +11,7 @@ export interface Take {
   /** Where to go on reading. */
   nextOffset: number;
   /** The batch that was read last: the next read may begin inside of it. */
-  batch: PlacedBatch | null;
+  batch: RecordBatch | null;
 }
 
 /** Reads whole batches, and hands out what a stream wants of them. */
@@ -22,7 +23,7 @@ export interface BatchSource {
 }
 
 export function fillTake(
-  database: LogDatabase,
+  index: SegmentIndex,
   marks: LogMarks,
   take: Take,
   partition: number,
@@ -31,16 +32,19 @@ export function fillTake(
   const end = marks.end(partition);
   let offset = Math.max(take.nextOffset, marks.start(partition));
   while (offset < end && !take.isFull) {
-    const batch = holds(take.batch, offset) ? take.batch : batchFrom(database, partition, offset);
-    if (batch === null || batch.base >= end) return;
+    const batch = holds(take.batch, offset) ? take.batch : index.batchAt(partition, offset);
     take.batch = batch;
-    offset = Math.max(offset, batch.base);
+    if (batch === null) {
+      // Trimmed at this moment: the start has moved.
+      offset = marks.start(partition);
+      continue;
+    }
     for (; offset < batch.base + batch.count; offset += 1) {
       const bytes = batch.values[offset - batch.base]!.length;
       take.isFull =
         take.records.length >= limits.recordsMax || (take.records.length > 0 && take.bytes + bytes > limits.bytesMax);
       if (take.isFull) return;
-      take.records.push(recordOf(batch, partition, offset));
+      take.records.push(recordOf(batch, offset));
       take.bytes += bytes;
       take.nextOffset = offset + 1;
     }
@@ -48,10 +52,10 @@ export function fillTake(
   take.isFull ||= take.records.length >= limits.recordsMax || take.bytes >= limits.bytesMax;
 }
 
-function holds(batch: PlacedBatch | null, offset: number): batch is PlacedBatch {
+function holds(batch: RecordBatch | null, offset: number): batch is RecordBatch {
   return batch !== null && offset >= batch.base && offset < batch.base + batch.count;
 }
 
-export function recordOf(batch: PlacedBatch, partition: number, offset: number): LogRecord {
-  return { partition, offset, timestamp: batch.timestamp, value: batch.values[offset - batch.base]! };
+export function recordOf({ partition, timestamp, values, base }: RecordBatch, offset: number): LogRecord {
+  return { partition, offset, timestamp, value: values[offset - base]! };
 }

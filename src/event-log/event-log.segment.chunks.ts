@@ -1,0 +1,116 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { limits } from '../domain/limits.ts';
+import { segmentPath } from './event-log.segment.files.ts';
+
+/**
+ * Reads of segments by one thread, in chunks that are kept for a while: the partitions lie side by side in a segment, and
+ * what one of them has brought in serves the others.
+ *
+ * Reading is synchronous: it is nearly always the page cache that answers, and a turn through the thread pool for each batch
+ * would cost several times the read.
+ */
+export interface SegmentChunks {
+  /**
+   * Bytes of a segment from `position` on, `length` of them at least.
+   * @param limit how many bytes of the segment count: nothing behind them is read, since it may change
+   * @returns null where the segment is gone
+   */
+  read(segment: number, position: number, length: number, limit: number): Buffer | null;
+  /** Lets go of files and memory of segments before this one. */
+  dropBefore(segment: number): void;
+  close(): void;
+}
+
+interface Chunk {
+  readonly segment: number;
+  readonly from: number;
+  readonly bytes: Buffer;
+}
+
+export function createSegmentChunks(directory: string): SegmentChunks {
+  /** Newest last. */
+  let chunks: Chunk[] = [];
+  let keptBytes = 0;
+  /** Least recently used first. */
+  const files = new Map<number, number>();
+  let usedSince = false;
+  let timer: NodeJS.Timeout | null = null;
+
+  function descriptorOf(segment: number): number | null {
+    let descriptor = files.get(segment);
+    files.delete(segment);
+    try {
+      descriptor ??= openSync(segmentPath(directory, segment), 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
+    files.set(segment, descriptor);
+    if (files.size > limits.logFilesOpenMax) closeFile(files.keys().next().value!);
+    return descriptor;
+  }
+
+  function closeFile(segment: number): void {
+    closeSync(files.get(segment)!);
+    files.delete(segment);
+  }
+
+  function find(segment: number, position: number, length: number): Chunk | undefined {
+    return chunks.findLast(
+      (chunk) =>
+        chunk.segment === segment && position >= chunk.from && position + length <= chunk.from + chunk.bytes.length,
+    );
+  }
+
+  function keep(chunk: Chunk): void {
+    chunks.push(chunk);
+    keptBytes += chunk.bytes.length;
+    while (chunks.length > 1 && (keptBytes > limits.logChunksBytesMax || chunks.length > chunksMax)) {
+      keptBytes -= chunks.shift()!.bytes.length;
+    }
+    usedSince = true;
+    timer ??= setInterval(dropIfIdle, limits.logChunksIdleMs).unref();
+  }
+
+  function dropIfIdle(): void {
+    if (!usedSince) {
+      chunks = [];
+      keptBytes = 0;
+      if (timer) clearInterval(timer);
+      timer = null;
+    }
+    usedSince = false;
+  }
+
+  return {
+    read(segment, position, length, limit) {
+      const kept = find(segment, position, length);
+      if (kept !== undefined) return kept.bytes.subarray(position - kept.from);
+      const descriptor = descriptorOf(segment);
+      if (descriptor === null) return null;
+      const wanted = Math.max(length, Math.min(limits.logChunkBytes, limit - position));
+      const bytes = Buffer.allocUnsafeSlow(wanted);
+      let got = 0;
+      while (got < wanted) {
+        const more = readSync(descriptor, bytes, got, wanted - got, position + got);
+        if (more === 0) break;
+        got += more;
+      }
+      const chunk = { segment, from: position, bytes: bytes.subarray(0, got) };
+      keep(chunk);
+      return chunk.bytes;
+    },
+    dropBefore(segment) {
+      for (const open of [...files.keys()]) if (open < segment) closeFile(open);
+    },
+    close() {
+      if (timer) clearInterval(timer);
+      timer = null;
+      chunks = [];
+      for (const open of [...files.keys()]) closeFile(open);
+    },
+  };
+}
+
+/** They are looked through one by one. */
+const chunksMax = 64;

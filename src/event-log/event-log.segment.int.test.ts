@@ -1,0 +1,399 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker as Thread } from 'node:worker_threads';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { StartupError } from '../domain/failure.ts';
+import {
+  boundsOf,
+  type EventLogHarness,
+  numbered,
+  openStream,
+  recordsFor,
+  takeRecords,
+  textOf,
+} from '../testing/event-log.contract.harness.ts';
+import { eventLogContract } from '../testing/event-log.contract.ts';
+import { segmentPath } from './event-log.segment.files.ts';
+import { createSegmentEventLog, openSegmentLogReader, type SegmentEventLog } from './event-log.segment.ts';
+
+const smallSegments = 8 * 1024;
+
+for (const segmentBytesMax of [undefined, smallSegments]) {
+  const name = segmentBytesMax === undefined ? 'segments' : 'small segments';
+  eventLogContract(name, async ({ partitions }): Promise<EventLogHarness> => {
+    const directory = await mkdtemp(join(tmpdir(), 'esp-log-'));
+    let log: SegmentEventLog | undefined;
+    return {
+      async open() {
+        log = await createSegmentEventLog({
+          directory,
+          partitions,
+          ...(segmentBytesMax === undefined ? {} : { segmentBytesMax }),
+        });
+        return log;
+      },
+      openReader: async () => openSegmentLogReader({ directory, partitions, shared: log!.shared }),
+      async dispose() {
+        await log?.close();
+        await rm(directory, { recursive: true });
+      },
+    };
+  });
+}
+
+const partitions = 3;
+
+describe('the segment event log', () => {
+  let directory: string;
+  const opened: SegmentEventLog[] = [];
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'esp-log-'));
+  });
+  afterEach(async () => {
+    for (const log of opened.splice(0)) await log.close();
+    await rm(directory, { recursive: true });
+  });
+
+  async function openLog(segmentBytesMax = 64 * 1024): Promise<SegmentEventLog> {
+    const log = await createSegmentEventLog({ directory, partitions, segmentBytesMax });
+    opened.push(log);
+    return log;
+  }
+
+  const pathOf = (number: number) => segmentPath(directory, number);
+
+  async function newest(): Promise<string> {
+    return join(directory, (await segments()).at(-1)!);
+  }
+
+  async function segments(): Promise<string[]> {
+    return (await readdir(directory)).filter((name) => name.endsWith('.segment')).sort();
+  }
+
+  /** Another process appends until it has answered about `count` records, and is killed. */
+  async function appendUntilKilled(prefix: string, count: number): Promise<string[]> {
+    const script = new URL('../testing/log-appender.process.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, [script, directory, prefix], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let said = '';
+    child.stdout.setEncoding('utf8');
+    child.stdout.on('data', (text: string) => {
+      said += text;
+      if (said.split('\n').length > count) child.kill('SIGKILL');
+    });
+    const [, signal] = await once(child, 'close');
+    expect(signal).toBe('SIGKILL');
+    return said.split('\n').slice(0, -1);
+  }
+
+  it('has every answered record after kill -9', { timeout: 60_000 }, async () => {
+    const answered: string[] = [];
+    let logId: string | undefined;
+    for (let round = 0; round < 5; round += 1) {
+      answered.push(...(await appendUntilKilled(`round${round}`, 200 + round * 150)));
+      const log = await openLog();
+      const description = await log.describe();
+      logId ??= description.logId;
+      expect(description.logId).toBe(logId);
+      const start = description.partitions[0]!.start;
+      for (const line of answered) {
+        const [partition, offset, text] = line.split(' ') as [string, string, string];
+        const record = await log.recordAt(Number(partition), Number(offset));
+        if (partition === '0' && Number(offset) < start) expect(record).toBeNull();
+        else expect(textOf(record)?.trimEnd(), line).toBe(text);
+      }
+      await log.close();
+    }
+    // No position was answered twice.
+    expect(new Set(answered.map((line) => line.split(' ', 2).join(' '))).size).toBe(answered.length);
+  });
+
+  it('wakes a reader in another thread, and fences it', async () => {
+    const log = await openLog();
+    const thread = new Thread(new URL('../testing/log-reader.thread.ts', import.meta.url), {
+      workerData: { directory, shared: log.shared, partitions },
+    });
+    expect((await once(thread, 'message'))[0]).toBe('joined');
+    for (let round = 0; round < 200; round += 1) {
+      const heard = once(thread, 'message');
+      await log.append(recordsFor(0, [`round ${round}`]));
+      // The reader waits a minute if nobody wakes it.
+      expect((await heard)[0]).toBe(`round ${round}`);
+    }
+    const closed = once(thread, 'message');
+    const exited = once(thread, 'exit');
+    await log.join();
+    expect((await closed)[0]).toBe('closed');
+    expect((await exited)[0]).toBe(0);
+    // The file stays open for the one that appends.
+    await log.append(recordsFor(0, ['after']));
+    expect(textOf(await log.recordAt(0, 200))).toBe('after');
+  });
+
+  it('goes on when a thread that reads is ended in the middle', { timeout: 60_000 }, async () => {
+    const log = await openLog();
+    for (let round = 0; round < 5; round += 1) {
+      const thread = new Thread(new URL('../testing/log-reader.thread.ts', import.meta.url), {
+        workerData: { directory, shared: log.shared, partitions },
+      });
+      await once(thread, 'message');
+      const appending = Promise.all(numbered('x', 50).map((text) => log.append(recordsFor(0, [text]))));
+      await once(thread, 'message');
+      await thread.terminate();
+      await appending;
+      expect((await boundsOf(log, 0)).end).toBe((round + 1) * 50);
+    }
+  });
+
+  it('shows an older copy that was put back by its end', async () => {
+    const copy = `${directory}-copy`;
+    const log = await openLog();
+    await log.append(recordsFor(1, numbered('old', 10)));
+    const { logId } = await log.describe();
+    await log.close();
+    await cp(directory, copy, { recursive: true });
+    const again = await openLog();
+    await again.append(recordsFor(1, numbered('new', 10)));
+    expect(await boundsOf(again, 1)).toEqual({ start: 0, end: 20 });
+    await again.close();
+    await rm(directory, { recursive: true });
+    await rename(copy, directory);
+    const restored = await openLog();
+    expect((await restored.describe()).logId).toBe(logId);
+    expect(await boundsOf(restored, 1)).toEqual({ start: 0, end: 10 });
+  });
+
+  it('goes on in the next segment, and is read over all of them by every handle', async () => {
+    const log = await openLog();
+    const reader = openSegmentLogReader({ directory, partitions, shared: log.shared });
+    const { stream } = await openStream(reader);
+    const value = Buffer.alloc(20 * 1024, 'grow');
+    for (let group = 0; group < 40; group += 1) {
+      await log.append(Array.from({ length: 8 }, () => ({ partition: 0, value })));
+      const records = await takeRecords(stream, 0, 8);
+      expect(records.every((record) => value.equals(record.value))).toBe(true);
+    }
+    await reader.close();
+    // An append larger than a segment has one of its own.
+    expect(await segments()).toHaveLength(40);
+    await log.close();
+    const reopened = await openLog();
+    for (const offset of [0, 100, 319]) {
+      expect(value.equals((await reopened.recordAt(0, offset))!.value)).toBe(true);
+    }
+    expect(await boundsOf(reopened, 0)).toEqual({ start: 0, end: 320 });
+  });
+
+  it('gives the room of what was trimmed back, also while it is being read', async () => {
+    const log = await openLog();
+    const reader = openSegmentLogReader({ directory, partitions, shared: log.shared });
+    const value = Buffer.alloc(4_000, 'x');
+    const kept = 5;
+    for (let round = 0; round < 4; round += 1) {
+      for (let group = 0; group < 70; group += 1) {
+        await log.append(Array.from({ length: 3 }, () => ({ partition: 1, value })));
+      }
+      const { start, end } = await boundsOf(log, 1);
+      expect(await reader.recordAt(1, start)).toMatchObject({ offset: start });
+      expect((await segments()).length).toBeGreaterThan(10);
+      await log.trim(1, end - kept);
+      expect((await segments()).length).toBeLessThan(3);
+      expect(await reader.recordAt(1, start)).toBeNull();
+      expect(await reader.recordAt(1, end - kept)).toMatchObject({ offset: end - kept });
+    }
+    await reader.close();
+    await log.close();
+    const reopened = await openLog();
+    const { start, end } = await boundsOf(reopened, 1);
+    expect(end - start).toBe(kept);
+    expect(end).toBe(4 * 210);
+  });
+
+  it('keeps a segment as long as one partition needs it', async () => {
+    const log = await openLog();
+    await log.append(recordsFor(0, ['wanted']));
+    for (let group = 0; group < 20; group += 1) await log.append([{ partition: 1, value: Buffer.alloc(10_000) }]);
+    await log.trim(1, 20);
+    expect((await segments()).length).toBeGreaterThan(3);
+    expect(textOf(await log.recordAt(0, 0))).toBe('wanted');
+    await log.trim(0, 1);
+    expect((await segments()).length).toBe(1);
+    expect(await boundsOf(log, 0)).toEqual({ start: 1, end: 1 });
+  });
+
+  it('trims no further than its end', async () => {
+    const log = await openLog();
+    await log.append(recordsFor(0, numbered('x', 5)));
+    await log.trim(0, 1_000);
+    expect(await boundsOf(log, 0)).toEqual({ start: 5, end: 5 });
+    expect(await log.append(recordsFor(0, ['next']))).toEqual([{ partition: 0, offset: 5 }]);
+  });
+
+  it('refuses another number of partitions, and says both', async () => {
+    await (await openLog()).close();
+    const refused = createSegmentEventLog({ directory, partitions: 8 });
+    await expect(refused).rejects.toBeInstanceOf(StartupError);
+    await expect(refused).rejects.toThrow(
+      `${directory} was made with 3 partitions, and ESP_PARTITIONS says 8: set ESP_PARTITIONS=3, or start with another ESP_DATA_DIR`,
+    );
+    await (await openLog()).append(recordsFor(0, ['still usable']));
+  });
+
+  it.each([
+    ['of another kind', Buffer.alloc(16_384, 'no log')],
+    ['cut down to nothing much', Buffer.alloc(100)],
+    ['of nothing', Buffer.alloc(0)],
+  ])('refuses a file %s', async (_, bytes) => {
+    await writeFile(pathOf(1), bytes);
+    const refused = createSegmentEventLog({ directory, partitions });
+    await expect(refused).rejects.toBeInstanceOf(StartupError);
+    await expect(refused).rejects.toThrow(`${pathOf(1)} can't be opened as an event log: it is no segment`);
+  });
+
+  it('is not kept from starting by what a crash left of a new segment', async () => {
+    await (await openLog()).close();
+    await writeFile(join(directory, 'unfinished'), 'half a header');
+    const log = await openLog();
+    expect(await log.append(recordsFor(0, ['x']))).toEqual([{ partition: 0, offset: 0 }]);
+    expect(await readdir(directory)).toEqual(['000000000001.segment']);
+  });
+
+  describe('of several segments', () => {
+    async function writeThree(): Promise<void> {
+      const log = await openLog();
+      for (let group = 0; group < 3; group += 1) await log.append([{ partition: 0, value: Buffer.alloc(50 * 1024) }]);
+      await log.close();
+      expect(await segments()).toHaveLength(3);
+    }
+
+    it('refuses one that was cut off', async () => {
+      await writeThree();
+      await truncate(pathOf(2), 20_000);
+      await expect(createSegmentEventLog({ directory, partitions })).rejects.toThrow(
+        /was cut off: it has 20000 bytes of \d+/,
+      );
+    });
+
+    it('refuses to do without one in the middle', async () => {
+      await writeThree();
+      await rm(pathOf(2));
+      await expect(createSegmentEventLog({ directory, partitions })).rejects.toThrow('segment 2 is missing');
+    });
+
+    it('refuses one of another log', async () => {
+      await writeThree();
+      const other = `${directory}-other`;
+      await rename(directory, other);
+      await writeThree();
+      await copyFile(segmentPath(other, 3), pathOf(3));
+      await rm(other, { recursive: true });
+      await expect(createSegmentEventLog({ directory, partitions })).rejects.toThrow(
+        'segments 2 and 3 are of two logs',
+      );
+    });
+  });
+
+  describe('after a crash', () => {
+    /** Appends, and leaves the file as if the process had been killed: without what closing adds. */
+    async function crashed(groups: readonly (readonly string[])[]): Promise<Buffer> {
+      const log = await openLog();
+      for (const texts of groups) await log.append(recordsFor(0, texts));
+      const bytes = await readFile(await newest());
+      await log.close();
+      await writeFile(await newest(), bytes);
+      return bytes;
+    }
+
+    it('takes off what was torn, wherever it was torn', async () => {
+      const whole = await crashed([['first'], ['second', 'and third']]);
+      const last = whole.lastIndexOf('ESPG');
+      const end = whole.indexOf('and third') + 'and third'.length;
+      for (let torn = last + 1; torn < end; torn += 5) {
+        const bytes = Buffer.from(whole);
+        bytes.fill(0, torn, end);
+        await writeFile(pathOf(1), torn % 2 === 0 ? bytes : bytes.subarray(0, torn));
+        const log = await openLog();
+        expect(await boundsOf(log, 0), `torn at ${torn}`).toEqual({ start: 0, end: 1 });
+        expect(await log.append(recordsFor(0, ['again']))).toEqual([{ partition: 0, offset: 1 }]);
+        await log.close();
+        const after = await openLog();
+        expect([textOf(await after.recordAt(0, 0)), textOf(await after.recordAt(0, 1))]).toEqual(['first', 'again']);
+        await after.close();
+      }
+    });
+
+    it('tells damage from a torn end: what was answered is not taken off in silence', async () => {
+      const whole = await crashed([['first'], ['second'], ['third']]);
+      const second = whole.indexOf('ESPG', whole.indexOf('ESPG') + 1);
+      // In the head of a group: nobody can tell where the next begins.
+      const headless = Buffer.from(whole);
+      headless[second + 9]! ^= 1;
+      await writeFile(pathOf(1), headless);
+      await expect(createSegmentEventLog({ directory, partitions })).rejects.toThrow(
+        `it is damaged at byte ${second}, in front of records that were answered`,
+      );
+      // In its records: they alone can't be read.
+      const rotten = Buffer.from(whole);
+      rotten[whole.indexOf('second')]! ^= 1;
+      await writeFile(pathOf(1), rotten);
+      const log = await openLog();
+      expect(await boundsOf(log, 0)).toEqual({ start: 0, end: 3 });
+      await expect(log.recordAt(0, 1)).rejects.toMatchObject({ code: 'log_corrupt' });
+      expect([textOf(await log.recordAt(0, 0)), textOf(await log.recordAt(0, 2))]).toEqual(['first', 'third']);
+    });
+
+    it('does not take what a client sent for a group', async () => {
+      const [group] = [await crashed([['as sent']])];
+      const forged = group.subarray(group.indexOf('ESPG'), group.indexOf('as sent') + 7);
+      await rm(directory, { recursive: true });
+      const whole = await crashed([['sound'], ['torn', `${'x'.repeat(40)}`, forged.toString('latin1')]]);
+      const bytes = Buffer.from(whole);
+      // The torn group's head is gone; the forged one within it is still there.
+      bytes.fill(0, whole.indexOf('ESPG', whole.indexOf('sound')), whole.indexOf('torn'));
+      await writeFile(pathOf(1), bytes);
+      const log = await openLog();
+      expect(await boundsOf(log, 0)).toEqual({ start: 0, end: 1 });
+    });
+  });
+
+  it('does not hand out a record whose bytes have rotted', async () => {
+    const log = await openLog();
+    await log.append(recordsFor(0, ['sound']));
+    await log.append(recordsFor(0, ['about to rot']));
+    await log.close();
+    const path = await newest();
+    const bytes = await readFile(path);
+    bytes.write('r', bytes.indexOf('about to rot'));
+    await writeFile(path, bytes);
+    const reopened = await openLog();
+    expect(textOf(await reopened.recordAt(0, 0))).toBe('sound');
+    await expect(reopened.recordAt(0, 1)).rejects.toMatchObject({ code: 'log_corrupt' });
+  });
+
+  it('does not say that a record is safe in a file that was deleted', async () => {
+    const log = await openLog();
+    await log.append(recordsFor(0, ['x']));
+    await rm(await newest());
+    await expect(log.append(recordsFor(0, ['y']))).rejects.toMatchObject({ code: 'log_deleted' });
+  });
+
+  it('keeps its zeros ahead out of the way of records of every size', { timeout: 60_000 }, async () => {
+    const log = await openLog(4 * 1024 * 1024);
+    const sizes = [100, 300_000, 50, 700_000, 10, 200_000, 1_000_000];
+    const texts: string[] = [];
+    for (let round = 0; round < 60; round += 1) {
+      const text = `${round}.`.padEnd(sizes[round % sizes.length]!, '.');
+      texts.push(text);
+      await log.append(recordsFor(round % partitions, [text]));
+    }
+    await log.close();
+    const reopened = await openLog(4 * 1024 * 1024);
+    for (const [round, text] of texts.entries()) {
+      const record = await reopened.recordAt(round % partitions, Math.floor(round / partitions));
+      expect(textOf(record) === text, `round ${round}`).toBe(true);
+    }
+  });
+});

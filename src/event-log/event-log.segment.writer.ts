@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto';
+import { UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
+import {
+  assertPartition,
+  closedError,
+  createSegment,
+  messageOf,
+  removeSegment,
+  segmentPath,
+} from './event-log.segment.files.ts';
+import {
+  encodeGroup,
+  encodeStarts,
+  type SegmentHeader,
+  saltBytes,
+  segmentHeaderBytes,
+} from './event-log.segment.format.ts';
+import type { LogMarks } from './event-log.segment.marks.ts';
+import type { LogTail } from './event-log.segment.recovery.ts';
+import { openTailFile, type TailFile } from './event-log.segment.tail-file.ts';
+import type { AppendedAt, LogAppender, RecordToAppend } from './event-log.ts';
+
+export interface SegmentWriter extends LogAppender {
+  /** Refuses what comes from now on, waits for what is under way, and closes the file. */
+  end(): Promise<void>;
+}
+
+export interface SegmentWriterOptions {
+  readonly directory: string;
+  readonly partitions: number;
+  readonly segments: readonly SegmentHeader[];
+  readonly tail: LogTail;
+  readonly marks: LogMarks;
+  readonly now?: () => number;
+  readonly segmentBytesMax?: number;
+}
+
+/**
+ * The one appender of a log. An append is one group, written at the tail and flushed; only then do the tail and the ends
+ * move. One that failed has moved nothing, so the next is written over whatever it left: it was never shown to anybody.
+ */
+export function createSegmentWriter(options: SegmentWriterOptions): SegmentWriter {
+  const { directory, partitions, marks, now = Date.now, segmentBytesMax = limits.logSegmentBytesMax } = options;
+  /** Oldest first; the last one is written to. */
+  const segments = [...options.segments];
+  let { bytes: tailBytes, sequence } = options.tail;
+  let ends = options.tail.ends;
+  let starts = options.tail.starts;
+  let file: TailFile | null = null;
+  let isRolling = false;
+  let isClosed = false;
+  let hasWritten = false;
+  let lastTurn: Promise<unknown> = Promise.resolve();
+  /** Groups of a usual size are put together here, one after another. */
+  const scratch = Buffer.allocUnsafeSlow(limits.logScratchBytes);
+  const room = (bytes: number) => (bytes <= scratch.length ? scratch.subarray(0, bytes) : Buffer.allocUnsafe(bytes));
+
+  /** One write after another: a group's place is known when the one before is over, whatever came of it. */
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const turn = lastTurn.then(work);
+    lastTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  function publish(): void {
+    marks.setFirstSegment(segments[0]!.number);
+    marks.setTail({ segment: segments.at(-1)!.number, bytes: tailBytes });
+    for (let partition = 0; partition < partitions; partition += 1) {
+      marks.setStart(partition, starts[partition]!);
+      marks.setEnd(partition, ends[partition]!);
+    }
+    marks.announce();
+  }
+
+  /** Durable when it resolves. */
+  async function write(group: Buffer): Promise<void> {
+    const path = segmentPath(directory, segments.at(-1)!.number);
+    try {
+      file ??= openTailFile(path);
+      if (file.isDeleted()) {
+        throw new UnavailableError('log_deleted', `${path} was deleted while it was open: restart to make a new log`);
+      }
+      await file.write(group, tailBytes);
+    } catch (error) {
+      throw unavailable(error, path);
+    }
+    tailBytes += group.length;
+    sequence += 1;
+    hasWritten = true;
+    marks.setTail({ segment: segments.at(-1)!.number, bytes: tailBytes });
+  }
+
+  /** The next segment, where the group does not fit into this one. */
+  async function makeRoom(groupBytes: number): Promise<void> {
+    const isEmpty = tailBytes === segmentHeaderBytes(partitions);
+    if (!isRolling && (isEmpty || tailBytes + groupBytes <= segmentBytesMax)) return;
+    // The next segment says how much of this one counts. Once it may be there, nothing more may be written to this one.
+    isRolling = true;
+    const current = segments.at(-1)!;
+    const next: SegmentHeader = {
+      logId: current.logId,
+      number: current.number + 1,
+      previousBytes: tailBytes,
+      sequence,
+      salt: randomBytes(saltBytes),
+      starts,
+      ends,
+    };
+    try {
+      await createSegment(directory, next);
+      await file?.close();
+    } catch (error) {
+      throw unavailable(error, segmentPath(directory, next.number));
+    }
+    file = null;
+    segments.push(next);
+    tailBytes = segmentHeaderBytes(partitions);
+    isRolling = false;
+  }
+
+  async function appendNow(records: readonly RecordToAppend[]): Promise<readonly AppendedAt[]> {
+    await makeRoom(sizeOf(records));
+    const place = { salt: segments.at(-1)!.salt, sequence };
+    const group = encodeGroup(records, place, ends, now(), limits.logBatchBytesMax, room);
+    await write(group.bytes);
+    const before = ends;
+    ends = group.ends;
+    for (let partition = 0; partition < partitions; partition += 1) {
+      if (ends[partition] !== before[partition]) marks.setEnd(partition, ends[partition]!);
+    }
+    marks.announce();
+    return group.positions;
+  }
+
+  async function trimNow(partition: number, below: number): Promise<void> {
+    const target = Math.min(below, ends[partition]!);
+    if (target <= starts[partition]!) return;
+    starts = starts.with(partition, target);
+    marks.setStart(partition, target);
+    // Segments first: on a full disk that is what gives the room to write down where the log starts.
+    await removeDone();
+    await writeStarts();
+  }
+
+  /** Removes segments of which nothing is left. */
+  async function removeDone(): Promise<void> {
+    while (segments.length > 1 && segments[1]!.ends.every((end, partition) => end <= starts[partition]!)) {
+      const { number } = segments.shift()!;
+      marks.setFirstSegment(segments[0]!.number);
+      await removeSegment(directory, number);
+    }
+    marks.announce();
+  }
+
+  async function writeStarts(): Promise<void> {
+    await makeRoom(partitions * 8 + 64);
+    await write(encodeStarts(starts, { salt: segments.at(-1)!.salt, sequence }));
+  }
+
+  publish();
+  return {
+    partitions,
+    lanes: 1,
+    laneOf: () => 0,
+    async append(records) {
+      if (isClosed) throw closedError();
+      for (const { partition } of records) assertPartition(partition, partitions);
+      if (records.length === 0) return [];
+      return inTurn(() => appendNow(records));
+    },
+    async trim(partition, below) {
+      if (isClosed) throw closedError();
+      assertPartition(partition, partitions);
+      return inTurn(() => trimNow(partition, below));
+    },
+    async end() {
+      if (isClosed) return lastTurn.then(() => undefined);
+      isClosed = true;
+      await inTurn(async () => {
+        // With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot.
+        if (hasWritten && !isRolling) await writeStarts().catch(() => undefined);
+        await file?.close();
+        file = null;
+      });
+    },
+  };
+}
+
+function sizeOf(records: readonly RecordToAppend[]): number {
+  let bytes = 0;
+  for (const { value } of records) bytes += value.length;
+  return bytes;
+}
+
+function unavailable(error: unknown, path: string): UnavailableError {
+  if (error instanceof UnavailableError) return error;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new UnavailableError('disk_full', `the disk of ${path} is full: no space left on it`, { cause: error });
+  }
+  return new UnavailableError('log_unavailable', `the log ${path} can't be written: ${messageOf(error)}`, {
+    cause: error,
+  });
+}
