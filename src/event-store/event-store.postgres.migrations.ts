@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
-import { type Connection, connect } from './event-store.postgres.connection.ts';
+import { type Connection, type ConnectOptions, connect } from './event-store.postgres.connection.ts';
 import { inTransaction } from './event-store.postgres.database.ts';
 import { toStoreError } from './event-store.postgres.errors.ts';
 import { postgresSettings } from './event-store.postgres.settings.ts';
@@ -29,7 +29,8 @@ export async function migratePostgres({
   url,
   now = Date.now,
 }: PostgresMigrationOptions): Promise<readonly Migration[]> {
-  return onServer(url, async (connection) => {
+  const { connectMs, migrationStatementMs } = postgresSettings;
+  return onAddress(readServerAddress(url), { connectMs, answerMs: migrationStatementMs }, async (connection) => {
     const applied: Migration[] = [];
     const target = createMigrationTarget(connection, now, (migration) => applied.push(migration));
     await migrate(target, readMigrations('postgres'));
@@ -51,17 +52,9 @@ export interface ServerTraits {
  *
  * @throws StartupError where the server is too old or refuses it, or the schema is not exactly the one this program knows.
  */
-export function inspectServer(address: ServerAddress, connectMs: number): Promise<ServerTraits> {
-  return onAddress(address, connectMs, async (connection) => {
-    const { version, missing } = await inTransaction(connection, beginLook, async () => ({
-      version: await readVersion(connection),
-      missing: await findMissing(connection),
-    }));
-    if (version < versionMin * 10_000) {
-      throw new StartupError(
-        `PostgreSQL at ${address.shown} is older than ${versionMin}, the oldest that is supported.`,
-      );
-    }
+export function inspectServer(address: ServerAddress, patience: Patience): Promise<ServerTraits> {
+  return onAddress(address, patience, async (connection) => {
+    const missing = await inTransaction(connection, beginLook, () => findMissing(connection));
     if (missing.length > 0) {
       throw new StartupError(
         `The event store at ${address.shown} lacks ${missing.length} migrations (${missing[0]!.name}, …): run \`esp migrate\`.`,
@@ -73,11 +66,12 @@ export function inspectServer(address: ServerAddress, connectMs: number): Promis
 
 const versionMin = 14;
 
-async function readVersion(connection: Connection): Promise<number> {
-  const [server] = await connection.rows<{ version: number }>(
-    `SELECT current_setting('server_version_num')::integer AS version`,
+async function assertSupported(connection: Connection): Promise<void> {
+  const [server] = await connection.rows<{ major: number }>(
+    `SELECT current_setting('server_version_num')::integer / 10000 AS major`,
   );
-  return server!.version;
+  if (server!.major >= versionMin) return;
+  throw new StartupError(`This is PostgreSQL ${server!.major}; the oldest that is supported is ${versionMin}.`);
 }
 
 /** Some systems that PostgreSQL runs on can not tell. */
@@ -92,6 +86,7 @@ async function canCheckConnections(connection: Connection): Promise<boolean> {
 }
 
 export async function findMissing(connection: Connection): Promise<readonly Migration[]> {
+  await assertSupported(connection);
   const [table] = await connection.rows<{ found: boolean }>(
     `SELECT to_regclass('schema_migrations') IS NOT NULL AS found`,
   );
@@ -113,6 +108,7 @@ function createMigrationTarget(
   return {
     applied: () =>
       exclusively(async () => {
+        await assertSupported(connection);
         await connection.run(
           `CREATE TABLE IF NOT EXISTS schema_migrations (
              version integer CONSTRAINT schema_migrations_version PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
@@ -149,15 +145,17 @@ function readApplied(connection: Connection): Promise<AppliedMigration[]> {
   return connection.rows<AppliedMigration>('SELECT version, name, checksum FROM schema_migrations ORDER BY version');
 }
 
+type Patience = Pick<ConnectOptions, 'connectMs' | 'answerMs'>;
+
+/** On a connection of its own. @throws StartupError, UnavailableError */
 export function onServer<Result>(url: string, work: (connection: Connection) => Promise<Result>): Promise<Result> {
-  return onAddress(readServerAddress(url), postgresSettings.connectMs, work, postgresSettings.migrationStatementMs);
+  return onAddress(readServerAddress(url), postgresSettings, work);
 }
 
 async function onAddress<Result>(
   address: ServerAddress,
-  connectMs: number,
+  { connectMs, answerMs }: Patience,
   work: (connection: Connection) => Promise<Result>,
-  answerMs: number = postgresSettings.answerMs,
 ): Promise<Result> {
   try {
     const connection = await connect({ address, connectMs, answerMs });

@@ -37,7 +37,7 @@ export async function createPostgresEventStore(options: PostgresEventStoreOption
   const { url, role, eventTypesMax, connections = postgresSettings.writerConnections, now = Date.now } = options;
   const timeouts = { ...postgresSettings, ...options.timeouts };
   const address = readServerAddress(url);
-  const { checksConnections } = await inspectServer(address, timeouts.connectMs);
+  const { checksConnections } = await inspectServer(address, timeouts);
   const database = createDatabase({
     address,
     writers: role === 'owner' ? connections : 0,
