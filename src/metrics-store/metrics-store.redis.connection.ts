@@ -100,7 +100,9 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
       // The library takes the array as its own.
       return await client.sendCommand<RedisReply>([...args], sendOptions.binary ? { typeMapping: asBytes } : undefined);
     } catch (error) {
-      throw error instanceof ErrorReply ? error : unavailable(deadline.hasPassed() ? silence() : (error as Error));
+      if (error instanceof ErrorReply) throw error;
+      // What was given up together has one cause.
+      throw unavailable(client === current || lastError === null ? (error as Error) : lastError);
     } finally {
       deadline.clear();
     }
@@ -166,17 +168,13 @@ async function within(connecting: Promise<void>, ended: Promise<Error>): Promise
  * process that was held up itself must not take its server for silent.
  */
 function startDeadline(ms: number, onPassed: () => void) {
-  let passed = false;
   let isOver = false;
   const timer = setTimeout(() => {
     setImmediate(() => {
-      if (isOver) return;
-      passed = true;
-      onPassed();
+      if (!isOver) onPassed();
     });
   }, ms);
   return {
-    hasPassed: () => passed,
     clear() {
       isOver = true;
       clearTimeout(timer);
