@@ -4,6 +4,7 @@ import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { addressOf, type RedisServer, type RedisTarget } from './metrics-store.redis.address.ts';
 import { explain } from './metrics-store.redis.errors.ts';
+import { pause } from './metrics-store.redis.pause.ts';
 
 export type RedisReply = string | number | Buffer | null | readonly RedisReply[];
 export type RedisArguments = readonly (string | Buffer)[];
@@ -180,17 +181,4 @@ function startDeadline(ms: number, onPassed: () => void) {
       clearTimeout(timer);
     },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -288,6 +288,17 @@ describe('recent events', () => {
     expect(await store.recent(5)).toEqual([recent[1]]);
   });
 
+  it('come also after somebody else has published on the channel', async () => {
+    const changes: MetricsChange[] = [];
+    store.subscribe((change) => change.recent.length > 0 && changes.push(change));
+    await store.watermark(0);
+    const recent = [recentOf(10, 2)];
+    expect(await store.apply(feeding.commit(0))).toBe('applied');
+    await client.send('PUBLISH', `${prefix}:changes`, 'hello');
+    expect(await store.apply({ ...feeding.commit(0), recent })).toBe('applied');
+    await expect.poll(() => changes, { timeout: 10_000 }).toHaveLength(1);
+  });
+
   it('outlive a rebuild', async () => {
     const recent = [recentOf(10, 2)];
     expect(await store.apply({ ...feeding.commit(0), recent })).toBe('applied');
