@@ -174,6 +174,11 @@ export const limits = {
   metricsRecentBytesMax: 1024 * 1024,
   /** Of one update's newest events, what is published; one at least. */
   metricsPublishedBytesMax: 64 * 1024,
+  /**
+   * Of one update that follows close upon another: a tick of the live stream shows 20 events, and while batches come as fast
+   * as they may, five of them fall into it.
+   */
+  metricsPublishedEventsMin: 5,
   /** Events that one bulk redrive takes. */
   redriveBatchMax: 10_000,
 

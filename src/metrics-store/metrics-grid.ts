@@ -93,11 +93,10 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
     for (const [bucket, count] of row.histogram) addTo(counts.latencies, bucketIndex(bucket), count);
   }
 
-  function addTotals({ eventType, stored, duplicate, failed }: MetricsTotals): void {
-    const number = types.numberOf(eventType);
-    addTo(totals.stored, number, stored);
-    addTo(totals.duplicate, number, duplicate);
-    addTo(totals.failed, number, failed);
+  function addTotals({ stored, duplicate, failed }: MetricsTotals, type: number): void {
+    addTo(totals.stored, type, stored);
+    addTo(totals.duplicate, type, duplicate);
+    addTo(totals.failed, type, failed);
   }
 
   return {
@@ -107,8 +106,8 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
     step,
     add(delta) {
       for (const row of delta.counts) {
-        addTotals(row);
         const type = types.numberOf(row.eventType);
+        addTotals(row, type);
         for (const { stepMs } of metricsSteps) addCounts(step(stepMs, row.at), row, type);
       }
       for (const row of delta.latencies) {
@@ -116,7 +115,7 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
       }
     },
     load(snapshot) {
-      for (const row of snapshot.totals) addTotals(row);
+      for (const row of snapshot.totals) addTotals(row, types.numberOf(row.eventType));
       for (const row of snapshot.counts) {
         const type = types.numberOf(row.eventType);
         for (const { stepMs } of stepsOfRow(row.stepMs)) addCounts(step(stepMs, row.at), row, type);

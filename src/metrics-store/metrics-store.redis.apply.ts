@@ -55,6 +55,9 @@ async function applyTo(
   const values: Value[] = [...steps];
   if (delta.counts.length > 0) values.push(totalsValue(of, types, [state.grid, change]));
 
+  const events = newest(update.recent, eventsMax(at - state.publishedAt));
+  if (events.length > 0) state.publishedAt = at;
+
   const [outcome, detail] = (await runScript(
     link,
     applyScript,
@@ -62,7 +65,7 @@ async function applyTo(
     [
       ...[state.generation, update.previousToken, ...watermarkArguments(update.watermark), String(at)],
       ...[encodeEntry(update), ...bounds, keys.channel, messageStart(partition, update.watermark)],
-      ...listArguments(types.names, state.types.names.length, steps, update.recent),
+      ...listArguments(types.names, state.types.names.length, steps, events),
       ...values.flatMap(({ value, expiresAt }) => [
         String(value.length),
         expiresAt === null ? '0' : String(expiresAt - at),
@@ -95,11 +98,10 @@ function listArguments(
   types: readonly string[],
   knownTypes: number,
   steps: readonly StepValue[],
-  recent: readonly RecentEvent[],
+  events: readonly PublishedEvent[],
 ): string[] {
   const newTypes = types.slice(knownTypes).map((name, index) => [name, String(knownTypes + index)] as const);
   const newSteps = steps.filter(({ isNew }) => isNew).map(({ name, expiresAt }) => [String(expiresAt), name] as const);
-  const events = newest(recent);
   return [
     ...[newTypes, newSteps, events].map(({ length }) => String(length)),
     ...newTypes.flat(),
@@ -108,11 +110,19 @@ function listArguments(
   ];
 }
 
-/** The newest, as many as may be published. */
-function newest(recent: readonly RecentEvent[]): (readonly [receivedAt: string, json: string])[] {
+type PublishedEvent = readonly [receivedAt: string, json: string];
+
+/** More than the live stream shows in a tick need not be sent, to all processes, again and again. */
+function eventsMax(sinceLastMs: number): number {
+  const perTick = limits.liveEventsPerTick * (sinceLastMs / limits.liveSnapshotMinMs);
+  return Math.max(limits.metricsPublishedEventsMin, Math.min(limits.liveEventsPerTick, Math.ceil(perTick)));
+}
+
+function newest(recent: readonly RecentEvent[], eventsMost: number): PublishedEvent[] {
   let bytes = 0;
-  const texts: (readonly [string, string])[] = [];
-  for (const event of recent.toSorted((a, b) => b.receivedAt - a.receivedAt)) {
+  const texts: PublishedEvent[] = [];
+  const byTime = recent.toSorted((a, b) => b.receivedAt - a.receivedAt);
+  for (const event of byTime.slice(0, eventsMost)) {
     const text = JSON.stringify(event);
     bytes += Buffer.byteLength(text);
     if (texts.length > 0 && bytes > limits.metricsPublishedBytesMax) break;

@@ -1,5 +1,10 @@
+import { backoffMs } from '../domain/backoff.ts';
+import { UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
 import type { RedisTarget } from './metrics-store.redis.address.ts';
+import { replyCode } from './metrics-store.redis.errors.ts';
 import { type RedisLink, type Subscription, subscribe } from './metrics-store.redis.link.ts';
+import { pause } from './metrics-store.redis.pause.ts';
 import type { MetricsChange, MetricsWatermark } from './metrics-store.ts';
 
 export type Listener = (change: MetricsChange) => void;
@@ -32,7 +37,6 @@ export function createChanges({ target, link, channel, watermarks }: ChangesOpti
   const lastTokens = new Map<number, string>();
   let subscription: Subscription | null = null;
   let settled: Promise<void> = Promise.resolve();
-  let looking: Promise<void> = Promise.resolve();
 
   function tell(change: MetricsChange): void {
     const { partition, watermark, recent } = change;
@@ -41,26 +45,53 @@ export function createChanges({ target, link, channel, watermarks }: ChangesOpti
     for (const listener of listeners) listener(change);
   }
 
-  async function lookAgain(): Promise<void> {
+  /** True: done. */
+  async function look(): Promise<boolean> {
     try {
       for (const [partition, watermark] of await watermarks()) tell({ partition, watermark, recent: [] });
-    } catch {
-      // Away again: the next connection looks.
+      return true;
+    } catch (error) {
+      if (!(error instanceof UnavailableError) && replyCode(error) === null) throw error;
+      return false;
+    }
+  }
+
+  /** The subscription may be up before the connection that answers is. */
+  async function lookUntilDone(first: Promise<boolean>, signal: AbortSignal): Promise<void> {
+    let isDone = await first;
+    for (let attempt = 0; !isDone && !signal.aborted; attempt += 1) {
+      await pause(backoffMs(attempt, Math.random(), limits.redisReconnectMaxMs), signal);
+      if (!signal.aborted) isDone = await look();
     }
   }
 
   function start(): Subscription {
-    const started = subscribe(
+    let looking = new AbortController();
+    let firstLook: Promise<unknown> = Promise.resolve();
+    const subscription = subscribe(
       target,
       link,
       channel,
-      (message) => tell(JSON.parse(message) as MetricsChange),
+      (message) => {
+        const change = parseChange(message);
+        if (change !== null) tell(change);
+      },
       () => {
-        looking = lookAgain();
+        looking.abort();
+        looking = new AbortController();
+        const first = look();
+        firstLook = first;
+        void lookUntilDone(first, looking.signal);
       },
     );
-    settled = started.started.then(() => looking);
-    return started;
+    settled = subscription.started.then(async () => void (await firstLook));
+    return {
+      started: subscription.started,
+      close() {
+        looking.abort();
+        return subscription.close();
+      },
+    };
   }
 
   async function stop(): Promise<void> {
@@ -86,6 +117,15 @@ export function createChanges({ target, link, channel, watermarks }: ChangesOpti
       return stop();
     },
   };
+}
+
+/** Null of what somebody else has published. */
+function parseChange(message: string): MetricsChange | null {
+  try {
+    return JSON.parse(message) as MetricsChange;
+  } catch {
+    return null;
+  }
 }
 
 /** The beginning of a message; the texts of its events and `]}` make it whole. */

@@ -23,7 +23,7 @@ export function createClusterRouter(target: RedisTarget): RedisLink {
   let isClosed = false;
 
   function connectionTo(server: RedisServer): RedisConnection {
-    if (isClosed) throw new Error('the metrics store is closed');
+    if (isClosed) throw new UnavailableError('metrics_unavailable', 'the connections to Redis are closed');
     const address = addressOf(server);
     let connection = connections.get(address);
     if (connection === undefined) {

@@ -4,6 +4,7 @@ import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { addressOf, type RedisServer, type RedisTarget } from './metrics-store.redis.address.ts';
 import { explain } from './metrics-store.redis.errors.ts';
+import { pause } from './metrics-store.redis.pause.ts';
 
 export type RedisReply = string | number | Buffer | null | readonly RedisReply[];
 export type RedisArguments = readonly (string | Buffer)[];
@@ -100,7 +101,9 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
       // The library takes the array as its own.
       return await client.sendCommand<RedisReply>([...args], sendOptions.binary ? { typeMapping: asBytes } : undefined);
     } catch (error) {
-      throw error instanceof ErrorReply ? error : unavailable(deadline.hasPassed() ? silence() : (error as Error));
+      if (error instanceof ErrorReply) throw error;
+      // What was given up together has one cause.
+      throw unavailable(client === current || lastError === null ? (error as Error) : lastError);
     } finally {
       deadline.clear();
     }
@@ -166,33 +169,16 @@ async function within(connecting: Promise<void>, ended: Promise<Error>): Promise
  * process that was held up itself must not take its server for silent.
  */
 function startDeadline(ms: number, onPassed: () => void) {
-  let passed = false;
   let isOver = false;
   const timer = setTimeout(() => {
     setImmediate(() => {
-      if (isOver) return;
-      passed = true;
-      onPassed();
+      if (!isOver) onPassed();
     });
   }, ms);
   return {
-    hasPassed: () => passed,
     clear() {
       isOver = true;
       clearTimeout(timer);
     },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -57,7 +57,6 @@ export function parseStepName(name: string): { readonly stepMs: number; readonly
 
 /** The value of a partition's head, one string that is replaced as a whole. The token comes last: it may hold anything. */
 export interface Head {
-  readonly text: string;
   readonly generation: string;
   /** Updates since the rebuild that made the generation. */
   readonly sequence: number;
@@ -69,9 +68,8 @@ export interface Head {
 export function parseHead(text: string | null): Head | null {
   const [, generation, sequence, , recentBytes, logNo, nextOffset, commitToken] =
     /^(\S+) (\d+) (\d+) (\d+) (\d+) (\d+) (.*)$/s.exec(text ?? '') ?? [];
-  if (text === null || generation === undefined || commitToken === undefined) return null;
+  if (generation === undefined || commitToken === undefined) return null;
   return {
-    text,
     generation,
     sequence: Number(sequence),
     recentBytes: Number(recentBytes),

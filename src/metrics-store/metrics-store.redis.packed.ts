@@ -4,39 +4,46 @@
  * and a histogram a few hundred bytes.
  */
 export function pack(values: ArrayLike<number>): Buffer {
-  let packed = Buffer.allocUnsafe(64);
+  const { length } = values;
+  // A run of zeros, two numbers, takes the place of one value at least; and one of them is a single byte.
+  if (scratch.length < length * bytesPerValueMax) scratch = new Uint8Array(length * bytesPerValueMax * 2);
+  const packed = scratch;
   let at = 0;
   let zeros = 0;
-
-  function put(value: number): void {
-    if (at + varintBytesMax > packed.length) {
-      const grown = Buffer.allocUnsafe(packed.length * 2);
-      packed.copy(grown, 0, 0, at);
-      packed = grown;
-    }
-    let rest = value;
-    while (rest >= 128) {
-      packed[at++] = (rest % 128) + 128;
-      rest = Math.floor(rest / 128);
-    }
-    packed[at++] = rest;
-  }
-
-  for (let index = 0; index < values.length; index += 1) {
+  for (let index = 0; index < length; index += 1) {
     const value = values[index]!;
     if (value === 0) {
       zeros += 1;
       continue;
     }
     if (zeros > 0) {
-      put(0);
-      put(zeros);
+      packed[at++] = 0;
+      at = putVarint(packed, at, zeros);
       zeros = 0;
     }
-    put(value);
+    at = putVarint(packed, at, value);
   }
-  return packed.subarray(0, at);
+  return Buffer.from(packed.subarray(0, at));
 }
+
+function putVarint(packed: Uint8Array, from: number, value: number): number {
+  let at = from;
+  let rest = value;
+  // Past 31 bits by division: the operators on bits would cut it off.
+  while (rest > 0x7fffffff) {
+    packed[at++] = (rest % 128) + 128;
+    rest = Math.floor(rest / 128);
+  }
+  while (rest >= 128) {
+    packed[at++] = (rest & 127) | 128;
+    rest >>>= 7;
+  }
+  packed[at++] = rest;
+  return at;
+}
+
+/** Where strings are put together: a batch packs a dozen of them. */
+let scratch = new Uint8Array(16 * 1024);
 
 export function unpack(packed: Uint8Array): Float64Array {
   let values = new Float64Array(Math.max(16, packed.length));
@@ -68,7 +75,7 @@ export function unpack(packed: Uint8Array): Float64Array {
   return values.slice(0, length);
 }
 
-/** Of a number up to 2^53. */
-const varintBytesMax = 8;
+/** Eight of a number up to 2^53, and the zero that begins a run. */
+const bytesPerValueMax = 9;
 /** More types or buckets than there can be: what somebody else has written must not take all memory. */
 const countersMax = 1_000_000;

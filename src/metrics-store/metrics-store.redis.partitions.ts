@@ -21,6 +21,8 @@ export interface PartitionState {
   sequence: number;
   watermark: MetricsWatermark;
   readonly grid: MetricsGrid;
+  /** When this process last published events of it; 0: not yet. */
+  publishedAt: number;
 }
 
 export interface Advance {
@@ -239,7 +241,7 @@ function createLoader(link: Pick<RedisLink, 'send'>, keys: Keys, types: TypeNumb
         const ofSteps = steps.map((name, index) => ({ name, value: values[index] ?? null }));
         unpackInto(grid, known, totals ?? null, ofSteps);
         const { generation, sequence, watermark } = read;
-        return { generation, types: known, sequence, watermark, grid };
+        return { generation, types: known, sequence, watermark, grid, publishedAt: 0 };
       }
       head = read ?? head;
     }

@@ -7,9 +7,9 @@ import {
   formatHead,
   freshGeneration,
   type GenerationKeys,
-  type Head,
   type Keys,
   noType,
+  parseHead,
 } from './metrics-store.redis.keys.ts';
 import { inChunks, type RedisLink } from './metrics-store.redis.link.ts';
 import type { PartitionState } from './metrics-store.redis.partitions.ts';
@@ -34,7 +34,7 @@ export interface Rebuilding {
 
 /**
  * Writes a snapshot under a fresh generation, in small commands of which little is under way at a time, and makes it the one
- * that counts if the head is still `found`. Until then its keys expire soon, so a rebuild that dies leaves nothing behind;
+ * that counts if the head's text is still `found`. Until then its keys expire soon, so a rebuild that dies leaves nothing behind;
  * afterwards the keys of the old generation do.
  *
  * @returns null when the head has changed meanwhile, or the rebuild took longer than its keys live
@@ -42,9 +42,10 @@ export interface Rebuilding {
 export async function rebuildPartition(
   { link, keys, types, now }: Rebuilding,
   snapshot: MetricsSnapshot,
-  found: Head | null,
+  found: string | null,
 ): Promise<PartitionState | null> {
   const { partition, watermark } = snapshot;
+  const before = parseHead(found);
   const generation = freshGeneration();
   const of = keys.generation(partition, generation);
   const grid = createMetricsGrid(types);
@@ -55,9 +56,9 @@ export async function rebuildPartition(
   const values: Value[] = [totalsValue(of, known, [grid]), ...steps];
   await write(link, of, known, steps, values);
   // Before the switch: a partition that is not listed is not read.
-  await link.send(keys.partitions, ['SADD', keys.partitions, String(partition)]);
+  await listPartition(link, keys, partition);
 
-  const old = found === null ? null : keys.generation(partition, found.generation);
+  const old = before === null ? null : keys.generation(partition, before.generation);
   const oldKeys = old === null ? [] : lastingKeys(old);
   const lasting = [of.types, ...(steps.length > 0 ? [of.steps] : [])];
   const outcome = await runScript(
@@ -65,8 +66,8 @@ export async function rebuildPartition(
     switchScript,
     [keys.head(partition), ...oldKeys, ...lasting, ...values.map(({ key }) => key)],
     [
-      found?.text ?? '',
-      formatHead(generation, found?.recentBytes ?? 0, watermark),
+      found ?? '',
+      formatHead(generation, before?.recentBytes ?? 0, watermark),
       String(oldKeys.length),
       String(lasting.length),
       String(limits.metricsRebuildMs),
@@ -76,8 +77,25 @@ export async function rebuildPartition(
     ],
   );
   const isDone = outcome === 'switched';
-  await remove(link, isDone ? old : of);
-  return isDone ? { generation, types: known, sequence: 0, watermark, grid } : null;
+  const unused = isDone ? old : of;
+  if (unused !== null) await unlessUnavailable(remove(link, unused));
+  return isDone ? { generation, types: known, sequence: 0, watermark, grid, publishedAt: 0 } : null;
+}
+
+/**
+ * Puts a partition on the list that readers go by. Of a cluster, the list may lie on a node that is away while the
+ * partition's own is there: that must not hold up the partition, whose next check lists it.
+ */
+export async function listPartition(link: Pick<RedisLink, 'send'>, keys: Keys, partition: number): Promise<void> {
+  await unlessUnavailable(link.send(keys.partitions, ['SADD', keys.partitions, String(partition)]));
+}
+
+async function unlessUnavailable(sent: Promise<unknown>): Promise<void> {
+  try {
+    await sent;
+  } catch (error) {
+    if (!(error instanceof UnavailableError) && replyCode(error) === null) throw error;
+  }
 }
 
 /** Keys of a generation that do not expire while it counts. */
@@ -124,19 +142,13 @@ function chunked(items: readonly string[]): string[][] {
 }
 
 /** What is not removed, because this process dies or Redis goes, expires by itself; the rebuild is none the worse for it. */
-async function remove(link: Pick<RedisLink, 'send'>, of: GenerationKeys | null): Promise<void> {
-  if (of === null) return;
-  try {
-    const steps = (await link.send(of.steps, ['ZRANGE', of.steps, '0', '-1'])) as readonly string[];
-    const all = [...steps.map(of.step), ...lastingKeys(of)];
-    await inChunks(
-      chunked(all),
-      (chunk) => chunk.length * removalBytes,
-      (chunk) => link.send(of.types, ['UNLINK', ...chunk]),
-    );
-  } catch (error) {
-    if (!(error instanceof UnavailableError) && replyCode(error) === null) throw error;
-  }
+async function remove(link: Pick<RedisLink, 'send'>, of: GenerationKeys): Promise<void> {
+  const steps = (await link.send(of.steps, ['ZRANGE', of.steps, '0', '-1'])) as readonly string[];
+  await inChunks(
+    chunked([...steps.map(of.step), ...lastingKeys(of)]),
+    (chunk) => chunk.length * removalBytes,
+    (chunk) => link.send(of.types, ['UNLINK', ...chunk]),
+  );
 }
 
 /** What the removal of a key is reckoned as, beside bytes that are written. */

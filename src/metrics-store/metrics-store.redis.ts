@@ -6,10 +6,10 @@ import { applyUpdate } from './metrics-store.redis.apply.ts';
 import { createChanges } from './metrics-store.redis.changes.ts';
 import { createClusterRouter } from './metrics-store.redis.cluster.ts';
 import { refusalToUnavailable } from './metrics-store.redis.errors.ts';
-import { createKeys, type Head, isSameWatermark, parseHead } from './metrics-store.redis.keys.ts';
+import { createKeys, isSameWatermark, parseHead } from './metrics-store.redis.keys.ts';
 import { createSingleLink } from './metrics-store.redis.link.ts';
 import { createPartitions } from './metrics-store.redis.partitions.ts';
-import { rebuildPartition } from './metrics-store.redis.rebuild.ts';
+import { listPartition, rebuildPartition } from './metrics-store.redis.rebuild.ts';
 import type { MetricsStore, MetricsWatermark, RecentEvent } from './metrics-store.ts';
 import { readWindow, readWindows } from './read-window.ts';
 
@@ -51,9 +51,10 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
     }
   }
 
-  async function readHead(partition: number): Promise<Head | null> {
+  async function readHead(partition: number): Promise<{ text: string | null; watermark: MetricsWatermark | null }> {
     const key = keys.head(partition);
-    return parseHead((await link.send(key, ['GET', key])) as string | null);
+    const text = (await link.send(key, ['GET', key])) as string | null;
+    return { text, watermark: parseHead(text)?.watermark ?? null };
   }
 
   async function partitionNumbers(): Promise<number[]> {
@@ -62,9 +63,9 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
 
   async function watermarks(): Promise<ReadonlyMap<number, MetricsWatermark>> {
     const heads = await Promise.all(
-      (await partitionNumbers()).map(async (partition) => [partition, await readHead(partition)] as const),
+      (await partitionNumbers()).map(async (partition) => [partition, (await readHead(partition)).watermark] as const),
     );
-    return new Map(heads.flatMap(([partition, head]) => (head === null ? [] : [[partition, head.watermark]])));
+    return new Map(heads.flatMap(([partition, watermark]) => (watermark === null ? [] : [[partition, watermark]])));
   }
 
   await link.started;
@@ -77,19 +78,18 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
 
     watermark: (partition) =>
       guarded(async () => {
-        const head = await readHead(partition);
+        const { watermark } = await readHead(partition);
         // Also here, so that the check of an idle partition mends a list that was lost.
-        if (head !== null) await link.send(keys.partitions, ['SADD', keys.partitions, String(partition)]);
-        return head?.watermark ?? null;
+        if (watermark !== null) void listPartition(link, keys, partition);
+        return watermark;
       }),
 
     rebuild: (snapshot, expected) =>
       guarded(async () => {
         await changes.settled();
-        const head = await readHead(snapshot.partition);
-        const found = head?.watermark ?? null;
+        const { text, watermark: found } = await readHead(snapshot.partition);
         if (found === null ? expected !== null : expected === null || !isSameWatermark(found, expected)) return false;
-        const state = await rebuildPartition({ link, keys, now, types: partitions.types }, snapshot, head);
+        const state = await rebuildPartition({ link, keys, now, types: partitions.types }, snapshot, text);
         if (state !== null) partitions.replace(snapshot.partition, state);
         return state !== null;
       }),

@@ -13,7 +13,9 @@ import type { RollupDelta } from '../domain/rollup.ts';
  * Rebuilt      `rebuild` replaces all of a partition (SET, never added) with a snapshot, if the watermark is still
  *              `expected`; answers false if it was not.
  * Merged       `read` sums partitions, and shows no partition half applied.
- * Lossy        `recent` is a sample for the eye: bounded, newest first, and may start empty.
+ * Lossy        `recent` is a sample for the eye: bounded, newest first, and may start empty. So are the events that
+ *              subscribers are told of. A change itself they hear of, if late: after an interruption they are told where
+ *              every partition stands.
  * Failing      UnavailableError. Nothing here ever stops storing.
  */
 export interface MetricsWatermark {

@@ -11,6 +11,7 @@ import { type KafkaLogHarness, makeKafkaLog } from '../testing/kafka-harness.ts'
 import { sharedBrokers } from '../testing/stack/shared.ts';
 import { temporaryStore } from '../testing/temporary-store.ts';
 import { type Ledger, readLedger } from './ledger.ts';
+import { createPace } from './pace.ts';
 import { pause } from './pause.ts';
 import { createWorker, type Worker } from './worker.ts';
 
@@ -48,7 +49,8 @@ function startWorker(log: EventLog, store: EventStore): Worker {
     random: Math.random,
     freshToken: randomUUID,
     pause,
-    batchLimits: { recordsMax: 500, bytesMax: 1_000_000, lingerMs: 2, spacingMs: 10 },
+    pace: createPace(10),
+    batchLimits: { recordsMax: 500, bytesMax: 1_000_000, lingerMs: 2 },
     idleMs: 300,
   });
   void worker.run();

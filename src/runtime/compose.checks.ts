@@ -1,6 +1,7 @@
 import { checkPostgres, type PostgresReport } from '../event-store/event-store.postgres.check.ts';
-import { createRedisMetricsStore } from '../metrics-store/metrics-store.redis.ts';
+import { checkRedis } from '../metrics-store/metrics-store.redis.check.ts';
 import type { ProductionConfig } from './config.production.ts';
+import type { Finding } from './finding.ts';
 
 /** What `esp doctor` asks of PostgreSQL and Redis. */
 export type { PostgresReport };
@@ -10,12 +11,6 @@ export function checkDatabase({ databaseUrl }: ProductionConfig): Promise<Postgr
   return checkPostgres({ url: databaseUrl });
 }
 
-/** @throws StartupError, UnavailableError */
-export async function checkMetricsServer({ redis }: ProductionConfig): Promise<void> {
-  const metrics = await createRedisMetricsStore({ ...redis, now: Date.now });
-  try {
-    await metrics.watermark(0);
-  } finally {
-    await metrics.close();
-  }
+export function checkMetricsServer({ redis }: ProductionConfig): Promise<readonly Finding[]> {
+  return checkRedis({ ...redis, now: Date.now });
 }

@@ -90,6 +90,7 @@ it('waits at a stop for what the thread has under way', async () => {
       return metrics.apply(update);
     },
   });
+  await host.claimed;
   // Once the metrics stand where the store does, a batch is applied to them; before, it may be part of their rebuild.
   await expect.poll(() => metrics.watermark(0)).not.toBeNull();
   await log.append([{ partition: 0, value: encodeRecord(eventOf()) }]);

@@ -109,7 +109,7 @@ export function readingCases(makeHarness: (now: () => number) => Promise<Metrics
       await store.apply(update);
       await store.apply(update);
       await expect
-        .poll(() => changes)
+        .poll(() => changes, { timeout: 10_000 })
         .toEqual([
           { partition: 0, watermark: snapshot.watermark, recent: [] },
           { partition: 0, watermark: update.watermark, recent },

@@ -146,7 +146,7 @@ export function metricsStoreContract(
       const stop = store.subscribe((change) => changes.push(change.watermark.nextOffset));
       await store.rebuild(snapshot(0, m0), null);
       await store.apply(update(0, m0, m1, 5));
-      await expect.poll(() => changes.at(-1)).toBe(5);
+      await expect.poll(() => changes.at(-1), { timeout: 10_000 }).toBe(5);
       stop();
       await store.apply(update(0, m1, m2, 5));
       await store.read('5m', now);
