@@ -1,13 +1,21 @@
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import type { Discrepancy, EventReader, PartitionMetrics } from '../event-store/event-store.ts';
-import type { MetricsReading, MetricsStore, MetricsWindow, PartitionReading } from '../metrics-store/metrics-store.ts';
+import type { Discrepancy, EventReader } from '../event-store/event-store.ts';
+import type {
+  MetricsReading,
+  MetricsSnapshot,
+  MetricsStore,
+  MetricsWindow,
+  PartitionReading,
+} from '../metrics-store/metrics-store.ts';
 
 /** One for each length of step: the other one is a part of one of these. */
 const windows: readonly MetricsWindow[] = ['15m', '1h', '6h', '24h', '7d'];
 
 export interface CompareMetricsOptions {
-  readonly store: Pick<EventReader, 'progress' | 'partitionMetrics'>;
+  readonly store: Pick<EventReader, 'progress'> & {
+    partitionMetrics(consumer: string, partition: number, now: number): Promise<MetricsSnapshot | null>;
+  };
   readonly metrics: Pick<MetricsStore, 'readPartition'>;
   /** An empty metrics store that is right by definition: rebuilt from the store, it tells what the other one has to. */
   readonly createReference: () => MetricsStore;
@@ -45,13 +53,13 @@ async function comparePartition(options: CompareMetricsOptions, partition: numbe
   return [{ code: 'metrics_behind', message }];
 }
 
-function isAt({ watermark }: PartitionReading, snapshot: PartitionMetrics): boolean {
+function isAt({ watermark }: PartitionReading, snapshot: MetricsSnapshot): boolean {
   return watermark.commitToken === snapshot.watermark.commitToken && watermark.logNo === snapshot.watermark.logNo;
 }
 
 async function compareReadings(
   { createReference }: CompareMetricsOptions,
-  snapshot: PartitionMetrics,
+  snapshot: MetricsSnapshot,
   found: PartitionReading,
   at: number,
 ): Promise<readonly Discrepancy[]> {

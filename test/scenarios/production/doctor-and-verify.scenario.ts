@@ -56,7 +56,7 @@ describe('esp verify', () => {
     const prefix = installation.env.ESP_REDIS_PREFIX!;
     const [key] = (await redis.keys(`{${prefix}:*:totals`)).sort();
     // The first byte is a counter: one more or one less.
-    const first = (await redis.getRange(key!, 0, 0)).charCodeAt(0);
+    const first = String(await redis.getRange(key!, 0, 0)).charCodeAt(0);
     await redis.setRange(key!, 0, String.fromCharCode(first ^ 1));
 
     const { code, stdout } = await installation.esp(['verify']);
