@@ -58,6 +58,28 @@ test('is read as milliseconds since the epoch', () => {
   expect(parseRfc3339('0050-01-01T00:00:00Z')).toBe(new Date('0050-01-01T00:00:00Z').getTime());
 });
 
+test('is read alike whether its second is that of the one before or not', () => {
+  const stamps = ['2026-01-31T12:00:00.', '2016-12-31T23:59:60.', '1969-12-31T23:59:59.'].flatMap((second) =>
+    ['000', '007', '123', '999'].map((ms) => `${second}${ms}Z`),
+  );
+  for (const text of [...stamps, ...stamps.toReversed()]) expect(parseStamp(text), text).toBe(parseRfc3339(text));
+  parseStamp('2026-01-31T12:00:00.000Z');
+  for (const end of ['1.0Z', '00:Z', '/00Z', '000z', '12Z', '1234Z', ' 12Z']) {
+    const text = `2026-01-31T12:00:00.${end}`;
+    expect(parseStamp(text), text).toBe(parseRfc3339(text));
+  }
+});
+
+test('is written alike whether its second is that of the one before or not', () => {
+  const second = Date.UTC(2026, 0, 31, 12);
+  for (const ms of [0, 9, 10, 99, 100, 999, 1_000, -1, 500, -1_999]) {
+    expect(formatRfc3339(second + ms)).toBe(new Date(second + ms).toISOString());
+    expect(formatRfc3339(ms)).toBe(new Date(ms).toISOString());
+  }
+  const year10000 = Date.UTC(10_000, 0);
+  for (const ms of [year10000, year10000 + 1, second]) expect(formatRfc3339(ms)).toBe(new Date(ms).toISOString());
+});
+
 test('is written as UTC with milliseconds', () => {
   expect([0, 0, 1_700_000_000_123, -1].map(formatRfc3339)).toEqual([
     '1970-01-01T00:00:00.000Z',

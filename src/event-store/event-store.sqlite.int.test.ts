@@ -19,8 +19,10 @@ import {
   commitBatch,
   eventOf,
   eventsOf,
+  maintenanceOf,
   progressOf,
   rejectedOf,
+  startAt,
 } from '../testing/event-store.batches.ts';
 import type { EventStoreHarness } from '../testing/event-store.contract.harness.ts';
 import { eventStoreContract } from '../testing/event-store.contract.ts';
@@ -188,6 +190,28 @@ describe('event store on SQLite, its own promises', () => {
       rows: limits.duplicatesKeptPerEvent,
     });
     db.close();
+  });
+
+  it('keeps the index that pruning reads only while rows are pruned', async () => {
+    const store = await directory.open();
+    const { progress } = await commitBatch(store, await store.claim(claimOf()), eventsOf(10));
+    const plan = () => {
+      // Explaining does not look whether another connection has changed the schema.
+      const db = new DatabaseSync(directory.path);
+      const oldest = 'SELECT row_no FROM events WHERE partition = 0 AND received_at < 1 ORDER BY received_at, row_no';
+      const steps = db.prepare(`EXPLAIN QUERY PLAN ${oldest}`).all();
+      db.close();
+      return steps.map(({ detail }) => detail);
+    };
+    const onIndex = [expect.stringContaining('events_partition_received (partition=? AND received_at<?)')];
+    expect(await store.maintain(maintenanceOf(progress, { pruneBefore: startAt }))).toEqual({ kind: 'idle' });
+    expect(plan()).toEqual(onIndex);
+    expect(await store.maintain(maintenanceOf(progress))).toEqual({ kind: 'idle' });
+    expect(plan()).not.toEqual(onIndex);
+    expect(await store.maintain(maintenanceOf(progress, { pruneBefore: startAt + 1 }))).toMatchObject({
+      prunedRows: 10,
+    });
+    expect(plan()).toEqual(onIndex);
   });
 
   it('works on after the disk was full', async () => {

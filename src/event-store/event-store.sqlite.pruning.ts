@@ -41,6 +41,7 @@ export function createPruning(db: DatabaseSync): (request: MaintenanceRequest) =
   const chargeRollups = createRollupCharge(db);
 
   return ({ consumer, partition, pruneBefore }) => {
+    keepIndex(db, pruneBefore !== null);
     if (pruneBefore === null) return { rows: 0, more: false };
     const found = allRows<PrunableRow>(oldest, partition, pruneBefore);
     const rows = found.slice(0, limits.pruneRowsMax);
@@ -62,6 +63,15 @@ export function createPruning(db: DatabaseSync): (request: MaintenanceRequest) =
     }
     return { rows: rows.length, more: found.length > rows.length };
   };
+}
+
+/**
+ * The index that finds a partition's oldest rows is of use to pruning alone, and costs the worker a tenth of its time: it is
+ * there only where rows are pruned. Making it takes about a second for a million rows, once after retention was turned on.
+ */
+function keepIndex(db: DatabaseSync, isNeeded: boolean): void {
+  if (isNeeded) db.exec('CREATE INDEX IF NOT EXISTS events_partition_received ON events (partition, received_at)');
+  else db.exec('DROP INDEX IF EXISTS events_partition_received');
 }
 
 function createRollupCharge(db: DatabaseSync) {
