@@ -1,0 +1,152 @@
+/**
+ * The segment log on a disk whose calls fail, under a process that dies between any two of them. Each fault by name.
+ */
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { StartupError } from '../domain/failure.ts';
+import type { limits } from '../domain/limits.ts';
+import { boundsOf, textOf } from '../testing/event-log.contract.harness.ts';
+import type { Random } from '../testing/random.ts';
+import { createSimulatedDisk, type SimulatedDisk } from '../testing/simulated-disk.ts';
+import { type CallName, createSimulatedFiles, type SimulatedFiles } from '../testing/simulated-files.ts';
+import { createSegmentEventLog, type SegmentEventLog } from './event-log.segment.ts';
+
+const kernel = vi.hoisted(() => ({ files: null as unknown as SimulatedFiles }));
+vi.mock('node:fs', async (importOriginal) => {
+  const { constants } = await importOriginal<typeof import('node:fs')>();
+  const names = ['openSync', 'closeSync', 'readSync', 'statSync', 'fstatSync', 'write', 'fdatasync', 'close'] as const;
+  type Call = (...args: unknown[]) => unknown;
+  const calls = names.map((name) => [name, (...args: unknown[]) => (kernel.files.fs[name] as Call)(...args)]);
+  return { constants, ...Object.fromEntries(calls) };
+});
+vi.mock('node:fs/promises', () => {
+  const names = ['open', 'readdir', 'rename', 'mkdir', 'rm'] as const;
+  type Call = (...args: unknown[]) => unknown;
+  return Object.fromEntries(
+    names.map((name) => [name, (...args: unknown[]) => (kernel.files.promises[name] as Call)(...args)]),
+  );
+});
+/** Everything is small, so that a short run comes past every edge. */
+vi.mock('../domain/limits.ts', async (importOriginal) => {
+  const original = await importOriginal<{ limits: typeof limits }>();
+  return {
+    limits: {
+      ...original.limits,
+      logBatchBytesMax: 400,
+      logScratchBytes: 600,
+      logFillBytes: 3_000,
+      logFillAppendBytesMax: 900,
+      logChunkBytes: 700,
+      logChunksBytesMax: 4_000,
+      logFilesOpenMax: 2,
+      logIndexedSegmentsMax: 2,
+    },
+  };
+});
+
+const directory = '/data/log';
+const logOnDisk = { directory, partitions: 3, segmentBytesMax: 7_000 };
+
+describe('of one fault', () => {
+  /** Always the last choice: nothing fails, is short, or comes down by itself. */
+  const unlucky: Random = { next: () => 0.999, below: (limit) => limit - 1, pick: (items) => items.at(-1)! };
+  let disk: SimulatedDisk;
+
+  /** Another process over the same disk. */
+  function start(): SimulatedFiles {
+    kernel.files = createSimulatedFiles(disk, unlucky);
+    return kernel.files;
+  }
+  beforeEach(() => {
+    disk = createSimulatedDisk(unlucky);
+    start();
+  });
+
+  const open = () => createSegmentEventLog(logOnDisk);
+  const append = (log: SegmentEventLog, text: string) => log.append([{ partition: 0, value: Buffer.from(text) }]);
+  /** The second append of a log waits for the zeros that were begun after the first. */
+  const zerosFirst = 1;
+  const filler = 'x'.repeat(1_000);
+
+  async function fillSegments(log: SegmentEventLog, count: number): Promise<void> {
+    const newest = () => disk.find(`${directory}/${String(count).padStart(12, '0')}.segment`);
+    while (newest() === null) await append(log, filler);
+  }
+
+  /** Dies in the next call of this kind, which had its effect but for what was not flushed. */
+  async function dieIn(name: CallName, work: () => Promise<unknown>, skipping = 0): Promise<void> {
+    kernel.files.planNext(name, { code: 'EIO', effect: 'whole', died: true }, skipping);
+    void work();
+    await kernel.files.death;
+  }
+
+  async function expectAfterPowerCut(end: number): Promise<void> {
+    kernel.files.die();
+    disk.cutPower(0);
+    start();
+    const log = await open();
+    expect(await boundsOf(log, 0)).toEqual({ start: 0, end });
+    for (let offset = 0; offset < end; offset += 1) expect(await log.recordAt(0, offset)).not.toBeNull();
+    await log.close();
+  }
+
+  it('what a start finds of a process that was killed while it wrote is on disk before it is shown', async () => {
+    const log = await open();
+    await append(log, 'answered');
+    await dieIn('write', () => append(log, 'unsure'), zerosFirst);
+    start();
+    expect(await boundsOf(await open(), 0)).toEqual({ start: 0, end: 2 });
+    await expectAfterPowerCut(2);
+  });
+
+  it('so is what a flush has failed for, although the system takes it for flushed', async () => {
+    const log = await open();
+    await append(log, 'answered');
+    kernel.files.planNext('write', { code: 'EIO', effect: 'whole' }, zerosFirst);
+    await expect(append(log, 'unsure')).rejects.toMatchObject({ code: 'log_unavailable' });
+    kernel.files.die();
+    start();
+    expect(await boundsOf(await open(), 0)).toEqual({ start: 0, end: 2 });
+    await expectAfterPowerCut(2);
+  });
+
+  it('a segment whose name was not on disk when the process was killed keeps it', async () => {
+    const log = await open();
+    await fillSegments(log, 1);
+    const { end } = await boundsOf(log, 0);
+    await dieIn('rename', async () => {
+      for (;;) await append(log, filler);
+    });
+    start();
+    const again = await open();
+    const before = await boundsOf(again, 0);
+    expect(before.end).toBeGreaterThanOrEqual(end);
+    await append(again, 'answered');
+    await expectAfterPowerCut(before.end + 1);
+  });
+
+  it('a log whose directory was not on disk when the process was killed stays the same log', async () => {
+    await dieIn('rename', open);
+    start();
+    const log = await open();
+    await append(log, 'answered');
+    await expectAfterPowerCut(1);
+  });
+
+  it.each([
+    ['open', 4],
+    ['read', 0],
+    ['write', 0],
+    ['flush', 3],
+  ] as const)('a start whose last %s fails says so, and the next one finds everything', async (name, skipping) => {
+    const log = await open();
+    await append(log, 'answered');
+    kernel.files.die();
+    start();
+    kernel.files.planNext(name, { code: 'EIO', effect: 'none' }, skipping);
+    await expect(open()).rejects.toBeInstanceOf(StartupError);
+    expect(kernel.files.openCount()).toBe(0);
+    const again = await open();
+    expect(textOf(await again.recordAt(0, 0))).toBe('answered');
+    await again.close();
+  });
+});
