@@ -6,7 +6,7 @@ import { StartupError } from '../domain/failure.ts';
 import type { limits } from '../domain/limits.ts';
 import { boundsOf, textOf } from '../testing/event-log.contract.harness.ts';
 import type { Random } from '../testing/random.ts';
-import { createSimulatedDisk, type SimulatedDisk } from '../testing/simulated-disk.ts';
+import { createSimulatedDisk, type DiskFile, type SimulatedDisk } from '../testing/simulated-disk.ts';
 import { type CallName, createSimulatedFiles, type SimulatedFiles } from '../testing/simulated-files.ts';
 import { createSegmentEventLog, type SegmentEventLog } from './event-log.segment.ts';
 
@@ -39,6 +39,7 @@ vi.mock('../domain/limits.ts', async (importOriginal) => {
       logChunksBytesMax: 4_000,
       logFilesOpenMax: 2,
       logIndexedSegmentsMax: 2,
+      logSegmentsRemovedMax: 2,
     },
   };
 });
@@ -130,6 +131,112 @@ describe('of one fault', () => {
     const log = await open();
     await append(log, 'answered');
     await expectAfterPowerCut(1);
+  });
+
+  it('a descriptor whose closing fails is not closed again', async () => {
+    const log = await open();
+    await append(log, 'first');
+    const closesOfNewSegment = 2;
+    kernel.files.planNext('close', { code: 'EIO', effect: 'whole' }, closesOfNewSegment);
+    await fillSegments(log, 3);
+    await log.close();
+    expect(kernel.files.misuses).toEqual([]);
+    expect(kernel.files.openCount()).toBe(0);
+  });
+
+  it.each([
+    ['open', 'EMFILE', 1],
+    ['stat', 'EIO', 0],
+  ] as const)('no descriptor is left over when %s fails, and the next append works', async (name, code, skipping) => {
+    const log = await open();
+    const before = kernel.files.openCount();
+    kernel.files.planNext(name, { code, effect: 'none' }, skipping);
+    await expect(append(log, 'x')).rejects.toMatchObject({ code: 'log_unavailable' });
+    expect(kernel.files.openCount()).toBe(before);
+    expect(await append(log, 'x')).toEqual([{ partition: 0, offset: 0 }]);
+    await log.close();
+    expect(kernel.files.openCount()).toBe(0);
+  });
+
+  it('a disk that takes nothing is not asked for ever', async () => {
+    const log = await open();
+    kernel.files.planNext('write', { code: null, effect: 'none' });
+    await expect(append(log, 'x')).rejects.toMatchObject({ code: 'log_unavailable' });
+    expect(await append(log, 'x')).toEqual([{ partition: 0, offset: 0 }]);
+    await log.close();
+  });
+
+  it.each(['ENOSPC', 'EDQUOT'] as const)('%s is a full disk', async (code) => {
+    const log = await open();
+    kernel.files.planNext('write', { code, effect: 'none' });
+    await expect(append(log, 'x')).rejects.toMatchObject({ code: 'disk_full' });
+    await log.close();
+  });
+
+  it('nothing is said to be safe in a file that somebody has cut off', async () => {
+    const log = await open();
+    await append(log, 'first');
+    disk.truncate(disk.find(`${directory}/000000000001.segment`) as DiskFile);
+    await expect(append(log, 'second')).rejects.toMatchObject({ code: 'log_deleted' });
+    expect((await boundsOf(log, 0)).end).toBe(1);
+    await log.close();
+  });
+
+  it('a segment that could not be removed is the next one to be removed: no hole comes about', async () => {
+    const log = await open();
+    await fillSegments(log, 5);
+    const { end } = await boundsOf(log, 0);
+    kernel.files.planNext('rm', { code: 'EIO', effect: 'none' });
+    await expect(log.trim(0, end - 1)).rejects.toMatchObject({ code: 'log_unavailable' });
+    await append(log, 'x');
+    await log.trim(0, end);
+    expect(disk.find(`${directory}/000000000001.segment`)).toBeNull();
+    await log.close();
+    const again = await open();
+    expect(await boundsOf(again, 0)).toEqual({ start: end, end: end + 1 });
+    await again.close();
+  });
+
+  it('a trim that is asked for again, after it was not written down, is written down', async () => {
+    const log = await open();
+    await append(log, 'first');
+    await append(log, 'second');
+    kernel.files.planNext('write', { code: 'ENOSPC', effect: 'none' });
+    await expect(log.trim(0, 1)).rejects.toMatchObject({ code: 'disk_full' });
+    await log.trim(0, 1);
+    kernel.files.die();
+    start();
+    const again = await open();
+    expect(await boundsOf(again, 0)).toEqual({ start: 1, end: 2 });
+    await again.close();
+  });
+
+  it('a trim of many segments lets appends come in between', async () => {
+    const log = await open();
+    await fillSegments(log, 12);
+    const { end } = await boundsOf(log, 0);
+    const order: string[] = [];
+    const trimmed = log.trim(0, end).then(() => order.push('trimmed'));
+    const appended = append(log, 'x').then(() => order.push('appended'));
+    await Promise.all([trimmed, appended]);
+    expect(order).toEqual(['appended', 'trimmed']);
+    expect(disk.find(`${directory}/000000000011.segment`)).toBeNull();
+    await log.close();
+  });
+
+  it('rot in the last append is known for what it is, also where a start has only read it', async () => {
+    const log = await open();
+    await append(log, 'first');
+    await append(log, 'second');
+    kernel.files.die();
+    start();
+    await (await open()).close();
+    const { bytes } = disk.find(`${directory}/000000000001.segment`) as DiskFile;
+    bytes[bytes.indexOf('second')]! ^= 1;
+    const again = await open();
+    expect(await boundsOf(again, 0)).toEqual({ start: 0, end: 2 });
+    await expect(again.recordAt(0, 1)).rejects.toMatchObject({ code: 'log_corrupt' });
+    await again.close();
   });
 
   it.each([
