@@ -167,6 +167,19 @@ describe('of one fault', () => {
     await log.close();
   });
 
+  it.each([
+    ['open', 'EACCES', 3],
+    ['flush', 'EINVAL', 2],
+  ] as const)(
+    'a directory above whose %s is refused with %s keeps nothing from starting',
+    async (name, code, skipping) => {
+      kernel.files.planNext(name, { code, effect: 'none' }, skipping);
+      const log = await open();
+      await append(log, 'x');
+      await log.close();
+    },
+  );
+
   it.each(['ENOSPC', 'EDQUOT'] as const)('%s is a full disk', async (code) => {
     const log = await open();
     kernel.files.planNext('write', { code, effect: 'none' });

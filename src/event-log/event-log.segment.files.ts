@@ -84,13 +84,20 @@ export async function createSegment(directory: string, header: SegmentHeader): P
 async function flushDirectory(directory: string): Promise<void> {
   // Windows has no way to ask for it, and keeps names in a journal of its own.
   if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
   try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!cannotBeAsked.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
+
+/** A directory above the log may be another user's, and some network file systems flush no directories. */
+const cannotBeAsked: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EINVAL', 'ENOTSUP']);
 
 /** Null where there is no such segment. Throws StartupError for a file that is none, and whatever reading it throws. */
 export function readHeader(directory: string, number: number): SegmentHeader | null {
