@@ -74,6 +74,8 @@ export const limits = {
   /** Segments that a thread holds open, and of which it knows where their records are (a few hundred KB each). */
   logFilesOpenMax: 8,
   logIndexedSegmentsMax: 4,
+  /** Segments that are removed at a stretch, while appends wait: a file of 32 MiB takes a disk some milliseconds to free. */
+  logSegmentsRemovedMax: 8,
   /** The embedded log keeps at most this long, and never longer than rows are kept. */
   logRetentionMs: 7 * 24 * 3_600_000,
   /** Below this much free disk ingest answers 503 disk_full, while there is still room to work in. */

@@ -1,6 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { openSync } from 'node:fs';
 import { limits } from '../domain/limits.ts';
-import { segmentPath } from './event-log.segment.files.ts';
+import { closeAnyhow, readFully, segmentPath } from './event-log.segment.files.ts';
 
 /**
  * Reads of segments by one thread, in chunks that are kept for a while: the partitions lie side by side in a segment, and
@@ -51,8 +51,9 @@ export function createSegmentChunks(directory: string): SegmentChunks {
   }
 
   function closeFile(segment: number): void {
-    closeSync(files.get(segment)!);
+    const descriptor = files.get(segment)!;
     files.delete(segment);
+    closeAnyhow(descriptor);
   }
 
   function find(segment: number, position: number, length: number): Chunk | undefined {
@@ -90,12 +91,7 @@ export function createSegmentChunks(directory: string): SegmentChunks {
       if (descriptor === null) return null;
       const wanted = Math.max(length, Math.min(limits.logChunkBytes, limit - position));
       const bytes = Buffer.allocUnsafeSlow(wanted);
-      let got = 0;
-      while (got < wanted) {
-        const more = readSync(descriptor, bytes, got, wanted - got, position + got);
-        if (more === 0) break;
-        got += more;
-      }
+      const got = readFully(descriptor, bytes, position);
       const chunk = { segment, from: position, bytes: bytes.subarray(0, got) };
       keep(chunk);
       return chunk.bytes;

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, statSync, write } from 'node:fs';
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { constants as systemConstants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
 import {
@@ -30,12 +31,13 @@ export async function openSegments(directory: string, partitions: number): Promi
     await rm(join(directory, unfinishedName), { force: true });
     const numbers = await segmentNumbers(directory);
     if (numbers.length === 0) return [await createFirst(directory, partitions)];
+    // A process that was killed may have left names, of a segment or of a new directory, that are not on disk yet.
+    await flushDirectories(directory);
     const segments = numbers.map((number) => readHeader(directory, number)).filter((header) => header !== null);
     assertWhole(directory, segments, partitions);
     return segments;
   } catch (error) {
-    if (error instanceof StartupError) throw error;
-    throw unusable(directory, messageOf(error), error);
+    throw notOpened(directory, error);
   }
 }
 
@@ -55,10 +57,13 @@ async function createFirst(directory: string, partitions: number): Promise<Segme
     ends: new Array(partitions).fill(0),
   };
   await createSegment(directory, header);
-  // The directory is new, and the one it lies in may be.
-  await flushDirectory(dirname(directory));
-  await flushDirectory(dirname(dirname(directory)));
+  await flushDirectories(directory);
   return header;
+}
+
+/** The directory may be new, and the one it lies in too. */
+async function flushDirectories(directory: string): Promise<void> {
+  for (const path of [directory, dirname(directory), dirname(dirname(directory))]) await flushDirectory(path);
 }
 
 /** Durable, name and all, when it resolves. May be called again after it failed. */
@@ -79,13 +84,20 @@ export async function createSegment(directory: string, header: SegmentHeader): P
 async function flushDirectory(directory: string): Promise<void> {
   // Windows has no way to ask for it, and keeps names in a journal of its own.
   if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
   try {
-    await handle.sync();
-  } finally {
-    await handle.close();
+    const handle = await open(directory, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (!cannotBeAsked.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
+
+/** A directory above the log may be another user's, and some network file systems flush no directories. */
+const cannotBeAsked: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EINVAL', 'ENOTSUP']);
 
 /** Null where there is no such segment. Throws StartupError for a file that is none, and whatever reading it throws. */
 export function readHeader(directory: string, number: number): SegmentHeader | null {
@@ -103,13 +115,51 @@ export function readHeader(directory: string, number: number): SegmentHeader | n
     if (header?.number !== number) throw unusable(path, 'it is no segment of a known format');
     return header;
   } finally {
+    closeAnyhow(file);
+  }
+}
+
+/** However it is answered, the descriptor is gone: to close it again could hit somebody else's file. */
+export function closeAnyhow(file: number): void {
+  try {
     closeSync(file);
+  } catch {
+    // It was only read, or what was written is flushed.
   }
 }
 
 function readStart(file: number, length: number): Buffer {
   const bytes = Buffer.alloc(length);
-  return bytes.subarray(0, readSync(file, bytes, 0, length, 0));
+  return bytes.subarray(0, readFully(file, bytes, 0));
+}
+
+/** One read may bring less than there is. @returns how many bytes there were */
+export function readFully(file: number, into: Buffer, position: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const more = readSync(file, into, done, into.length - done, position + done);
+    if (more === 0) break;
+    done += more;
+  }
+  return done;
+}
+
+/** One write may take less than it was given. */
+export function writeFully(file: number, bytes: Buffer, position: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let done = 0;
+    function next(): void {
+      if (done === bytes.length) resolve();
+      else write(file, bytes, done, bytes.length - done, position + done, onWritten);
+    }
+    function onWritten(error: Error | null, written: number): void {
+      done += written;
+      if (error) reject(error);
+      else if (written === 0) reject(new Error('the disk takes nothing'));
+      else next();
+    }
+    next();
+  });
 }
 
 function assertWhole(directory: string, segments: readonly SegmentHeader[], partitions: number): void {
@@ -146,11 +196,25 @@ export async function removeSegment(directory: string, number: number): Promise<
 export const flushesByWriting = process.platform === 'linux';
 export const writingFlags = constants.O_RDWR | (flushesByWriting ? constants.O_DSYNC : 0);
 
-export function unusable(path: string, reason: string, cause?: unknown): StartupError {
+export function unusable(path: string, reason: string): StartupError {
   return new StartupError(
     `${path} can't be opened as an event log: ${reason}. Restore it from a backup, or start with another ESP_DATA_DIR`,
-    { cause },
   );
+}
+
+/** What a start tells of an error: damage as it was found, and what the system refuses as that, since it may pass. */
+export function notOpened(path: string, error: unknown): StartupError {
+  if (error instanceof StartupError) return error;
+  return new StartupError(
+    `${path} can't be opened as an event log: ${messageOf(error)}. See to the disk and to what this user may do there, and start again`,
+    { cause: error },
+  );
+}
+
+/** No space left on the disk, or none for this user; for the latter Node has no name. */
+export function isNoSpace(error: unknown): boolean {
+  const { code, errno } = error as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || errno === -systemConstants.errno.EDQUOT;
 }
 
 export function messageOf(error: unknown): string {

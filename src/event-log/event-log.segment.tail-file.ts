@@ -1,7 +1,7 @@
-import { close, fdatasync, fstatSync, openSync, write } from 'node:fs';
+import { close, fdatasync, fstatSync, openSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { limits } from '../domain/limits.ts';
-import { flushesByWriting, writingFlags } from './event-log.segment.files.ts';
+import { closeAnyhow, flushesByWriting, writeFully, writingFlags } from './event-log.segment.files.ts';
 
 const closeFile = promisify(close);
 const flushFile = promisify(fdatasync);
@@ -10,8 +10,8 @@ const flushFile = promisify(fdatasync);
 export interface TailFile {
   /** Durable when it resolves. One at a time. */
   write(bytes: Buffer, position: number): Promise<void>;
-  /** Whether it has lost its name: what is written to a deleted file is lost with the process. */
-  isDeleted(): boolean;
+  /** Whether it has lost its name or some of its bytes: what is written to such a file is lost with the process. */
+  isLost(bytes: number): boolean;
   close(): Promise<void>;
 }
 
@@ -20,17 +20,15 @@ export interface TailFile {
  * need not also record a new length and new places of the file (measured: a third less time for each append of 11 KB).
  */
 export function openTailFile(path: string): TailFile {
-  const file = openSync(path, writingFlags);
-  /** Not the same one: this may be flushed as a whole, in its own time. */
-  const fillFile = openSync(path, 'r+');
-  let filledBytes = fstatSync(file).size;
+  const { file, fillFile, size } = openTwice(path);
+  let filledBytes = size;
   let filling: Promise<void> | null = null;
 
   function fillAhead(appendedBytes: number, end: number): void {
     const isDue = filledBytes - end < limits.logFillBytes / 2 && appendedBytes <= limits.logFillAppendBytesMax;
     if (!isDue || filling !== null) return;
     const from = filledBytes;
-    filling = writeAll(fillFile, zeros(), from)
+    filling = writeFully(fillFile, zeros(), from)
       .then(() => flushFile(fillFile))
       .then(
         () => {
@@ -49,18 +47,35 @@ export function openTailFile(path: string): TailFile {
       const end = position + bytes.length;
       // Zeros must not come down on records.
       if (end > filledBytes && filling !== null) await filling;
-      await writeAll(file, bytes, position);
+      await writeFully(file, bytes, position);
       if (!flushesByWriting) await flushFile(file);
       filledBytes = Math.max(filledBytes, end);
       fillAhead(bytes.length, end);
     },
-    isDeleted: () => fstatSync(file).nlink === 0,
+    isLost(bytes) {
+      const { nlink, size } = fstatSync(file);
+      return nlink === 0 || size < bytes;
+    },
     async close() {
       await filling;
-      await closeFile(fillFile);
-      await closeFile(file);
+      // What was answered is flushed, so a close that fails loses nothing; and the descriptor is gone all the same.
+      await closeFile(fillFile).catch(() => undefined);
+      await closeFile(file).catch(() => undefined);
     },
   };
+}
+
+/** One descriptor for appends, and another one for what may be flushed as a whole, in its own time. */
+function openTwice(path: string) {
+  const file = openSync(path, writingFlags);
+  let fillFile: number | undefined;
+  try {
+    fillFile = openSync(path, 'r+');
+    return { file, fillFile, size: fstatSync(file).size };
+  } catch (error) {
+    for (const opened of [file, fillFile]) if (opened !== undefined) closeAnyhow(opened);
+    throw error;
+  }
 }
 
 let madeZeros: Buffer | null = null;
@@ -68,19 +83,4 @@ let madeZeros: Buffer | null = null;
 function zeros(): Buffer {
   madeZeros ??= Buffer.alloc(limits.logFillBytes);
   return madeZeros;
-}
-
-function writeAll(file: number, bytes: Buffer, position: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let done = 0;
-    function next(): void {
-      write(file, bytes, done, bytes.length - done, position + done, (error, written) => {
-        if (error) return reject(error);
-        done += written;
-        if (done < bytes.length) next();
-        else resolve();
-      });
-    }
-    next();
-  });
 }

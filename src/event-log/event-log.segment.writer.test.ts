@@ -13,7 +13,7 @@ import type { RecordToAppend } from './event-log.ts';
 const file = vi.hoisted(() => ({
   before: async () => {},
   after: async () => {},
-  isDeleted: false,
+  isLost: false,
   atOnce: 0,
   atOnceMax: 0,
 }));
@@ -34,7 +34,7 @@ vi.mock('./event-log.segment.tail-file.ts', async (importOriginal) => {
             file.atOnce -= 1;
           }
         },
-        isDeleted: () => file.isDeleted,
+        isLost: () => file.isLost,
         close: () => real.close(),
       };
     },
@@ -69,7 +69,7 @@ const open = () => createSegmentEventLog({ directory, partitions: 2, segmentByte
 
 beforeEach(async () => {
   const quiet = async () => {};
-  Object.assign(file, { before: quiet, after: quiet, isDeleted: false, atOnce: 0, atOnceMax: 0 });
+  Object.assign(file, { before: quiet, after: quiet, isLost: false, atOnce: 0, atOnceMax: 0 });
   creating.fails = false;
   directory = await mkdtemp(join(tmpdir(), 'esp-log-'));
   log = await open();
@@ -145,7 +145,7 @@ describe('an append', () => {
   });
 
   it('to a file that was deleted is not said to be safe', async () => {
-    file.isDeleted = true;
+    file.isLost = true;
     await expect(log.append([record(0)])).rejects.toMatchObject({ code: 'log_deleted' });
     expect((await boundsOf(log, 0)).end).toBe(0);
   });

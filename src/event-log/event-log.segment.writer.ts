@@ -5,6 +5,7 @@ import {
   assertPartition,
   closedError,
   createSegment,
+  isNoSpace,
   messageOf,
   removeSegment,
   segmentPath,
@@ -49,8 +50,10 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   let starts = options.tail.starts;
   let file: TailFile | null = null;
   let isRolling = false;
+  /** Whether the log says itself where its partitions start. */
+  let areStartsWritten = true;
   let isClosed = false;
-  let hasWritten = false;
+  let endsInRecords = options.tail.endsInRecords;
   let lastTurn: Promise<unknown> = Promise.resolve();
   /** Groups of a usual size are put together here, one after another. */
   const scratch = Buffer.allocUnsafeSlow(limits.logScratchBytes);
@@ -78,8 +81,11 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const path = segmentPath(directory, segments.at(-1)!.number);
     try {
       file ??= openTailFile(path);
-      if (file.isDeleted()) {
-        throw new UnavailableError('log_deleted', `${path} was deleted while it was open: restart to make a new log`);
+      if (file.isLost(tailBytes)) {
+        throw new UnavailableError(
+          'log_deleted',
+          `${path} was deleted or cut off while it was open: put it back, or restart`,
+        );
       }
       await file.write(group, tailBytes);
     } catch (error) {
@@ -87,7 +93,6 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     }
     tailBytes += group.length;
     sequence += 1;
-    hasWritten = true;
     marks.setTail({ segment: segments.at(-1)!.number, bytes: tailBytes });
   }
 
@@ -109,14 +114,15 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     };
     try {
       await createSegment(directory, next);
-      await file?.close();
     } catch (error) {
       throw unavailable(error, segmentPath(directory, next.number));
     }
+    const former = file;
     file = null;
     segments.push(next);
     tailBytes = segmentHeaderBytes(partitions);
     isRolling = false;
+    await former?.close();
   }
 
   async function appendNow(records: readonly RecordToAppend[]): Promise<readonly AppendedAt[]> {
@@ -124,6 +130,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const place = { salt: segments.at(-1)!.salt, sequence };
     const group = encodeGroup(records, place, ends, now(), limits.logBatchBytesMax, room);
     await write(group.bytes);
+    endsInRecords = true;
     const before = ends;
     ends = group.ends;
     for (let partition = 0; partition < partitions; partition += 1) {
@@ -135,20 +142,32 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
 
   async function trimNow(partition: number, below: number): Promise<void> {
     const target = Math.min(below, ends[partition]!);
-    if (target <= starts[partition]!) return;
-    starts = starts.with(partition, target);
-    marks.setStart(partition, target);
+    if (target <= starts[partition]! && areStartsWritten) return;
+    areStartsWritten = false;
+    starts = starts.with(partition, Math.max(target, starts[partition]!));
+    marks.setStart(partition, starts[partition]!);
     // Segments first: on a full disk that is what gives the room to write down where the log starts.
     await removeDone();
     await writeStarts();
   }
 
-  /** Removes segments of which nothing is left. */
+  /** Whether nothing is left of the oldest segment. */
+  function isOldestDone(): boolean {
+    return segments.length > 1 && segments[1]!.ends.every((end, partition) => end <= starts[partition]!);
+  }
+
+  /** As many as hold up an append for a moment only. */
   async function removeDone(): Promise<void> {
-    while (segments.length > 1 && segments[1]!.ends.every((end, partition) => end <= starts[partition]!)) {
-      const { number } = segments.shift()!;
-      marks.setFirstSegment(segments[0]!.number);
-      await removeSegment(directory, number);
+    for (let removed = 0; removed < limits.logSegmentsRemovedMax && isOldestDone(); removed += 1) {
+      const { number } = segments[0]!;
+      marks.setFirstSegment(segments[1]!.number);
+      try {
+        await removeSegment(directory, number);
+      } catch (error) {
+        // Still the oldest one: were a later one removed before it, there would be a hole.
+        throw unavailable(error, segmentPath(directory, number));
+      }
+      segments.shift();
     }
     marks.announce();
   }
@@ -156,6 +175,8 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   async function writeStarts(): Promise<void> {
     await makeRoom(partitions * 8 + 64);
     await write(encodeStarts(starts, { salt: segments.at(-1)!.salt, sequence }));
+    endsInRecords = false;
+    areStartsWritten = true;
   }
 
   publish();
@@ -172,14 +193,16 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     async trim(partition, below) {
       if (isClosed) throw closedError();
       assertPartition(partition, partitions);
-      return inTurn(() => trimNow(partition, below));
+      await inTurn(() => trimNow(partition, below));
+      // After days without a trim there may be thousands: appends come in between. What a close leaves, the next trim removes.
+      while (!isClosed && isOldestDone()) await inTurn(removeDone);
     },
     async end() {
       if (isClosed) return lastTurn.then(() => undefined);
       isClosed = true;
       await inTurn(async () => {
         // With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot.
-        if (hasWritten && !isRolling) await writeStarts().catch(() => undefined);
+        if (endsInRecords && !isRolling) await writeStarts().catch(() => undefined);
         await file?.close();
         file = null;
       });
@@ -195,8 +218,7 @@ function sizeOf(records: readonly RecordToAppend[]): number {
 
 function unavailable(error: unknown, path: string): UnavailableError {
   if (error instanceof UnavailableError) return error;
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  if (isNoSpace(error)) {
     return new UnavailableError('disk_full', `the disk of ${path} is full: no space left on it`, { cause: error });
   }
   return new UnavailableError('log_unavailable', `the log ${path} can't be written: ${messageOf(error)}`, {
