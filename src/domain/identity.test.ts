@@ -92,6 +92,15 @@ describe('a new id', () => {
   });
 });
 
+test('a new id is random in all of its last 62 bits', () => {
+  const tails = Array.from({ length: 5_000 }, () => newEventId(Date.now()).slice(19).replace('-', ''));
+  for (let place = 0; place < 16; place++) {
+    const digits = new Set(tails.map((tail) => tail[place]));
+    expect(digits.size, `digit ${place}`).toBe(place === 0 ? 4 : 16);
+  }
+  expect(new Set(tails).size).toBe(tails.length);
+});
+
 describe('an id made for a request with an Idempotency-Key', () => {
   const bytesHash = createHash('sha256').update('{"event_type":"a","payload":{}}').digest('hex');
 

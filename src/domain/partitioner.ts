@@ -3,7 +3,9 @@
  * uses the default partitioner agree. (The Node clients differ in what they do with the sign bit.)
  */
 export function partitionOf(key: string, partitions: number): number {
-  return (murmur2(utf8(key)) & 0x7fffffff) % partitions;
+  const length = copyAscii(key);
+  const hash = length < 0 ? murmur2(encoder.encode(key)) : murmur2(scratch, length);
+  return (hash & 0x7fffffff) % partitions;
 }
 
 /**
@@ -34,13 +36,15 @@ export function murmur2(bytes: Uint8Array, length: number = bytes.length): numbe
 const scratch = new Uint8Array(256);
 const encoder = new TextEncoder();
 
-function utf8(key: string): Uint8Array {
-  const length = key.length;
-  if (length > scratch.length) return encoder.encode(key);
-  for (let i = 0; i < length; i++) {
-    const code = key.charCodeAt(i);
-    if (code > 0x7f) return encoder.encode(key);
-    scratch[i] = code;
+/** Puts the bytes of a key into `scratch`. @returns how many there are, or −1 for a key that is longer or not ASCII */
+function copyAscii(key: string): number {
+  const { length } = key;
+  if (length > scratch.length) return -1;
+  let all = 0;
+  for (let index = 0; index < length; index++) {
+    const code = key.charCodeAt(index);
+    all |= code;
+    scratch[index] = code;
   }
-  return scratch.subarray(0, length);
+  return all > 0x7f ? -1 : length;
 }

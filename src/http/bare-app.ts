@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { limits } from '../domain/limits.ts';
+import { commonHeaders } from './answer-at-once.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { createHostGuard } from './host-guard.ts';
 import type { RegisteredRoute } from './openapi.ts';
@@ -33,13 +34,6 @@ export interface HttpLimits {
 const liveUrl = '/api/live';
 /** Addresses that no route took are counted together: a scanner must not make a time series of each that it tries. */
 const unknownRoute = '(unknown)';
-
-/** On every answer. Pages have more of their own, see dashboard.route.ts. */
-const commonHeaders = {
-  'x-content-type-options': 'nosniff',
-  'cross-origin-resource-policy': 'same-origin',
-  'cache-control': 'no-store',
-} as const;
 
 export interface BareApp {
   readonly app: FastifyInstance;
@@ -94,11 +88,15 @@ export function createBareApp(
     app.server.once('close', () => clearTimeout(timer));
     done();
   });
-  app.addHook('onRequest', (request, reply, done) => {
-    reply.headers(commonHeaders).header('x-request-id', request.id);
+  app.addHook('onRequest', (request, _reply, done) => {
     if (isClosing) throw new ProblemError('shutting_down', 'The server is stopping. Send this again in a moment.');
     hostGuard.check(request.method, request.raw.url ?? '/', request.headers);
     done();
+  });
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const own = reply.getHeaders();
+    reply.headers({ ...commonHeaders, ...own, 'x-request-id': request.id });
+    done(null, payload);
   });
   app.addHook('onResponse', (request, reply, done) => {
     // The listener closed idle connections once, when it was told to close; this one has only now become idle.

@@ -1,31 +1,32 @@
-import type { IncomingMessage } from 'node:http';
-import { PassThrough } from 'node:stream';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import type { ProblemError } from './problems.ts';
 import { createBodyReader } from './request-body.ts';
-
-const headers = (length?: number) =>
-  ({ headers: length === undefined ? {} : { 'content-length': String(length) } }) as IncomingMessage;
-const codeOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => 'taken',
-    (error: ProblemError) => error.code,
-  );
 
 function setUp(bytesMax = 100, arrivingBytesMax = 1_000) {
   const readBody = createBodyReader({ bytesMax, arrivingBytesMax });
+  /** A request whose body comes as the test says, and what is made of it. */
   return (length?: number) => {
-    const payload = new PassThrough();
-    return { payload, body: readBody(headers(length), payload) };
+    const request = new IncomingMessage(new Socket());
+    if (length !== undefined) request.headers['content-length'] = String(length);
+    const { promise, resolve } = Promise.withResolvers<{ readonly code: string; readonly body: Buffer | undefined }>();
+    readBody(request, (problem, body) => resolve({ code: problem?.code ?? 'taken', body }));
+    const write = (chunk: string | Buffer) => void request.push(Buffer.from(chunk));
+    const end = (chunk?: Buffer) => {
+      if (chunk) write(chunk);
+      request.complete = true;
+      request.push(null);
+    };
+    return { write, end, breakOff: () => request.destroy(new Error('reset')), result: promise };
   };
 }
 
 test('a body is put together from its pieces', async () => {
   const start = setUp();
-  const { payload, body } = start();
-  for (const piece of ['ab', 'c', 'ä']) payload.write(piece);
-  payload.end();
-  expect((await body).toString()).toBe('abcä');
+  const { write, end, result } = start();
+  for (const piece of ['ab', 'c', 'ä']) write(piece);
+  end();
+  expect((await result).body?.toString()).toBe('abcä');
 });
 
 test('of the largest size is taken, one byte more is not, with or without content-length', async () => {
@@ -36,48 +37,48 @@ test('of the largest size is taken, one byte more is not, with or without conten
     [101, 101, 'body_too_large'],
     [101, undefined, 'body_too_large'],
   ] as const) {
-    const { payload, body } = start(length);
-    payload.end(Buffer.alloc(size));
-    expect(await codeOf(body), `${size} ${length}`).toBe(code);
+    const { end, result } = start(length);
+    end(Buffer.alloc(size));
+    expect((await result).code, `${size} ${length}`).toBe(code);
   }
 });
 
 test('a refused body is read on for a while, so that its client hears the answer, but not for ever', async () => {
   const start = setUp();
-  const { payload, body } = start();
+  const { write, result } = start();
   let isAnswered = false;
-  const code = codeOf(body).finally(() => {
+  void result.then(() => {
     isAnswered = true;
   });
-  payload.write(Buffer.alloc(700));
+  write(Buffer.alloc(700));
   await new Promise(setImmediate);
   expect(isAnswered).toBe(false);
-  payload.write(Buffer.alloc(101));
-  expect(await code).toBe('body_too_large');
+  write(Buffer.alloc(101));
+  expect((await result).code).toBe('body_too_large');
 });
 
 test('all that arrive together share one bound, and what has arrived makes room', async () => {
   const start = setUp(100, 150);
   const first = start();
-  first.payload.write(Buffer.alloc(90));
+  first.write(Buffer.alloc(90));
   await new Promise(setImmediate);
   const second = start();
-  second.payload.end(Buffer.alloc(90));
-  expect(await codeOf(second.body)).toBe('queue_full');
-  first.payload.end();
-  expect(await codeOf(first.body)).toBe('taken');
+  second.end(Buffer.alloc(90));
+  expect((await second.result).code).toBe('queue_full');
+  first.end();
+  expect((await first.result).code).toBe('taken');
   const third = start();
-  third.payload.end(Buffer.alloc(90));
-  expect(await codeOf(third.body)).toBe('taken');
+  third.end(Buffer.alloc(90));
+  expect((await third.result).code).toBe('taken');
 });
 
 test('a connection that breaks gives its room back', async () => {
   const start = setUp(100, 150);
   for (const _round of [1, 2, 3]) {
-    const { payload, body } = start();
-    payload.write(Buffer.alloc(90));
+    const { write, breakOff, result } = start();
+    write(Buffer.alloc(90));
     await new Promise(setImmediate);
-    payload.destroy(new Error('reset'));
-    expect(await codeOf(body)).toBe('invalid_request');
+    breakOff();
+    expect((await result).code).toBe('invalid_request');
   }
 });

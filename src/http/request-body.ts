@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
 import { ProblemError } from './problems.ts';
 
 export interface RequestBodyLimits {
@@ -30,49 +29,52 @@ export function createBodyReader({ bytesMax, arrivingBytesMax }: RequestBodyLimi
     return new ProblemError('queue_full', 'Too many large requests arrive at once. Nothing of this one was taken.');
   }
 
-  return function readBody(request: IncomingMessage, payload: Readable): Promise<Buffer> {
-    return new Promise((resolve, reject) => {
-      let chunks: Buffer[] = [];
-      let bytes = 0;
-      let kept = 0;
-      let problem = problemAt(Number(request.headers['content-length'] ?? 0));
+  /** Calls `done` once, with a problem or the whole body. */
+  return function readBody(
+    request: IncomingMessage,
+    done: (problem: ProblemError | null, body?: Buffer) => void,
+  ): void {
+    let chunks: Buffer[] = [];
+    let bytes = 0;
+    let kept = 0;
+    let isSettled = false;
+    let problem = problemAt(Number(request.headers['content-length'] ?? 0));
 
-      function keep(chunk: Buffer): void {
-        kept += chunk.length;
-        arrivingBytes += chunk.length;
-        chunks.push(chunk);
-      }
-      function letGo(): void {
-        arrivingBytes -= kept;
-        kept = 0;
-      }
-      function settle(error: ProblemError | null): void {
-        payload.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken);
+    function keep(chunk: Buffer): void {
+      kept += chunk.length;
+      arrivingBytes += chunk.length;
+      chunks.push(chunk);
+    }
+    function letGo(): void {
+      arrivingBytes -= kept;
+      kept = 0;
+    }
+    function settle(error: ProblemError | null): void {
+      if (isSettled) return;
+      isSettled = true;
+      letGo();
+      const body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes);
+      // What the listeners hold lives as long as the request.
+      chunks = [];
+      if (error) done(error);
+      else done(null, body);
+    }
+    // Listeners are not taken off again: that costs more than a flag.
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (!problem) {
+        keep(chunk);
+        problem = problemAt(bytes);
+        if (!problem) return;
         letGo();
-        if (error) {
-          payload.on('error', () => {}).resume();
-          reject(error);
-        } else resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes));
+        chunks = [];
       }
-      function onData(chunk: Buffer): void {
-        bytes += chunk.length;
-        if (!problem) {
-          keep(chunk);
-          problem = problemAt(bytes);
-          if (!problem) return;
-          letGo();
-          chunks = [];
-        }
-        if (bytes > bytesMax * discardedFactor) settle(problem);
-      }
-      function onEnd(): void {
-        settle(problem);
-      }
-      function onBroken(error?: Error): void {
-        const detail = 'The connection ended before the body was complete.';
-        settle(new ProblemError('invalid_request', detail, { cause: error }));
-      }
-      payload.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
+      if (bytes > bytesMax * discardedFactor) settle(problem);
+    });
+    request.on('end', () => settle(problem));
+    // Comes after `end` as well. Without it, the connection broke.
+    request.on('close', () => {
+      if (!isSettled) settle(new ProblemError('invalid_request', 'The connection ended before the body was complete.'));
     });
   };
 }

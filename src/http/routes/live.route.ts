@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import Type from 'typebox';
+import { commonHeaders } from '../answer-at-once.ts';
 import type { createLive } from '../live.ts';
 import { WindowQuery } from '../parameters.ts';
 import { ProblemError } from '../problems.ts';
@@ -42,7 +43,8 @@ export function registerLiveRoute(app: FastifyInstance, live: ReturnType<typeof 
       reply.hijack();
       const { raw } = reply;
       raw.writeHead(200, {
-        ...(reply.getHeaders() as Record<string, string>),
+        ...commonHeaders,
+        'x-request-id': request.id,
         'content-type': 'text/event-stream; charset=utf-8',
         // Proxies such as nginx would otherwise hold the stream back until a buffer is full.
         'x-accel-buffering': 'no',
