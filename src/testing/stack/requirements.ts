@@ -8,6 +8,7 @@ export type PostgresMajor = 14 | 15 | 16 | 17 | 18;
 export type StackAvailability = { readonly available: true } | { readonly available: false; readonly reason: string };
 
 const javaMajorMin = 17;
+const java = `Java ${javaMajorMin} or newer`;
 
 /** The platforms that all three servers' artifacts exist for, in the words of each. */
 const platforms: Readonly<Record<string, { readonly redis: string; readonly postgres: string }>> = {
@@ -37,23 +38,32 @@ export function javaCommand(): string {
 export function checkRequirements(toFetch: readonly StackPart[]): StackAvailability {
   if (!platforms[`${process.platform}-${process.arch}`]) return { available: false, reason: platformMissing() };
   const missing = [
-    ...(hasJava() ? [] : [`Java ${javaMajorMin} or newer`]),
+    ...(findJava() !== null ? [] : [java]),
     ...(toFetch.length === 0 || runs('mvn', ['--version']) ? [] : ['Maven']),
     ...(!toFetch.some((part) => part.startsWith('postgres-')) || runs('xz', ['--version']) ? [] : ['xz']),
   ];
-  if (missing.length === 0) return { available: true };
-  return {
-    available: false,
-    reason:
-      `missing: ${missing.join(', ')}. Get them with \`apt-get install default-jre-headless maven xz-utils\` or ` +
-      '`brew install openjdk maven xz`; JAVA_HOME is looked at too.',
-  };
+  return missing.length === 0 ? { available: true } : { available: false, reason: howToGet(missing) };
 }
 
-function hasJava(): boolean {
+function howToGet(missing: readonly string[]): string {
+  return (
+    `missing: ${missing.join(', ')}. Get them with \`apt-get install default-jre-headless maven xz-utils\` or ` +
+    '`brew install openjdk maven xz`; JAVA_HOME is looked at too.'
+  );
+}
+
+/** All that the JVM says of itself; throws where there is none that will do. */
+export function requireJava(): string {
+  const version = findJava();
+  if (version === null) throw new Error(`the native stack can't be started: ${howToGet([java])}`);
+  return version;
+}
+
+function findJava(): string | null {
   const { status, stderr } = spawnSync(javaCommand(), ['-version'], { encoding: 'utf8', timeout: 30_000 });
-  const major = /version "(?:1\.)?(\d+)/.exec(stderr ?? '')?.[1];
-  return status === 0 && Number(major) >= javaMajorMin;
+  if (status !== 0) return null;
+  const major = /version "(?:1\.)?(\d+)/.exec(stderr)?.[1];
+  return Number(major) >= javaMajorMin ? stderr : null;
 }
 
 function runs(command: string, args: readonly string[]): boolean {

@@ -64,7 +64,7 @@ export interface Workspace {
 /** Alone a broker stands in 5 s; on two cores with twenty others waiting for them it has been seen to take 45 s. */
 const readinessMs = 120_000;
 /** Kafka hands over and flushes in about 2 s, PostgreSQL writes a checkpoint. */
-const stopMs = 60_000;
+const stopMs = 120_000;
 /** Some hundred megabytes on a busy disk. */
 const copyMs = 120_000;
 const outputCharactersShown = 4_000;

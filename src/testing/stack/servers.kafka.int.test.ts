@@ -1,8 +1,7 @@
 import { Admin, ProduceAcks, Producer } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from './free-port.ts';
-import { type KafkaServer, startKafka } from './kafka.ts';
-import { runKafkaTool } from './kafka-tool.ts';
+import { type KafkaServer, runKafkaTool, startKafka } from './kafka.ts';
 import { startProxy, type TcpProxy } from './proxy.ts';
 import { freshTopicName } from './shared.ts';
 import { waitUntil } from './wait-until.ts';
