@@ -60,9 +60,9 @@ export default defineConfig({
           globalSetup: 'src/testing/stack/vitest.setup.ts',
           pool: 'forks',
           maxWorkers: 2,
-          testTimeout: 120_000,
-          // Several servers may be started in one, on a machine that is busy with the other file's.
-          hookTimeout: 120_000,
+          // Alone a broker stands in 5 s; where the cores are busy with everything else, ten times that has been seen.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 4 },
         },
       },

@@ -118,8 +118,10 @@ describe('Kafka of the native stack, behind a proxy', () => {
       ['--bootstrap-server', server.brokers, '--topic', topic],
       'from the console\n',
     );
+    const count = String(await endOffset());
     const said = await runKafkaTool('org.apache.kafka.tools.consumer.ConsoleConsumer', [
-      ...['--bootstrap-server', server.brokers, '--topic', topic, '--from-beginning', '--timeout-ms', '5000'],
+      ...['--bootstrap-server', server.brokers, '--topic', topic, '--from-beginning'],
+      ...['--max-messages', count, '--timeout-ms', '60000'],
     ]);
     expect(said.split('\n')).toEqual(expect.arrayContaining(['first', 'second', 'from the console']));
   });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { wholeStack } from './maven.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
@@ -18,8 +19,7 @@ describe('what runs in containers', () => {
     expect(captured(compose, /image: apache\/kafka:(\S+)/)).toBe(captured(pom, /<kafka\.version>(.*)</));
   });
 
-  it('is the PostgreSQL that the tests run on by default', async () => {
-    const { wholeStack } = await import('./maven.ts');
+  it('is the PostgreSQL that the tests run on by default', () => {
     const major = captured(compose, /image: postgres:(\d+)\n/);
     expect(wholeStack).toContain(`postgres-${major}`);
     expect(pom).toContain(`<postgres.version>${major}.`);
