@@ -48,6 +48,11 @@ describe('Kafka, PostgreSQL and Redis', () => {
     });
   });
 
+  it('may be a cluster of Redis, by several addresses', () => {
+    const url = 'rediss+cluster://esp:secret@a:7001,b:7002,c:7003';
+    expect(productionOf({ ...three, REDIS_URL: url })?.redis.url).toBe(url);
+  });
+
   it('are not where none is', () => {
     expect(productionOf({ ESP_TOPIC: 'events', KAFKA_BROKERS: ' ' })).toBeNull();
   });

@@ -61,7 +61,7 @@ export function readProductionConfig(read: ConfigReader): ProductionConfig | nul
     kafka: readKafka(read),
     databaseUrl: readUrl(read, 'DATABASE_URL', ['postgres', 'postgresql']),
     redis: {
-      url: readUrl(read, 'REDIS_URL', ['redis', 'rediss']),
+      url: readUrl(read, 'REDIS_URL', ['redis', 'rediss', 'redis+cluster', 'rediss+cluster']),
       // Braces would be taken for a hash tag, which decides where Redis Cluster keeps a key.
       prefix: read.matching(
         'ESP_REDIS_PREFIX',
@@ -160,7 +160,9 @@ function readUrl(read: ConfigReader, variable: string, schemes: readonly string[
   const given = read.secret(variable);
   if (!given) return '';
   const example = `${schemes[0]}://user:password@host/…`;
-  const url = URL.canParse(given) ? new URL(given) : null;
+  // A cluster is reached by several addresses with commas between; one of them tells whether the rest is a URL.
+  const single = given.replace(/,[^/?#]*/, '');
+  const url = URL.canParse(single) ? new URL(single) : null;
   // PostgreSQL's may name the directory of a Unix socket in a parameter instead of a host.
   const hasHost = url !== null && (url.hostname !== '' || url.searchParams.has('host'));
   if (url === null || !hasHost || !schemes.includes(url.protocol.slice(0, -1))) {
