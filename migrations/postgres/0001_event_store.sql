@@ -1,4 +1,4 @@
--- The store on PostgreSQL; docs/decisions/0005-postgres-store.md has the reasons. Times are milliseconds since the epoch:
+-- The store on PostgreSQL; docs/decisions/0008-postgres-store.md has the reasons. Times are milliseconds since the epoch:
 -- to_timestamp(received_at / 1000.0) is the moment. Texts that are compared or sorted are bytes to the store, whatever the
 -- database's locale: a library that sorts differently after an upgrade of the system can't break an index here.
 -- Checks named *_invariant guard the ledger: one that fails is a fault of the program, never of a record.
