@@ -94,7 +94,6 @@ describe('a start', () => {
     for (const setting of [
       `default_transaction_isolation = 'serializable'`,
       'default_transaction_read_only = on',
-      'statement_timeout = 1',
       `search_path = 'public'`,
       `bytea_output = 'escape'`,
       `DateStyle = 'German'`,
@@ -102,6 +101,8 @@ describe('a start', () => {
       `IntervalStyle = 'iso_8601'`,
       'extra_float_digits = 0',
       'standard_conforming_strings = on',
+      // Last: it is meant for the store, not for what sets the others.
+      'statement_timeout = 50',
     ]) {
       await queryPostgres(
         url,
