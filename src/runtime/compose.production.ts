@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { storeConsumer } from '../domain/inbox.ts';
 import { createKafkaEventLog } from '../event-log/event-log.kafka.ts';
 import { createKafkaFailedTopic } from '../event-log/failed-topic.kafka.ts';
@@ -97,7 +98,16 @@ function openLog(kafka: KafkaConfig, { telemetry }: Pick<Surroundings, 'telemetr
 
 /** How to reach the cluster, as the client takes it. */
 export function connectionOf({ brokers, clientId, tls, sasl }: KafkaConfig) {
-  return { brokers, clientId, ...(tls === null ? {} : { tls }), ...(sasl === null ? {} : { sasl }) };
+  return {
+    brokers,
+    clientId,
+    ...(tls === null ? {} : { tls }),
+    ...(sasl === null ? {} : { sasl: 'tokenFile' in sasl ? withTokenOf(sasl.tokenFile) : sasl }),
+  };
+}
+
+function withTokenOf(path: string) {
+  return { mechanism: 'OAUTHBEARER', token: async () => (await readFile(path, 'utf8')).trim() } as const;
 }
 
 function openPartOf<Part extends { close(): Promise<void> }>(

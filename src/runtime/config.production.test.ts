@@ -95,6 +95,23 @@ describe('Kafka, PostgreSQL and Redis', () => {
     });
   });
 
+  it('takes a token for Kafka, or a file that somebody renews', () => {
+    const oauth = { ...three, KAFKA_SASL_MECHANISM: 'oauthbearer' };
+    expect(productionOf({ ...oauth, KAFKA_SASL_TOKEN: 't0' })?.kafka.sasl).toEqual({
+      mechanism: 'OAUTHBEARER',
+      token: 't0',
+    });
+    const tokenFile = fileWith('t1');
+    expect(productionOf({ ...oauth, KAFKA_SASL_TOKEN_FILE: tokenFile })?.kafka.sasl).toEqual({
+      mechanism: 'OAUTHBEARER',
+      tokenFile,
+    });
+    expect(problemsOf(oauth)).toEqual({ KAFKA_SASL_TOKEN: expect.stringMatching(/wants a token/) });
+    expect(problemsOf({ ...oauth, KAFKA_SASL_TOKEN_FILE: '/nowhere' })).toEqual({
+      KAFKA_SASL_TOKEN_FILE: expect.stringMatching(/can't be read/),
+    });
+  });
+
   it('takes a database behind a Unix socket', () => {
     const url = 'postgres:///esp?host=/var/run/postgresql';
     expect(productionOf({ ...three, DATABASE_URL: url })?.databaseUrl).toBe(url);

@@ -28,13 +28,18 @@ export interface KafkaTls {
   readonly serverName?: string;
 }
 
-const saslMechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+const passwordMechanisms = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+const saslMechanisms = [...passwordMechanisms, 'oauthbearer'] as const;
 
-export interface KafkaSasl {
-  readonly mechanism: Uppercase<(typeof saslMechanisms)[number]>;
-  readonly username: string;
-  readonly password: string;
-}
+export type KafkaSasl =
+  | {
+      readonly mechanism: Uppercase<(typeof passwordMechanisms)[number]>;
+      readonly username: string;
+      readonly password: string;
+    }
+  /** A file is read again for each connection, so that whatever renews the token need tell nobody. */
+  | { readonly mechanism: 'OAUTHBEARER'; readonly token: string }
+  | { readonly mechanism: 'OAUTHBEARER'; readonly tokenFile: string };
 
 export interface RedisConfig {
   readonly url: string;
@@ -141,18 +146,28 @@ function readSasl(read: ConfigReader): KafkaSasl | null {
   const username = read.text('KAFKA_SASL_USERNAME', '');
   const password = read.secret('KAFKA_SASL_PASSWORD');
   const mechanism = read.oneOf('KAFKA_SASL_MECHANISM', null, saslMechanisms);
+  if (mechanism === 'oauthbearer') return readToken(read);
   if (username === '' && password === null && mechanism === null) return null;
-  const variables = {
+  requireAll(read, 'mechanism, user and password go together', {
     KAFKA_SASL_MECHANISM: mechanism !== null || read.isSet('KAFKA_SASL_MECHANISM'),
     KAFKA_SASL_USERNAME: username !== '',
     KAFKA_SASL_PASSWORD: password !== null,
-  };
-  for (const [variable, isGiven] of Object.entries(variables)) {
-    if (!isGiven)
-      read.problems.push({ variable, message: 'must be set too: mechanism, user and password go together' });
-  }
-  const name = (mechanism ?? 'plain').toUpperCase() as KafkaSasl['mechanism'];
+  });
+  const name = (mechanism ?? 'plain').toUpperCase() as Uppercase<(typeof passwordMechanisms)[number]>;
   return { mechanism: name, username, password: password ?? '' };
+}
+
+function readToken(read: ConfigReader): KafkaSasl {
+  const token = read.secret('KAFKA_SASL_TOKEN');
+  const tokenFile = read.text('KAFKA_SASL_TOKEN_FILE', '');
+  requireAll(read, 'oauthbearer wants a token', { KAFKA_SASL_TOKEN: token !== null });
+  return tokenFile === '' ? { mechanism: 'OAUTHBEARER', token: token ?? '' } : { mechanism: 'OAUTHBEARER', tokenFile };
+}
+
+function requireAll(read: ConfigReader, why: string, given: Readonly<Record<string, boolean>>): void {
+  for (const [variable, isGiven] of Object.entries(given)) {
+    if (!isGiven) read.problems.push({ variable, message: `must be set too: ${why}` });
+  }
 }
 
 /** Says what is wrong without repeating the value: it may hold a password. */

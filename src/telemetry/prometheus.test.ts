@@ -201,3 +201,54 @@ describe('what is read at the scrape', () => {
     expect(samples.has('esp_nodejs_eventloop_lag_p99_seconds')).toBe(true);
   });
 });
+
+describe('parts that are servers of their own', () => {
+  it('show whether they answer, and how often they did not', async () => {
+    const { telemetry, scrape } = setUp();
+    telemetry.emit('part.waiting', { part: 'store', reason: 'away', retryInMs: 1, attempt: 0 });
+    telemetry.emit('part.away', { part: 'metrics', reason: 'away' });
+    let samples = await scrape();
+    expect(samples.get('esp_part_up{part="store"}')).toBe(0);
+    expect(samples.get('esp_part_up{part="metrics"}')).toBe(0);
+    expect(samples.get('esp_part_up{part="log"}')).toBeUndefined();
+    telemetry.emit('part.opened', { part: 'store', waitedMs: 1 });
+    telemetry.emit('part.back', { part: 'metrics', awayMs: 1 });
+    samples = await scrape();
+    expect(samples.get('esp_part_up{part="store"}')).toBe(1);
+    expect(samples.get('esp_part_up{part="metrics"}')).toBe(1);
+    expect(samples.get('esp_part_outages_total{part="metrics"}')).toBe(1);
+  });
+
+  it('show that the log was replaced, and that it was recognised', async () => {
+    const { telemetry, scrape } = setUp();
+    expect((await scrape()).get('esp_log_replaced')).toBe(0);
+    telemetry.emit('log.replaced', { message: 'another' });
+    expect((await scrape()).get('esp_log_replaced')).toBe(1);
+    telemetry.emit('log.recognised', { logId: 'a' });
+    expect((await scrape()).get('esp_log_replaced')).toBe(0);
+  });
+
+  it('show what a worker was given, and forget what was paused of it when that is over', async () => {
+    const { telemetry, scrape } = setUp();
+    telemetry.emit('group.joined', { group: 'esp', generation: 1, partitions: [0, 1, 2] });
+    telemetry.emit('partition.paused', { partition: 1, reason: 'away', retryInMs: 1, attempt: 0 });
+    telemetry.emit('partition.paused', { partition: -1, reason: 'confirm: away', retryInMs: 1, attempt: 0 });
+    let samples = await scrape();
+    expect(samples.get('esp_group_partitions')).toBe(3);
+    expect(samples.get('esp_partitions_paused')).toBe(1);
+    telemetry.emit('group.ended', { group: 'esp', reason: 'rebalance' });
+    samples = await scrape();
+    expect(samples.get('esp_group_partitions')).toBe(0);
+    expect(samples.get('esp_partitions_paused')).toBe(0);
+    expect(samples.get('esp_group_joins_total')).toBe(1);
+  });
+
+  it('count failed events that were published, and tries that were refused', async () => {
+    const { telemetry, scrape } = setUp();
+    telemetry.emit('failed.published', { partition: 0, count: 3 });
+    telemetry.emit('failed.unpublished', { partition: 0, reason: 'away', retryInMs: 1, attempt: 0 });
+    const samples = await scrape();
+    expect(samples.get('esp_failed_published_total')).toBe(3);
+    expect(samples.get('esp_failed_publish_retries_total')).toBe(1);
+  });
+});

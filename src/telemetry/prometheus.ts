@@ -51,6 +51,7 @@ export function createPrometheus({
   const renderHistograms = [listenToRequests(registry, telemetry), listenToBatches(registry, telemetry)];
   listenToIngest(registry, telemetry);
   listenToPartitions(registry, telemetry);
+  listenToParts(registry, telemetry);
   listenToRest(registry, telemetry);
   const readGauges = createGaugeReader(registry, gauges, readTimeoutMs);
 
@@ -164,6 +165,8 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   }
   show();
   telemetry.on('partition.paused', ({ partition }) => {
+    // What is not of one partition, such as joining the group, is not one that is paused.
+    if (partition < 0) return;
     pausedNow.add(partition);
     show();
   });
@@ -182,6 +185,36 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
     show();
   });
   telemetry.on('partition.fenced', () => fenced.inc());
+
+  const owned = gauge(registry, 'esp_group_partitions', 'Partitions that the consumer group has given to this worker');
+  const joins = counter(registry, 'esp_group_joins_total', 'Times that this worker was given partitions anew');
+  telemetry.on('group.joined', ({ partitions }) => {
+    owned.set(partitions.length);
+    joins.inc();
+  });
+  telemetry.on('group.ended', () => {
+    owned.set(0);
+    // Whoever has them now tells of them.
+    pausedNow.clear();
+    show();
+  });
+}
+
+/** Log, store, metrics and failed topic, where they are servers of their own. A part shows once something was heard of it. */
+function listenToParts(registry: Registry, telemetry: Telemetry): void {
+  const up = gauge(registry, 'esp_part_up', '1 while the part answers, 0 while it is waited for', ['part']);
+  const outages = counter(registry, 'esp_part_outages_total', 'Times that a part stopped answering', ['part']);
+  const replaced = gauge(registry, 'esp_log_replaced', '1 while the log is not the one that the store belongs to');
+  replaced.set(0);
+  telemetry.on('part.waiting', ({ part }) => up.set({ part }, 0));
+  telemetry.on('part.opened', ({ part }) => up.set({ part }, 1));
+  telemetry.on('part.away', ({ part }) => {
+    up.set({ part }, 0);
+    outages.inc({ part });
+  });
+  telemetry.on('part.back', ({ part }) => up.set({ part }, 1));
+  telemetry.on('log.replaced', () => replaced.set(1));
+  telemetry.on('log.recognised', () => replaced.set(0));
 }
 
 function listenToRest(registry: Registry, telemetry: Telemetry): void {
@@ -191,6 +224,10 @@ function listenToRest(registry: Registry, telemetry: Telemetry): void {
   const pruned = counter(registry, 'esp_pruned_rows_total', 'Rows removed by retention');
   const redriven = counter(registry, 'esp_redriven_events_total', 'Failed events sent through again');
   const failures = counter(registry, 'esp_http_request_failures_total', 'Requests that met a bug here');
+  const published = counter(registry, 'esp_failed_published_total', 'Failed events put on their topic');
+  const unpublished = counter(registry, 'esp_failed_publish_retries_total', 'Times that the topic did not take them');
+  telemetry.on('failed.published', ({ count }) => published.inc(count));
+  telemetry.on('failed.unpublished', () => unpublished.inc());
   telemetry.on('inbox.added', ({ code, count }) => inbox.inc({ reason: code }, count));
   telemetry.on('metrics.rebuilt', () => rebuilt.inc());
   telemetry.on('metrics.unavailable', () => away.inc());
@@ -263,6 +300,6 @@ function counter(registry: Registry, name: string, help: string, labelNames: rea
   return new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
 }
 
-function gauge(registry: Registry, name: string, help: string): Gauge {
-  return new Gauge({ name, help, registers: [registry] });
+function gauge(registry: Registry, name: string, help: string, labelNames: readonly string[] = []): Gauge {
+  return new Gauge({ name, help, labelNames: [...labelNames], registers: [registry] });
 }
