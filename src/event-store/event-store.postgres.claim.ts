@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { Connection } from './event-store.postgres.connection.ts';
 import type { Database } from './event-store.postgres.database.ts';
 import { isLockTimeout } from './event-store.postgres.errors.ts';
-import { currentLog, type ProgressRow, progressColumns, toProgress } from './event-store.postgres.rows.ts';
+import { currentLog } from './event-store.postgres.rows.ts';
 import { together } from './event-store.postgres.together.ts';
 import type { ClaimRequest, PartitionProgress } from './event-store.ts';
 import { noProgressOn } from './no-progress.ts';
+import { type ProgressRow, progressColumns, toProgress } from './rows.ts';
 
 export interface ClaimOptions {
   readonly now: () => number;

@@ -1,7 +1,8 @@
 import { otherEventType, type StoredEvent } from '../domain/event.ts';
 import { RejectedByStoreError } from '../domain/failure.ts';
 import type { InboxEntry } from '../domain/inbox.ts';
-import { eventColumns, inboxColumns } from './event-store.postgres.rows.ts';
+import { eventColumns } from './event-store.postgres.rows.ts';
+import { inboxColumns } from './rows.ts';
 
 /**
  * Rows in the binary form of COPY (PostgreSQL's documentation, COPY, file formats): nothing has to be escaped, and numbers and

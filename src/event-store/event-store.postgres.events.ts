@@ -1,23 +1,18 @@
 import type { Position, StoredEvent } from '../domain/event.ts';
-import { isUuid, resolveEventId } from '../domain/identity.ts';
+import { isUuid } from '../domain/identity.ts';
 import { inboxId } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
+import { pageOfClientId } from './client-id-page.ts';
 import type { BoundedSource } from './event-store.postgres.bounded.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
 import type { Database } from './event-store.postgres.database.ts';
 import { allEvents, eventKey, eventRange, eventsOfType, tieOfEvent } from './event-store.postgres.listings.ts';
-import {
-  type EventRow,
-  eventColumns,
-  type InboxRow,
-  inboxColumns,
-  toInboxEntry,
-  toStoredEvent,
-} from './event-store.postgres.rows.ts';
+import { type EventRow, eventColumns, toStoredEvent } from './event-store.postgres.rows.ts';
 import { scanNewestFirst } from './event-store.postgres.scan.ts';
 import { together } from './event-store.postgres.together.ts';
 import type { DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
 type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'recentEvents' | 'outcomeAt'>;
 
@@ -31,7 +26,7 @@ export function createEventReads(database: Pick<Database, 'read'>): EventReads {
   }
 
   async function events(query: EventQuery): Promise<Page<StoredEvent>> {
-    if (query.clientId !== undefined) return pageOfClientId(query, query.clientId);
+    if (query.clientId !== undefined) return pageOfClientId(query, query.clientId, event);
     const { eventType, source, limit, cursor } = query;
     const range = eventRange(query);
     const scan = {
@@ -44,19 +39,6 @@ export function createEventReads(database: Pick<Database, 'read'>): EventReads {
     const { rows, next } = await database.read((connection) => scanNewestFirst<EventRow>(connection, scan));
     const nextCursor = next === null ? null : encodeCursor('event', { at: Number(next[0]), tie: tieOfEvent(next) });
     return { items: rows.map(toStoredEvent), nextCursor };
-  }
-
-  /** A client's own id leads to the event's id, so this needs no index. */
-  async function pageOfClientId(query: EventQuery, clientId: string): Promise<Page<StoredEvent>> {
-    const { eventType, source = null, from = -Infinity, to = Infinity } = query;
-    const found = await event(resolveEventId({ id: clientId, source }).id);
-    const matches =
-      found !== null &&
-      found.source === source &&
-      (eventType === undefined || found.eventType === eventType) &&
-      found.receivedAt >= from &&
-      found.receivedAt < to;
-    return { items: matches ? [found] : [], nextCursor: null };
   }
 
   return {

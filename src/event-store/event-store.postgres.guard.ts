@@ -1,19 +1,8 @@
 import type { Connection } from './event-store.postgres.connection.ts';
-import { currentLog, type ProgressRow, progressColumns, toProgress } from './event-store.postgres.rows.ts';
+import { currentLog } from './event-store.postgres.rows.ts';
 import { together } from './event-store.postgres.together.ts';
-import type { CommitRequest, PartitionProgress } from './event-store.ts';
-
-/** What a transaction must find in the progress row to be allowed to write. */
-export type Guard = Pick<
-  CommitRequest,
-  'consumer' | 'logNo' | 'partition' | 'ownerEpoch' | 'expectedOffset' | 'previousToken' | 'token'
->;
-
-export type GuardFinding =
-  | { readonly kind: 'free' }
-  /** An earlier try of the same transaction has landed. */
-  | { readonly kind: 'landed' }
-  | { readonly kind: 'fenced'; readonly found: PartitionProgress | null };
+import { type Guard, type GuardFinding, judgeGuard } from './progress-guard.ts';
+import { type ProgressRow, progressColumns } from './rows.ts';
 
 /** Locks the progress row, so that what is found stays true until the transaction ends. */
 export async function checkGuard(connection: Connection, guard: Guard): Promise<GuardFinding> {
@@ -25,13 +14,7 @@ export async function checkGuard(connection: Connection, guard: Guard): Promise<
     // Behind the lock: adopting a log takes the same one, so from then on no batch of the former log gets through.
     currentLog(connection),
   ]);
-  if (row === undefined) return { kind: 'fenced', found: null };
-  const mine = row.owner_epoch === guard.ownerEpoch;
-  if (mine && row.commit_token === guard.token) return { kind: 'landed' };
-  const untouched = row.next_offset === guard.expectedOffset && row.commit_token === guard.previousToken;
-  // An operator who adopted another log meant that work on this one ends.
-  if (mine && untouched && log?.log_no === guard.logNo) return { kind: 'free' };
-  return { kind: 'fenced', found: toProgress(row) };
+  return judgeGuard(guard, row ?? null, log?.log_no ?? null);
 }
 
 /** The end of every guarded transaction. `changes` are its own assignments; their parameters start at $8. */

@@ -3,11 +3,12 @@ import type { BoundedSource } from './event-store.postgres.bounded.ts';
 import type { Connection, SqlValue } from './event-store.postgres.connection.ts';
 import type { Database } from './event-store.postgres.database.ts';
 import { inboxRange, inboxRows } from './event-store.postgres.listings.ts';
-import { currentLog, type InboxRow, inboxColumns, toInboxEntry } from './event-store.postgres.rows.ts';
+import { currentLog } from './event-store.postgres.rows.ts';
 import { scanNewestFirst } from './event-store.postgres.scan.ts';
 import { together } from './event-store.postgres.together.ts';
 import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
 export function createInboxReads(
   database: Pick<Database, 'read'>,

@@ -1,8 +1,8 @@
-import { type Histogram, type HistogramPairs, mergeInto } from '../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
 import { together } from './event-store.postgres.together.ts';
 import type { PartitionMetrics, RollupCountRow, RollupLatencyRow, TypeTotals } from './event-store.ts';
+import { type LatencyRow, mergeLatencies } from './latency-steps.ts';
 import { metricsReach } from './metrics-reach.ts';
 
 /** One partition's metrics; the connection is in a snapshot, so the watermark is that of the rest. */
@@ -65,23 +65,10 @@ async function readLatencies(
   stepMs: number,
   from: number,
 ): Promise<RollupLatencyRow[]> {
-  const rows = await connection.rows<{ at: number; histogram: string; clock_skewed: number }>(
+  const rows = await connection.rows<LatencyRow>(
     `SELECT at, histogram, clock_skewed FROM rollup_latency
      WHERE partition = $1 AND step_ms IN (${upTo(stepMs).join(', ')}) AND at >= $2 ORDER BY at`,
     [partition, from],
   );
-  const steps = new Map<number, { histogram: Histogram; clockSkewed: number }>();
-  for (const row of rows) {
-    const at = stepStart(row.at, stepMs);
-    let step = steps.get(at);
-    if (step === undefined) steps.set(at, (step = { histogram: new Map(), clockSkewed: 0 }));
-    mergeInto(step.histogram, JSON.parse(row.histogram) as HistogramPairs);
-    step.clockSkewed += row.clock_skewed;
-  }
-  return [...steps].map(([at, { histogram, clockSkewed }]) => ({
-    stepMs,
-    at,
-    histogram: [...histogram].sort((a, b) => a[0] - b[0]),
-    clockSkewed,
-  }));
+  return mergeLatencies(rows, stepMs);
 }

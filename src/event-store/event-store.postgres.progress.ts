@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Connection } from './event-store.postgres.connection.ts';
-import { currentLog, type ProgressRow, progressColumns, toProgress } from './event-store.postgres.rows.ts';
+import { currentLog } from './event-store.postgres.rows.ts';
 import { together } from './event-store.postgres.together.ts';
 import type { LedgerSnapshot, PartitionProgress } from './event-store.ts';
+import { type ProgressRow, progressColumns, toProgress } from './rows.ts';
 
 /** Of the consumer's current log. */
 export async function readProgress(connection: Connection, consumer: string): Promise<readonly PartitionProgress[]> {

@@ -1,8 +1,8 @@
 import { readBounded } from './event-store.postgres.bounded.ts';
 import type { Database } from './event-store.postgres.database.ts';
 import { entriesById } from './event-store.postgres.inbox.ts';
-import { type InboxRow, toInboxEntry } from './event-store.postgres.rows.ts';
 import type { InboxPublication } from './event-store.ts';
+import { type InboxRow, toInboxEntry } from './rows.ts';
 
 /** On the connections that everything but batches shares: publishing never stands in a batch's way. */
 export function createInboxPublication(database: Pick<Database, 'read' | 'write'>): InboxPublication {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { firstRow, inTransaction } from './event-store.sqlite.connection.ts';
-import { createCurrentLog, type ProgressRow, progressColumns, toProgress } from './event-store.sqlite.rows.ts';
+import { createCurrentLog } from './event-store.sqlite.rows.ts';
 import type { ClaimRequest, PartitionProgress } from './event-store.ts';
 import { noProgressOn } from './no-progress.ts';
+import { type ProgressRow, progressColumns, toProgress } from './rows.ts';
 
 export function createClaim(db: DatabaseSync, now: () => number): (request: ClaimRequest) => PartitionProgress {
   const currentLog = createCurrentLog(db);

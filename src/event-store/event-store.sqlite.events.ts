@@ -1,22 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Position, StoredEvent } from '../domain/event.ts';
-import { isUuid, resolveEventId } from '../domain/identity.ts';
+import { isUuid } from '../domain/identity.ts';
 import { inboxId } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
+import { pageOfClientId } from './client-id-page.ts';
 import { type Attempt, allRows, firstRow, inSnapshot } from './event-store.sqlite.connection.ts';
-import {
-  bytesToId,
-  type EventRow,
-  eventColumns,
-  type InboxRow,
-  idToBytes,
-  inboxColumns,
-  toInboxEntry,
-  toStoredEvent,
-} from './event-store.sqlite.rows.ts';
+import { bytesToId, type EventRow, eventColumns, idToBytes, toStoredEvent } from './event-store.sqlite.rows.ts';
 import { type Condition, type RowShape, type ScanKey, scanNewestFirst } from './event-store.sqlite.scan.ts';
 import type { DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
 type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'recentEvents' | 'outcomeAt'>;
 
@@ -35,7 +28,7 @@ export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads
   }
 
   async function events(query: EventQuery): Promise<Page<StoredEvent>> {
-    if (query.clientId !== undefined) return pageOfClientId(query, query.clientId);
+    if (query.clientId !== undefined) return pageOfClientId(query, query.clientId, event);
     const after = query.cursor === undefined ? null : toScanKey(query.cursor);
     const scan = {
       table: 'events',
@@ -50,19 +43,6 @@ export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads
     const { rows, next } = await scanNewestFirst(db, scan, eventShape, attempt);
     const nextCursor = next === null ? null : encodeCursor('event', { at: next.at, tie: String(next.tie) });
     return { items: rows.map(toStoredEvent), nextCursor };
-  }
-
-  /** A client's own id leads to the event's id, so this needs no index. */
-  async function pageOfClientId(query: EventQuery, clientId: string): Promise<Page<StoredEvent>> {
-    const { eventType, source = null, from = -Infinity, to = Infinity } = query;
-    const found = await event(resolveEventId({ id: clientId, source }).id);
-    const matches =
-      found !== null &&
-      found.source === source &&
-      (eventType === undefined || found.eventType === eventType) &&
-      found.receivedAt >= from &&
-      found.receivedAt < to;
-    return { items: matches ? [found] : [], nextCursor: null };
   }
 
   return {

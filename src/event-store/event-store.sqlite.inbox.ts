@@ -2,10 +2,11 @@ import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
 import { type Attempt, firstRow, inTransaction } from './event-store.sqlite.connection.ts';
-import { createCurrentLog, type InboxRow, inboxColumns, toInboxEntry } from './event-store.sqlite.rows.ts';
+import { createCurrentLog } from './event-store.sqlite.rows.ts';
 import { type Condition, type RowShape, scanNewestFirst } from './event-store.sqlite.scan.ts';
 import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
+import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
 export function createInboxReads(
   db: DatabaseSync,

@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type Histogram, type HistogramPairs, mergeInto } from '../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import { allRows, firstRow, inSnapshot } from './event-store.sqlite.connection.ts';
 import { createCurrentLog } from './event-store.sqlite.rows.ts';
 import type { PartitionMetrics, RollupCountRow, RollupLatencyRow, TypeTotals } from './event-store.ts';
+import { type LatencyRow, mergeLatencies } from './latency-steps.ts';
 import { metricsReach } from './metrics-reach.ts';
 
 /** One partition's metrics, in one snapshot with its watermark. */
@@ -71,24 +71,6 @@ function createLatenciesRead(db: DatabaseSync) {
     ]),
   );
   return (partition: number, stepMs: number, from: number): RollupLatencyRow[] => {
-    const steps = new Map<number, { histogram: Histogram; clockSkewed: number }>();
-    const rows = allRows<{ at: number; histogram: string; clock_skewed: number }>(
-      statements.get(stepMs)!,
-      partition,
-      from,
-    );
-    for (const row of rows) {
-      const at = stepStart(row.at, stepMs);
-      let step = steps.get(at);
-      if (step === undefined) steps.set(at, (step = { histogram: new Map(), clockSkewed: 0 }));
-      mergeInto(step.histogram, JSON.parse(row.histogram) as HistogramPairs);
-      step.clockSkewed += row.clock_skewed;
-    }
-    return [...steps].map(([at, { histogram, clockSkewed }]) => ({
-      stepMs,
-      at,
-      histogram: [...histogram].sort((a, b) => a[0] - b[0]),
-      clockSkewed,
-    }));
+    return mergeLatencies(allRows<LatencyRow>(statements.get(stepMs)!, partition, from), stepMs);
   };
 }

@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { UnavailableError } from '../domain/failure.ts';
 import { allRows, firstRow, inSnapshot } from './event-store.sqlite.connection.ts';
-import { createCurrentLog, type ProgressRow, progressColumns, toProgress } from './event-store.sqlite.rows.ts';
+import { createCurrentLog } from './event-store.sqlite.rows.ts';
 import type { LedgerSnapshot, PartitionProgress } from './event-store.ts';
+import { type ProgressRow, progressColumns, toProgress } from './rows.ts';
 
 export function createProgressReads(db: DatabaseSync) {
   const currentLog = createCurrentLog(db);

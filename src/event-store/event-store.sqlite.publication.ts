@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { InboxEntry } from '../domain/inbox.ts';
 import type { Attempt } from './event-store.sqlite.connection.ts';
-import { type InboxRow, inboxColumns, toInboxEntry } from './event-store.sqlite.rows.ts';
 import type { InboxPublication } from './event-store.ts';
+import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
 export function createInboxPublication(db: DatabaseSync, attempt: Attempt): InboxPublication {
   // Row values compare as positions do: the log first, then the offset in it.

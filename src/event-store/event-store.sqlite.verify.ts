@@ -7,8 +7,8 @@ import type { HistogramPairs } from '../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import { createCoverage } from './coverage.ts';
 import { type Attempt, allRows, firstRow, openConnection, sqliteSettings } from './event-store.sqlite.connection.ts';
-import { type ProgressRow, progressColumns, toProgress } from './event-store.sqlite.rows.ts';
 import type { Discrepancy, RollupCountRow, TypeTotals } from './event-store.ts';
+import { type ProgressRow, progressColumns, toProgress } from './rows.ts';
 import { createFindings, createVerification, type PositionedRow } from './verification.ts';
 
 /** Rows read at a time: a few milliseconds, and then the event loop runs. */

@@ -5,8 +5,9 @@ import type { InboxEntry } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import { type LatencyDelta, type RollupDelta, rollupSteps } from '../domain/rollup.ts';
 import { firstRow } from './event-store.sqlite.connection.ts';
-import { idToBytes, inboxColumns } from './event-store.sqlite.rows.ts';
+import { idToBytes } from './event-store.sqlite.rows.ts';
 import type { CommitRequest, DuplicateRecord, WriteSet } from './event-store.ts';
+import { inboxColumns } from './rows.ts';
 
 /** Writes what was decided, inside the transaction; all but progress. */
 export function createWriter(db: DatabaseSync): (request: CommitRequest, write: WriteSet) => void {
