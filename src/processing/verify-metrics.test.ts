@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { limits } from '../domain/limits.ts';
 import type { EventStore } from '../event-store/event-store.ts';
 import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
 import type { MetricsStore } from '../metrics-store/metrics-store.ts';
@@ -80,4 +81,10 @@ it('says so where the metrics never come up to the store', async () => {
     expect.stringMatching(/Partition 0: the metrics have nothing of it/),
     expect.stringMatching(/Partition 1: the metrics have nothing of it/),
   ]);
+});
+
+it('waits for all partitions at once', async () => {
+  const { compare, hooks } = await setUp();
+  expect(await compare({ metrics: { readPartition: async () => null } })).toHaveLength(2);
+  expect(hooks.pauses).toBe(limits.verifyLooksMax - 1);
 });

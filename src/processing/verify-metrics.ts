@@ -30,23 +30,34 @@ export interface CompareMetricsOptions {
  * @throws UnavailableError where either does not answer
  */
 export async function compareMetrics(options: CompareMetricsOptions): Promise<readonly Discrepancy[]> {
-  const found: Discrepancy[] = [];
-  for (const { partition } of await options.store.progress(storeConsumer)) {
-    found.push(...(await comparePartition(options, partition)));
+  const progress = await options.store.progress(storeConsumer);
+  const partitions = progress.map(({ partition }) => partition);
+  const found = new Map<number, readonly Discrepancy[]>();
+  // One look at each of those that are left, then the next: were they waited for one after another, as many as no worker
+  // cares for would take that many times as long.
+  for (let looks = 0; looks < limits.verifyLooksMax && found.size < partitions.length; looks += 1) {
+    if (looks > 0) await options.pause(limits.verifyLookEveryMs, neverAborted);
+    const isLast = looks === limits.verifyLooksMax - 1;
+    for (const partition of partitions.filter((partition) => !found.has(partition))) {
+      const discrepancies = await comparePartition(options, partition, isLast);
+      if (discrepancies !== null) found.set(partition, discrepancies);
+    }
   }
-  return found;
+  return partitions.flatMap((partition) => found.get(partition) ?? []);
 }
 
-async function comparePartition(options: CompareMetricsOptions, partition: number): Promise<readonly Discrepancy[]> {
-  let found: PartitionReading | null = null;
-  for (let attempt = 0; attempt < limits.verifyLooksMax; attempt += 1) {
-    if (attempt > 0) await options.pause(limits.verifyLookEveryMs, neverAborted);
-    const at = options.now();
-    const snapshot = await options.store.partitionMetrics(storeConsumer, partition, at);
-    if (snapshot === null) return [];
-    found = await options.metrics.readPartition(partition, at);
-    if (found !== null && isAt(found, snapshot)) return compareReadings(options, snapshot, found, at);
-  }
+/** @returns null where the two are at different watermarks, and another look may find them at one */
+async function comparePartition(
+  options: CompareMetricsOptions,
+  partition: number,
+  isLastLook: boolean,
+): Promise<readonly Discrepancy[] | null> {
+  const at = options.now();
+  const snapshot = await options.store.partitionMetrics(storeConsumer, partition, at);
+  if (snapshot === null) return [];
+  const found = await options.metrics.readPartition(partition, at);
+  if (found !== null && isAt(found, snapshot)) return compareReadings(options, snapshot, found, at);
+  if (!isLastLook) return null;
   const where =
     found === null ? 'have nothing of it' : `stand at offset ${found.watermark.nextOffset}, behind the store`;
   const message = `Partition ${partition}: the metrics ${where}. A worker brings them up to date within seconds; without one, run esp rebuild-metrics.`;
