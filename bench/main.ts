@@ -3,15 +3,25 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { checkStack } from '../src/testing/stack/maven.ts';
 import { describeMachine } from './machine.ts';
 import { judge } from './marks.ts';
 import { type IngestPlan, measureIngest } from './measure/ingest.ts';
 import { measureLatency } from './measure/latency.ts';
 import { measureMemory } from './measure/memory.ts';
 import { measureProcessing } from './measure/processing.ts';
+import { measureProduction } from './measure/production.ts';
 import type { Setup } from './measure/setup.ts';
 import { profileText } from './profile.ts';
-import { ingestText, latencyText, machineText, markText, memoryText, processingText } from './report.ts';
+import {
+  ingestText,
+  latencyText,
+  machineText,
+  markText,
+  memoryText,
+  processingText,
+  productionText,
+} from './report.ts';
 import type { Results } from './results.ts';
 
 const resultsDir = join(import.meta.dirname, 'results');
@@ -25,10 +35,10 @@ interface Options {
   readonly profile: boolean;
 }
 
-const measurementNames = ['ingest', 'batch', 'process', 'latency', 'memory'] as const;
+const measurementNames = ['ingest', 'batch', 'process', 'latency', 'memory', 'production'] as const;
 type MeasurementName = (typeof measurementNames)[number];
 /** Those that a mark is set for. */
-const markedNames: readonly MeasurementName[] = ['ingest', 'process', 'memory'];
+const markedNames: readonly MeasurementName[] = ['ingest', 'process', 'memory', 'production'];
 
 const single: IngestPlan = { connections: 64, eventsPerRequest: 1 };
 const batches: readonly IngestPlan[] = [
@@ -64,6 +74,12 @@ const measurements: Record<MeasurementName, (setup: Setup, results: Results, sho
   async memory(setup, results, show) {
     results.memory = await measureMemory(setup);
     show(memoryText(results.memory));
+  },
+  async production(setup, results, show) {
+    const stack = checkStack();
+    if (!stack.available) return setup.progress(`left out: Kafka, PostgreSQL and Redis. ${stack.reason}`);
+    results.production = await measureProduction(setup);
+    show(productionText(results.production));
   },
 };
 

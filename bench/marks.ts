@@ -1,3 +1,4 @@
+import type { ProductionResult } from './measure/production.ts';
 import { accountsOf, type Results } from './results.ts';
 
 /** What the product has to reach. Ratios rather than rates where the machine would decide. */
@@ -14,11 +15,14 @@ const ingestRatioMin = 0.35;
 const drainSecondsMax = 2;
 const rowsPerSecondMin = 60_000;
 const idleMbMax = 150;
+const kafkaRatioMin = 0.4;
+const postgresRowsPerSecondMin = 60_000;
+const workerMbMax = 350;
 
 /** The marks that what was measured can tell about. */
 export function judge(results: Results): readonly Mark[] {
   const marks: Mark[] = [];
-  const { ingest, processing, memory } = results;
+  const { ingest, processing, memory, production } = results;
   if (ingest) {
     const { ratio, product } = ingest;
     const keptUp = product.drainSeconds.max <= drainSecondsMax;
@@ -50,9 +54,36 @@ export function judge(results: Results): readonly Mark[] {
       held: memory.idle.rssMb <= idleMbMax,
     });
   }
+  if (production) marks.push(...productionMarks(production));
   const accounts = accountsOf(results);
   if (accounts.length > 0) marks.push(accountMark(results));
   return marks;
+}
+
+function productionMarks({ ratio, rowsPerSecond, workerPeakMb }: ProductionResult): Mark[] {
+  return [
+    {
+      number: 5,
+      what: 'on Kafka: single POST over bare node:http',
+      figure: ratio.median.toFixed(2),
+      mustBe: `≥ ${kafkaRatioMin}`,
+      held: ratio.median >= kafkaRatioMin,
+    },
+    {
+      number: 6,
+      what: 'into PostgreSQL',
+      figure: `${Math.round(rowsPerSecond.median)} rows/s`,
+      mustBe: `≥ ${postgresRowsPerSecondMin} rows/s`,
+      held: rowsPerSecond.median >= postgresRowsPerSecondMin,
+    },
+    {
+      number: 7,
+      what: "a worker's memory while it stores",
+      figure: `${Math.round(workerPeakMb)} MiB`,
+      mustBe: `≤ ${workerMbMax} MiB`,
+      held: workerPeakMb <= workerMbMax,
+    },
+  ];
 }
 
 function accountMark(results: Results): Mark {

@@ -5,6 +5,7 @@ import type { IngestResult, IngestSide } from './measure/ingest.ts';
 import type { LatencyResult } from './measure/latency.ts';
 import type { MemoryResult } from './measure/memory.ts';
 import type { ProcessingResult } from './measure/processing.ts';
+import type { ProductionResult } from './measure/production.ts';
 import type { Quantiles, Spread } from './measure/statistics.ts';
 import type { MemoryUsage } from './measure/usage.ts';
 
@@ -44,10 +45,7 @@ export function ingestText(result: IngestResult): string {
     min: min * eventsPerRequest,
     max: max * eventsPerRequest,
   });
-  const threads = Object.entries(product.threadCpuSecondsPer100k)
-    .filter(([, { median }]) => median >= 0.005)
-    .map(([name, { median }]) => `${name} ${median.toFixed(2)}`)
-    .join(', ');
+  const threads = partsText(product.threadCpuSecondsPer100k);
   return lines(`Ingest, ${perRequest} of 200 bytes over ${connections} connections`, [
     ['product, events/s', show(eventsPerSecond(product), whole)],
     ['bare node:http, events/s', show(eventsPerSecond(bare), whole)],
@@ -64,18 +62,29 @@ export function ingestText(result: IngestResult): string {
       [product, bare].map((s) => s.generatorCpuSecondsPer100k.median.toFixed(2)).join(', '),
     ],
     ['account', accountText(result.account)],
-    ...warnings(result),
+    ...loadWarnings(result),
+    ...disturbance(result.otherCores.max),
   ]);
 }
 
-function warnings(result: IngestResult): [string, string][] {
+/** Processor seconds by thread or process; what took next to nothing is left out. */
+function partsText(parts: Readonly<Record<string, Spread>>): string {
+  return Object.entries(parts)
+    .filter(([, { median }]) => median >= 0.005)
+    .map(([name, { median }]) => `${name} ${median.toFixed(2)}`)
+    .join(', ');
+}
+
+type Compared = Pick<IngestResult, 'refusals' | 'firstRefusal'> & Record<'bare' | 'product', IngestSide>;
+
+function loadWarnings(result: Compared): [string, string][] {
   const found: [string, string][] = [];
   const generatorCores = Math.max(result.bare.generatorCores.max, result.product.generatorCores.max);
   if (generatorCores > generatorCoresMax) {
     found.push(['! generator', `kept ${generatorCores.toFixed(2)} cores busy: it may be what was measured`]);
   }
   if (result.refusals > 0) found.push(['! refused', `${result.refusals} requests, the first: ${result.firstRefusal}`]);
-  return [...found, ...disturbance(result.otherCores.max)];
+  return found;
 }
 
 function disturbance(otherCores: number): [string, string][] {
@@ -91,10 +100,7 @@ function accountText({ accepted, stored, idsChecked, lost, doubled, ledgerAgrees
 }
 
 export function processingText(result: ProcessingResult): string {
-  const threads = Object.entries(result.threadCpuSecondsPer100k)
-    .filter(([, { median }]) => median >= 0.005)
-    .map(([name, { median }]) => `${name} ${median.toFixed(2)}`)
-    .join(', ');
+  const threads = partsText(result.threadCpuSecondsPer100k);
   return lines(`Processing a backlog of ${whole(result.events)} events`, [
     ['product, rows/s', show(result.rowsPerSecond, whole)],
     ['bare SQLite inserts, rows/s', show(result.bareRowsPerSecond, whole)],
@@ -131,6 +137,38 @@ export function memoryText(result: MemoryResult): string {
     ['afterwards, everything stored', mb(result.after)],
     ['start until it listens', `${whole(result.startMs)} ms`],
   ]);
+}
+
+export function productionText(result: ProductionResult): string {
+  const { product, bare } = result;
+  return [
+    lines(`On Kafka: single events of 200 bytes over ${result.connections} connections, no worker meanwhile`, [
+      ['esp api, events/s', show(product.requestsPerSecond, whole)],
+      ['bare node:http, events/s', show(bare.requestsPerSecond, whole)],
+      ['esp api / bare', show(result.ratio, fixed(2))],
+      ['esp api, p50 and p99 ms', `${show(product.p50Ms, fixed(1))}, ${show(product.p99Ms, fixed(1))}`],
+      ['bare, p50 and p99 ms', `${show(bare.p50Ms, fixed(1))}, ${show(bare.p99Ms, fixed(1))}`],
+      [
+        'CPU s / 100,000 events, esp api',
+        `${show(product.cpuSecondsPer100k, fixed(2))}: ${partsText(product.threadCpuSecondsPer100k)}`,
+      ],
+      ['… bare', show(bare.cpuSecondsPer100k, fixed(2))],
+      ...loadWarnings(result),
+    ]),
+    lines('On Kafka: NDJSON of 1,000 events', [
+      ['esp api, events/s', show(result.batchEventsPerSecond, whole)],
+      ["Kafka's own producer, records/s", show(result.producerRecordsPerSecond, whole)],
+      ['esp api / producer', show(result.batchRatio, fixed(2))],
+    ]),
+    lines('Into PostgreSQL, with Redis', [
+      ['esp worker, rows/s', show(result.rowsPerSecond, whole)],
+      ['COPY of the same rows, rows/s', show(result.copyRowsPerSecond, whole)],
+      ['esp worker / COPY', show(result.copyRatio, fixed(2))],
+      ['CPU s / 100,000 events', partsText(result.storingCpuSecondsPer100k)],
+      ['esp worker, peak resident', `${whole(result.workerPeakMb)} MiB`],
+      ['account', accountText(result.account)],
+    ]),
+  ].join('\n\n');
 }
 
 export function markText({ number, what, figure, mustBe, held }: Mark): string {

@@ -4,6 +4,7 @@ import type { IngestResult } from './measure/ingest.ts';
 import type { LatencyResult } from './measure/latency.ts';
 import type { MemoryResult } from './measure/memory.ts';
 import type { ProcessingResult } from './measure/processing.ts';
+import type { ProductionResult } from './measure/production.ts';
 
 /** Everything that one run of the benchmark found out: what is written to bench/results. */
 export interface Results {
@@ -16,9 +17,12 @@ export interface Results {
   processing?: ProcessingResult;
   latency?: LatencyResult;
   memory?: MemoryResult;
+  production?: ProductionResult;
 }
 
 /** The accounts of all that was measured. */
-export function accountsOf({ ingest, batch, processing, latency }: Results): readonly Account[] {
-  return [ingest, ...(batch ?? []), processing, latency].flatMap((result) => (result ? [result.account] : []));
+export function accountsOf({ ingest, batch, processing, latency, production }: Results): readonly Account[] {
+  return [ingest, ...(batch ?? []), processing, latency, production].flatMap((result) =>
+    result ? [result.account] : [],
+  );
 }

@@ -52,7 +52,8 @@ export function takeAccount(dataDir: string, accepted: Accepted, ledger: LedgerV
 
 const idBytes = 36;
 
-function readIds(file: string | null): Set<string> {
+/** Of the ids file, without dashes. */
+export function readIds(file: string | null): Set<string> {
   const ids = new Set<string>();
   if (file === null || !existsSync(file)) return ids;
   const text = readFileSync(file, 'latin1');
@@ -63,4 +64,16 @@ function readIds(file: string | null): Set<string> {
 
 function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+}
+
+export function sumOf(accounts: readonly Account[]): Account {
+  const sum = (pick: (account: Account) => number) => accounts.reduce((total, account) => total + pick(account), 0);
+  return {
+    accepted: sum((account) => account.accepted),
+    stored: sum((account) => account.stored),
+    idsChecked: sum((account) => account.idsChecked),
+    lost: sum((account) => account.lost),
+    doubled: sum((account) => account.doubled),
+    ledgerAgrees: accounts.every((account) => account.ledgerAgrees),
+  };
 }

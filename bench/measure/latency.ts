@@ -2,7 +2,7 @@ import type { MetricsView } from '../../src/http/contract.ts';
 import { probe } from '../load/probe.ts';
 import type { LoadResult } from '../load/tally.ts';
 import { type Account, takeAccount } from './account.ts';
-import { startProduct } from './product.ts';
+import { startEmbedded } from './product.ts';
 import { makeDataDir, type Setup, startBareHttp, startGenerator, watch } from './setup.ts';
 import { type Quantiles, quantilesOf } from './statistics.ts';
 
@@ -30,7 +30,7 @@ export async function measureLatency(setup: Setup, topPerSecond: number | null):
   const dataDir = makeDataDir(setup, stack);
   const generator = stack.use(startGenerator());
   const bare = await startBareHttp(stack);
-  const product = stack.use(await startProduct({ dataDir, profileDir: setup.profileDir }));
+  const product = stack.use(await startEmbedded({ dataDir, profileDir: setup.profileDir }));
   const plan = { connections, eventsPerRequest: 1, idsFile: null, requestsPerSecond: null };
 
   const top = await generator.ask({ ...plan, port: product.port, seconds: Math.min(4, setup.seconds) });

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { startProduct } from './product.ts';
+import { startEmbedded } from './product.ts';
 import { makeDataDir, type Setup, startGenerator } from './setup.ts';
 import { type MemoryUsage, memoryUsage } from './usage.ts';
 
@@ -24,8 +24,8 @@ export async function measureMemory(setup: Setup): Promise<MemoryResult> {
   const dataDir = makeDataDir(setup, stack);
   const generator = stack.use(startGenerator());
   // The first start after an installation or a change compiles everything and keeps it for the next ones.
-  await (await startProduct({ dataDir, profileDir: null })).stop();
-  const product = stack.use(await startProduct({ dataDir, profileDir: setup.profileDir }));
+  await (await startEmbedded({ dataDir, profileDir: null })).stop();
+  const product = stack.use(await startEmbedded({ dataDir, profileDir: setup.profileDir }));
   const plan = { port: product.port, seconds: setup.seconds, requestsPerSecond: null, idsFile: null };
   await delay(idleMs);
   const idle = memoryUsage(product.pid);
@@ -46,7 +46,7 @@ export async function measureMemory(setup: Setup): Promise<MemoryResult> {
   return { startMs: product.startMs, idle, singlePeak, batchPeak, after };
 }
 
-async function peakDuring(pid: number, run: () => Promise<void>): Promise<MemoryUsage> {
+export async function peakDuring(pid: number, run: () => Promise<void>): Promise<MemoryUsage> {
   let peak = memoryUsage(pid);
   const timer = setInterval(() => {
     const now = memoryUsage(pid);

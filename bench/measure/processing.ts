@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import type { BareSqlitePlan } from '../baselines/bare-sqlite.ts';
 import { startChild } from '../child.ts';
 import type { BacklogPlan } from '../load/backlog.ts';
-import { type Account, takeAccount } from './account.ts';
-import { startProduct } from './product.ts';
+import { type Account, sumOf, takeAccount } from './account.ts';
+import { startEmbedded } from './product.ts';
 import { makeDataDir, type Setup, watch } from './setup.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 import { waitFor } from './wait.ts';
@@ -73,7 +73,7 @@ async function oneRound(setup: Setup, events: number): Promise<Round> {
   });
   await inChild<BacklogPlan, object>('../load/backlog.ts', { dataDir, events });
 
-  const product = stack.use(await startProduct({ dataDir, profileDir: setup.profileDir, waitUntilReady: false }));
+  const product = stack.use(await startEmbedded({ dataDir, profileDir: setup.profileDir, waitUntilReady: false }));
   const before = await waitFor('the first answer of the ledger', () => product.ledger(), { everyMs: 2 });
   const startedAt = performance.now();
   const watched = await watch([product.pid], () => product.settled());
@@ -96,16 +96,4 @@ async function oneRound(setup: Setup, events: number): Promise<Round> {
 async function inChild<Command extends object, Answer>(file: string, command: Command): Promise<Answer> {
   await using child = startChild<Command, Answer>(join(import.meta.dirname, file));
   return await child.ask(command);
-}
-
-function sumOf(accounts: readonly Account[]): Account {
-  const sum = (pick: (account: Account) => number) => accounts.reduce((total, account) => total + pick(account), 0);
-  return {
-    accepted: sum((account) => account.accepted),
-    stored: sum((account) => account.stored),
-    idsChecked: sum((account) => account.idsChecked),
-    lost: sum((account) => account.lost),
-    doubled: sum((account) => account.doubled),
-    ledgerAgrees: accounts.every((account) => account.ledgerAgrees),
-  };
 }

@@ -1,13 +1,16 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { LedgerView, MetricsView } from '../../src/http/contract.ts';
 import { waitFor } from './wait.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');
+const mainFile = join(projectRoot, 'bin', 'esp.js');
+const commandMs = 60_000;
 
-/** The product as anybody starts it: `esp start`, embedded, on a directory of its own. */
+/** A process of the product as anybody starts it. */
 export interface Product extends AsyncDisposable {
   readonly port: number;
   readonly pid: number;
@@ -22,20 +25,30 @@ export interface Product extends AsyncDisposable {
 }
 
 export interface ProductOptions {
-  readonly dataDir: string;
+  /** `esp start` by default. */
+  readonly command?: 'start' | 'api' | 'worker';
+  readonly settings: Readonly<Record<string, string>>;
   /** A directory for CPU profiles, one file a thread; written when the product ends. */
   readonly profileDir: string | null;
   /** False: return as soon as it listens. */
   readonly waitUntilReady?: boolean;
 }
 
-export async function startProduct({ dataDir, profileDir, waitUntilReady = true }: ProductOptions): Promise<Product> {
+/** `esp start`, embedded, on a directory of its own. */
+export function startEmbedded(
+  options: Omit<ProductOptions, 'settings' | 'command'> & { readonly dataDir: string },
+): Promise<Product> {
+  return startProduct({ ...options, settings: { ESP_DATA_DIR: options.dataDir } });
+}
+
+export async function startProduct(options: ProductOptions): Promise<Product> {
+  const { command = 'start', settings, profileDir, waitUntilReady = true } = options;
   const startedAt = performance.now();
   const profiling = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
-  const child = spawn(process.execPath, [...profiling, join(projectRoot, 'bin', 'esp.js'), 'start'], {
+  const child = spawn(process.execPath, [...profiling, mainFile, command], {
     cwd: projectRoot,
-    env: cleanEnvironment({ PORT: '0', HOST: '127.0.0.1', ESP_DATA_DIR: dataDir }),
+    env: cleanEnvironment({ PORT: '0', ESP_WORKER_PORT: '0', HOST: '127.0.0.1', ...settings }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -94,6 +107,12 @@ export async function startProduct({ dataDir, profileDir, waitUntilReady = true 
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/** Runs a command of the product's to its end. */
+export async function runCommand(args: readonly string[], settings: Readonly<Record<string, string>>): Promise<void> {
+  const options = { cwd: projectRoot, env: cleanEnvironment(settings), timeout: commandMs };
+  await promisify(execFile)(process.execPath, [mainFile, ...args], options);
 }
 
 /** This process's own environment, without anything that would configure the product. */

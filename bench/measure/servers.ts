@@ -1,0 +1,91 @@
+import { Client } from 'pg';
+import { runKafkaTool } from '../../src/testing/stack/kafka.ts';
+import { descendantsOf } from '../../src/testing/stack/process-table.ts';
+import { startWholeStack } from '../../src/testing/stack/whole-stack.ts';
+import { runCommand } from './product.ts';
+import { cpuUsage } from './usage.ts';
+
+/** Kafka, PostgreSQL and Redis on this machine, for one measurement. */
+export interface Servers extends AsyncDisposable {
+  /** A topic, a database and keys that nothing has used yet, set up as an operator does it. */
+  install(): Promise<ServerInstallation>;
+  /** Records a second that Kafka's own producer brings into a new topic, of so many bytes, every one acknowledged. */
+  producerRecordsPerSecond(records: number, bytes: number): Promise<number>;
+  /** Processor seconds so far, by server. */
+  cpuSeconds(): Readonly<Record<'kafka' | 'postgres' | 'redis', number>>;
+}
+
+export interface ServerInstallation {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly databaseUrl: string;
+}
+
+export const partitions = 8;
+
+export async function startServers(): Promise<Servers> {
+  const stack = await startWholeStack();
+  let installations = 0;
+
+  async function install(): Promise<ServerInstallation> {
+    installations += 1;
+    const name = `bench_${installations}`;
+    await withDatabase(stack.postgres.url, (client) => client.query(`CREATE DATABASE ${name}`));
+    const databaseUrl = stack.postgres.urlOf(name);
+    const settings = {
+      ...stack.environment,
+      DATABASE_URL: databaseUrl,
+      ESP_TOPIC: name,
+      ESP_FAILED_TOPIC: `${name}.failed`,
+      ESP_GROUP: name,
+      ESP_REDIS_PREFIX: name,
+      ESP_PARTITIONS: String(partitions),
+    };
+    await runCommand(['migrate'], settings);
+    await runCommand(['topics', 'create'], settings);
+    return { settings, databaseUrl };
+  }
+
+  async function producerRecordsPerSecond(records: number, bytes: number): Promise<number> {
+    const { settings } = await install();
+    const output = await runKafkaTool('org.apache.kafka.tools.ProducerPerformance', [
+      ...['--topic', settings.ESP_TOPIC!, '--num-records', String(records), '--record-size', String(bytes)],
+      ...['--throughput', '-1', '--bootstrap-server', stack.kafka.brokers],
+      ...['--command-property', 'acks=all'],
+    ]);
+    const found = [...output.matchAll(/ ([\d.]+) records\/sec/g)].at(-1)?.[1];
+    if (found === undefined) throw new Error(`Kafka's producer told no rate:\n${output}`);
+    return Number(found);
+  }
+
+  const ofProcesses = (pid: number) =>
+    [pid, ...descendantsOf(pid)].reduce((sum, one) => sum + (cpuSecondsOf(one) ?? 0), 0);
+  return {
+    install,
+    producerRecordsPerSecond,
+    cpuSeconds: () => ({
+      kafka: ofProcesses(stack.kafka.pid()),
+      postgres: ofProcesses(stack.postgres.pid()),
+      redis: ofProcesses(stack.redis.pid()),
+    }),
+    [Symbol.asyncDispose]: stack.dispose,
+  };
+}
+
+/** Null where the process ended meanwhile. */
+function cpuSecondsOf(pid: number): number | null {
+  try {
+    return cpuUsage(pid).totalSeconds;
+  } catch {
+    return null;
+  }
+}
+
+export async function withDatabase<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 300_000 });
+  try {
+    await client.connect();
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
