@@ -109,6 +109,8 @@ export const limits = {
   waitStoredDefaultMs: 5_000,
   waitStoredMaxMs: 30_000,
   progressPollMs: 25,
+  /** Records whose outcomes are looked up at a time: a client that has gone is noticed between two of these. */
+  outcomesReadMax: 500,
   liveSnapshotMinMs: 200,
   liveSnapshotIdleMs: 2_000,
   liveClientsMax: 500,

@@ -1,8 +1,7 @@
-import type { Position, StoredEvent } from '../domain/event.ts';
+import type { StoredEvent } from '../domain/event.ts';
 import { isUuid } from '../domain/identity.ts';
 import { inboxId } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import { pageOfClientId } from './client-id-page.ts';
 import type { BoundedSource } from './event-store.postgres.bounded.ts';
 import type { Connection } from './event-store.postgres.connection.ts';
 import type { Database } from './event-store.postgres.database.ts';
@@ -10,11 +9,10 @@ import { allEvents, eventKey, eventRange, eventsOfType, tieOfEvent } from './eve
 import { type EventRow, eventColumns, toStoredEvent } from './event-store.postgres.rows.ts';
 import { scanNewestFirst } from './event-store.postgres.scan.ts';
 import { together } from './event-store.postgres.together.ts';
-import type { DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
+import type { AppendedRecord, DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
-import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
-type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'recentEvents' | 'outcomeAt'>;
+type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'outcomesOf'>;
 
 export function createEventReads(database: Pick<Database, 'read'>): EventReads {
   async function event(id: string): Promise<StoredEvent | null> {
@@ -26,7 +24,6 @@ export function createEventReads(database: Pick<Database, 'read'>): EventReads {
   }
 
   async function events(query: EventQuery): Promise<Page<StoredEvent>> {
-    if (query.clientId !== undefined) return pageOfClientId(query, query.clientId, event);
     const { eventType, source, limit, cursor } = query;
     const range = eventRange(query);
     const scan = {
@@ -48,11 +45,7 @@ export function createEventReads(database: Pick<Database, 'read'>): EventReads {
       if (!isUuid(id)) return [];
       return (await database.read((connection) => readDuplicates(connection, id))).map(toDuplicate);
     },
-    async recentEvents(limit) {
-      return (await events({ limit })).items;
-    },
-    outcomeAt: (consumer, id, position) =>
-      database.read((connection) => readOutcome(connection, consumer, id, position)),
+    outcomesOf: (consumer, records) => database.read((connection) => readOutcomes(connection, consumer, records)),
   };
 }
 
@@ -98,23 +91,35 @@ function toDuplicate(row: DuplicateRow): DuplicateRecord {
   };
 }
 
-async function readOutcome(
+async function readOutcomes(
   connection: Connection,
   consumer: string,
-  id: string,
-  position: Position,
-): Promise<SettledOutcome> {
-  const { logNo, partition, offset } = position;
-  const [stored, [failed]] = await together([
-    connection.rows('SELECT FROM events WHERE id = $1 AND log_no = $2 AND partition = $3 AND log_offset = $4', [
-      id,
-      logNo,
-      partition,
-      offset,
+  records: readonly AppendedRecord[],
+): Promise<readonly SettledOutcome[]> {
+  const inboxIds = records.map(({ position }) => inboxId(consumer, position));
+  const [stored, failed] = await together([
+    connection.rows<StoredAtRow>('SELECT id, log_no, partition, log_offset FROM events WHERE id = ANY($1::uuid[])', [
+      records.map(({ id }) => id),
     ]),
-    connection.rows<InboxRow>(`SELECT ${inboxColumns} FROM inbox WHERE id = $1`, [inboxId(consumer, position)]),
+    connection.rows<{ readonly id: string }>('SELECT id FROM inbox WHERE id = ANY($1::text[])', [inboxIds]),
   ]);
-  if (stored.length > 0) return { kind: 'stored' };
-  // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
-  return failed === undefined ? { kind: 'duplicate' } : { kind: 'failed', entry: toInboxEntry(failed) };
+  const storedAt = new Map(stored.map((row) => [row.id, row]));
+  const failedIds = new Set(failed.map(({ id }) => id));
+  return records.map(({ id, position }, index): SettledOutcome => {
+    const row = storedAt.get(id);
+    const isThisOne =
+      row?.log_no === position.logNo && row.partition === position.partition && row.log_offset === position.offset;
+    if (isThisOne) return { kind: 'stored' };
+    const inboxRow = inboxIds[index]!;
+    if (failedIds.has(inboxRow)) return { kind: 'failed', inboxId: inboxRow };
+    // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
+    return { kind: 'duplicate' };
+  });
+}
+
+interface StoredAtRow {
+  readonly id: string;
+  readonly log_no: number;
+  readonly partition: number;
+  readonly log_offset: number;
 }

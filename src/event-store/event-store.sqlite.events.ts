@@ -1,17 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { Position, StoredEvent } from '../domain/event.ts';
+import type { StoredEvent } from '../domain/event.ts';
 import { isUuid } from '../domain/identity.ts';
 import { inboxId } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import { pageOfClientId } from './client-id-page.ts';
 import { type Attempt, allRows, firstRow, inSnapshot } from './event-store.sqlite.connection.ts';
 import { bytesToId, type EventRow, eventColumns, idToBytes, toStoredEvent } from './event-store.sqlite.rows.ts';
 import { type Condition, type RowShape, type ScanKey, scanNewestFirst } from './event-store.sqlite.scan.ts';
-import type { DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
+import type { AppendedRecord, DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
-import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
-type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'recentEvents' | 'outcomeAt'>;
+type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'outcomesOf'>;
 
 export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads {
   const byId = db.prepare(`SELECT ${eventColumns} FROM events WHERE id = ?`);
@@ -19,7 +17,7 @@ export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads
     `SELECT event_id, log_no, partition, log_offset, received_at FROM duplicates WHERE event_id = ?
      ORDER BY received_at, log_no, partition, log_offset LIMIT ${limits.duplicatesKeptPerEvent}`,
   );
-  const readOutcome = createOutcomeRead(db);
+  const readOutcomes = createOutcomesRead(db);
 
   async function event(id: string): Promise<StoredEvent | null> {
     if (!isUuid(id)) return null;
@@ -28,7 +26,6 @@ export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads
   }
 
   async function events(query: EventQuery): Promise<Page<StoredEvent>> {
-    if (query.clientId !== undefined) return pageOfClientId(query, query.clientId, event);
     const after = query.cursor === undefined ? null : toScanKey(query.cursor);
     const scan = {
       table: 'events',
@@ -52,10 +49,7 @@ export function createEventReads(db: DatabaseSync, attempt: Attempt): EventReads
       if (!isUuid(id)) return [];
       return (await attempt(() => allRows<DuplicateRow>(duplicatesById, idToBytes(id)))).map(toDuplicate);
     },
-    async recentEvents(limit) {
-      return (await events({ limit })).items;
-    },
-    outcomeAt: (consumer, id, position) => attempt(() => readOutcome(consumer, id, position)),
+    outcomesOf: (consumer, records) => attempt(() => readOutcomes(consumer, records)),
   };
 }
 
@@ -94,18 +88,21 @@ function indexedConditions({ eventType, from, to }: EventQuery): Condition[] {
   return conditions;
 }
 
-function createOutcomeRead(db: DatabaseSync) {
+function createOutcomesRead(db: DatabaseSync) {
   const storedAt = db.prepare(
     'SELECT 1 AS found FROM events WHERE id = ? AND log_no = ? AND partition = ? AND log_offset = ?',
   );
-  const failedAt = db.prepare(`SELECT ${inboxColumns} FROM inbox WHERE id = ?`);
+  const failedAt = db.prepare('SELECT 1 AS found FROM inbox WHERE id = ?');
 
-  return (consumer: string, id: string, position: Position): SettledOutcome =>
-    inSnapshot(db, () => {
-      const { logNo, partition, offset } = position;
-      if (firstRow(storedAt, idToBytes(id), logNo, partition, offset) !== null) return { kind: 'stored' };
-      const failed = firstRow<InboxRow>(failedAt, inboxId(consumer, position));
-      // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
-      return failed === null ? { kind: 'duplicate' } : { kind: 'failed', entry: toInboxEntry(failed) };
-    });
+  function outcomeOf(consumer: string, { id, position }: AppendedRecord): SettledOutcome {
+    const { logNo, partition, offset } = position;
+    if (firstRow(storedAt, idToBytes(id), logNo, partition, offset) !== null) return { kind: 'stored' };
+    const failed = inboxId(consumer, position);
+    if (firstRow(failedAt, failed) !== null) return { kind: 'failed', inboxId: failed };
+    // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
+    return { kind: 'duplicate' };
+  }
+
+  return (consumer: string, records: readonly AppendedRecord[]): readonly SettledOutcome[] =>
+    inSnapshot(db, () => records.map((record) => outcomeOf(consumer, record)));
 }

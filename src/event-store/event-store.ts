@@ -243,8 +243,6 @@ export interface Page<Item> {
 export interface EventQuery {
   readonly eventType?: string;
   readonly source?: string;
-  /** The id as the client sent it. */
-  readonly clientId?: string;
   /** received_at from (inclusive) and to (exclusive), milliseconds since the epoch. */
   readonly from?: number;
   readonly to?: number;
@@ -265,7 +263,13 @@ export interface InboxQuery {
 export type SettledOutcome =
   | { readonly kind: 'stored' }
   | { readonly kind: 'duplicate' }
-  | { readonly kind: 'failed'; readonly entry: InboxEntry };
+  | { readonly kind: 'failed'; readonly inboxId: string };
+
+/** A record that the log has, by what its event was given. */
+export interface AppendedRecord {
+  readonly id: string;
+  readonly position: Position;
+}
 
 export interface Job {
   readonly id: string;
@@ -307,12 +311,11 @@ export interface EventReader {
   duplicatesOf(id: string): Promise<readonly DuplicateRecord[]>;
   /** Newest received_at first. A cursor the store can't read throws RangeError. */
   events(query: EventQuery): Promise<Page<StoredEvent>>;
-  recentEvents(limit: number): Promise<readonly StoredEvent[]>;
   inboxEntry(id: string): Promise<InboxEntry | null>;
   /** Newest failed_at first. A cursor the store can't read throws RangeError. */
   inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>>;
-  /** How the record of this event at this position ended. Only for positions below progress. */
-  outcomeAt(consumer: string, id: string, position: Position): Promise<SettledOutcome>;
+  /** How records ended, in their order. Only for positions below progress; at most limits.outcomesReadMax at a time. */
+  outcomesOf(consumer: string, records: readonly AppendedRecord[]): Promise<readonly SettledOutcome[]>;
   job(id: string): Promise<Job | null>;
   /** Compares rows, rollups, totals and progress, whole. Reads everything: minutes on a large store. */
   verify(consumer: string): Promise<readonly Discrepancy[]>;

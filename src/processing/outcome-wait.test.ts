@@ -8,7 +8,7 @@ import { createOutcomeWait } from './outcome-wait.ts';
 /** Pauses pass their time at once, and a poll sees thousands of them. */
 const longMs = Number.MAX_SAFE_INTEGER;
 const never = new AbortController().signal;
-const failed = { kind: 'failed', entry: { id: 'store:1:0:2' } } as SettledOutcome;
+const failed: SettledOutcome = { kind: 'failed', inboxId: 'store:1:0:2' };
 
 /** A store whose progress the test moves; a look at it takes one pause, and a pause passes its time. */
 function setUp() {
@@ -16,6 +16,9 @@ function setUp() {
   const next = new Map<number, number>();
   const outcomes = new Map<string, SettledOutcome>();
   const asked: { id: string; logNo: number; partition: number; offset: number }[] = [];
+  /** How many records each read was about. */
+  const reads: number[] = [];
+  const onRead = { call: async () => undefined as unknown };
   const look = { count: 0, error: null as Error | null, logNo: 1, outcomeFailures: 0 };
   const wait = createOutcomeWait(
     {
@@ -26,10 +29,12 @@ function setUp() {
           ([partition, nextOffset]) => ({ partition, nextOffset, logNo: look.logNo }) as PartitionProgress,
         );
       },
-      async outcomeAt(_consumer, id, position) {
-        asked.push({ id, ...position });
-        if (asked.length <= look.outcomeFailures) throw new UnavailableError('store_unavailable', 'away');
-        return outcomes.get(id) ?? { kind: 'stored' };
+      async outcomesOf(_consumer, records) {
+        for (const { id, position } of records) asked.push({ id, ...position });
+        reads.push(records.length);
+        await onRead.call();
+        if (reads.length <= look.outcomeFailures) throw new UnavailableError('store_unavailable', 'away');
+        return records.map(({ id }) => outcomes.get(id) ?? { kind: 'stored' });
       },
     },
     {
@@ -40,7 +45,7 @@ function setUp() {
       },
     },
   );
-  return { wait, clock, next, outcomes, asked, look };
+  return { wait, clock, next, outcomes, asked, reads, onRead, look };
 }
 
 const at = (id: string, offset: number, partition = 0) => ({ id, partition, offset });
@@ -90,6 +95,34 @@ it('stops when whoever asked is gone', async () => {
   const looks = look.count;
   expect(await wait([at('b', 0)], longMs, gone.signal)).toEqual([null]);
   expect(look.count).toBe(looks);
+});
+
+it('reads many in pieces, and none after whoever asked is gone', async () => {
+  const { wait, next, reads, onRead } = setUp();
+  const many = Array.from({ length: 3 * limits.outcomesReadMax }, (_, n) => at(`e${n}`, n));
+  next.set(0, many.length);
+  expect(await wait(many, 1_000, never)).toEqual(many.map(() => ({ kind: 'stored' })));
+  expect(reads.splice(0)).toEqual([1, 2, 3].map(() => limits.outcomesReadMax));
+
+  const gone = new AbortController();
+  onRead.call = async () => gone.abort();
+  const outcomes = await wait(many, longMs, gone.signal);
+  expect(outcomes.filter((outcome) => outcome !== null)).toHaveLength(limits.outcomesReadMax);
+  expect(reads).toHaveLength(1);
+});
+
+it('reads no further once the time is over', async () => {
+  const { wait, next, clock, reads, onRead } = setUp();
+  next.set(0, 2 * limits.outcomesReadMax);
+  onRead.call = async () => {
+    clock.now += 1_000;
+  };
+  await wait(
+    Array.from({ length: 2 * limits.outcomesReadMax }, (_, n) => at(`e${n}`, n)),
+    500,
+    never,
+  );
+  expect(reads).toHaveLength(1);
 });
 
 it('shares looks: a thousand who wait ask no more often than one', async () => {

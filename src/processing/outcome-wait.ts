@@ -1,8 +1,7 @@
-import type { Position } from '../domain/event.ts';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import type { EventReader, SettledOutcome } from '../event-store/event-store.ts';
+import type { AppendedRecord, EventReader, SettledOutcome } from '../event-store/event-store.ts';
 
 export interface AppendedEvent {
   readonly id: string;
@@ -21,7 +20,7 @@ export type WaitForOutcomes = (
  * share one look at progress every few milliseconds, so a thousand of them cost the store no more than one.
  */
 export function createOutcomeWait(
-  store: Pick<EventReader, 'progress' | 'outcomeAt'>,
+  store: Pick<EventReader, 'progress' | 'outcomesOf'>,
   options: { readonly now: () => number; readonly pause: (ms: number, signal: AbortSignal) => Promise<void> },
 ): WaitForOutcomes {
   let look: Promise<Progress> | null = null;
@@ -43,12 +42,12 @@ export function createOutcomeWait(
     return look;
   }
 
-  /** Null while the store is away: it may be back before the wait is over. */
-  async function outcomeAt(id: string, position: Position): Promise<SettledOutcome | null> {
+  /** None while the store is away: it may be back before the wait is over. */
+  async function outcomesOf(records: readonly AppendedRecord[]): Promise<readonly SettledOutcome[]> {
     try {
-      return await store.outcomeAt(storeConsumer, id, position);
+      return await store.outcomesOf(storeConsumer, records);
     } catch (error) {
-      if (error instanceof UnavailableError) return null;
+      if (error instanceof UnavailableError) return [];
       throw error;
     }
   }
@@ -57,17 +56,22 @@ export function createOutcomeWait(
     const deadline = options.now() + timeoutMs;
     const outcomes: (SettledOutcome | null)[] = appended.map(() => null);
     let waiting = appended.map((_, index) => index);
+    const isOver = () => signal.aborted || options.now() >= deadline;
     while (waiting.length > 0 && !signal.aborted) {
       const { logNo, next } = await nextLook();
-      const still: number[] = [];
-      for (const index of waiting) {
-        const { id, partition, offset } = appended[index]!;
-        const isPast = (next.get(partition) ?? 0) > offset;
-        outcomes[index] = isPast ? await outcomeAt(id, { logNo, partition, offset }) : null;
-        if (outcomes[index] === null) still.push(index);
+      const settled = waiting.filter((index) => (next.get(appended[index]!.partition) ?? 0) > appended[index]!.offset);
+      for (let at = 0; at < settled.length && (at === 0 || !isOver()); at += limits.outcomesReadMax) {
+        const piece = settled.slice(at, at + limits.outcomesReadMax);
+        const found = await outcomesOf(
+          piece.map((index) => {
+            const { id, partition, offset } = appended[index]!;
+            return { id, position: { logNo, partition, offset } };
+          }),
+        );
+        for (const [place, outcome] of found.entries()) outcomes[piece[place]!] = outcome;
       }
-      waiting = still;
-      if (options.now() >= deadline) break;
+      waiting = waiting.filter((index) => outcomes[index] === null);
+      if (isOver()) break;
     }
     return outcomes;
   };

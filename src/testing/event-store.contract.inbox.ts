@@ -120,15 +120,15 @@ export function inboxCases(makeHarness: MakeEventStoreHarness): void {
       const event = eventOf();
       const changed = { ...event, payloadJson: '{}' };
       const { progress } = await commitBatch(store, await store.claim(claimOf()), [event, event, changed]);
-      const outcome = (offset: number) => store.outcomeAt(storeConsumer, event.id, at(offset));
-      expect(await outcome(0)).toEqual({ kind: 'stored' });
-      expect(await outcome(1)).toEqual({ kind: 'duplicate' });
-      expect(await outcome(2)).toMatchObject({ kind: 'failed', entry: { id: ids[2], code: 'conflict' } });
+      const records = [2, 0, 1].map((offset) => ({ id: event.id, position: at(offset) }));
+      const ended = [{ kind: 'failed', inboxId: ids[2] }, { kind: 'stored' }, { kind: 'duplicate' }];
+      expect(await store.outcomesOf(storeConsumer, records)).toEqual(ended);
+      expect(await store.outcomesOf(storeConsumer, [])).toEqual([]);
 
       const redriven = eventOf({ redriveOf: ids[2] });
       await commitBatch(store, progress, [redriven]);
-      expect(await outcome(2)).toMatchObject({ kind: 'failed', entry: { state: 'resolved' } });
-      expect(await store.outcomeAt(storeConsumer, redriven.id, at(3))).toEqual({ kind: 'stored' });
+      const later = [...records, { id: redriven.id, position: at(3) }];
+      expect(await store.outcomesOf(storeConsumer, later)).toEqual([...ended, { kind: 'stored' }]);
     });
   });
 }

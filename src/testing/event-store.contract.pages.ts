@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { resolveEventId } from '../domain/identity.ts';
 import type { EventQuery, EventStore, InboxQuery, Page } from '../event-store/event-store.ts';
-import { claimOf, commitBatch, eventOf, eventsOf, rejectedOf, startAt } from './event-store.batches.ts';
+import { claimOf, commitBatch, eventsOf, rejectedOf, startAt } from './event-store.batches.ts';
 import { type MakeEventStoreHarness, useStore } from './event-store.contract.harness.ts';
 
 export function pageCases(makeHarness: MakeEventStoreHarness): void {
@@ -32,7 +31,6 @@ export function pageCases(makeHarness: MakeEventStoreHarness): void {
         const pages = await readAll((cursor) => store.events({ limit, cursor }));
         expect(pages.map(({ id }) => id)).toEqual(all.map(({ id }) => id));
       }
-      expect(await store.recentEvents(7)).toEqual(all.slice(0, 7));
     });
 
     it('goes on where a page ended, though newer events came meanwhile', async () => {
@@ -101,21 +99,6 @@ export function pageCases(makeHarness: MakeEventStoreHarness): void {
         const found = await readAll((cursor) => store.events({ ...filter, limit: 3, cursor }));
         expect(found, JSON.stringify(filter)).toEqual(expected);
       }
-    });
-
-    it('finds a client’s own id', async () => {
-      const { store } = current();
-      const named = { ...resolveEventId({ id: 'order-7', source: 'shop' }), source: 'shop' };
-      const plain = resolveEventId({ id: '4A2E6F9A-3D1B-4C5D-8E7F-001122334455', source: null });
-      await commitBatch(store, await store.claim(claimOf()), [eventOf(named), eventOf(plain)]);
-      const find = async (query: Omit<EventQuery, 'limit'>) =>
-        (await store.events({ ...query, limit: 10 })).items.map(({ id }) => id);
-
-      expect(await find({ source: 'shop', clientId: 'order-7' })).toEqual([named.id]);
-      expect(await find({ source: 'shop', clientId: 'order-7', eventType: 'another' })).toEqual([]);
-      expect(await find({ source: 'shop', clientId: 'order-7', from: startAt + 1 })).toEqual([]);
-      expect(await find({ clientId: 'order-7' })).toEqual([]);
-      expect(await find({ clientId: '4a2e6f9a-3d1b-4c5d-8e7f-001122334455' })).toEqual([plain.id]);
     });
 
     it('answers nothing for ids that there are none of', async () => {

@@ -55,8 +55,7 @@ function storeOver(state: State): HttpDependencies['store'] {
     progress: unused,
     ledger: unused,
     partitionMetrics: unused,
-    recentEvents: unused,
-    outcomeAt: unused,
+    outcomesOf: unused,
     verify: unused,
     saveJob: unused,
     endJobs: unused,
@@ -71,8 +70,7 @@ function storeOver(state: State): HttpDependencies['store'] {
       const found = state.events.filter(
         (event) =>
           (query.eventType === undefined || event.eventType === query.eventType) &&
-          (query.source === undefined || event.source === query.source) &&
-          (query.clientId === undefined || event.clientId === query.clientId),
+          (query.source === undefined || event.source === query.source),
       );
       return { items: found.slice(0, query.limit), nextCursor: found.length > query.limit ? 'next' : null };
     },

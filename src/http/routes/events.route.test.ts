@@ -136,7 +136,9 @@ describe('GET /api/events', () => {
     expect(found.json().events.map(({ id }: { id: string }) => id)).toEqual([mine.id]);
     expect((await app.inject('/api/events?source=mill&id=1')).json()).toEqual({ events: [], next_cursor: null });
     expect((await app.inject('/api/events?source=shop&id=1&event_type=other')).json().events).toEqual([]);
-    expect((await app.inject('/api/events?id=1')).json().events).toHaveLength(2);
+    // Without the source it is another id.
+    expect((await app.inject('/api/events?id=1')).json().events).toEqual([]);
+    expect((await app.inject(`/api/events?id=${mine.id.toUpperCase()}`)).json().events).toHaveLength(1);
   });
 
   it('finds an event that was sent under a UUID, in any case of letters', async () => {

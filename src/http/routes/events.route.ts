@@ -70,21 +70,22 @@ async function findEvents(store: Store, query: EventsQuery): Promise<Page<Stored
     limit,
     ...(eventType === undefined ? {} : { eventType }),
     ...(source === undefined ? {} : { source }),
-    ...(id === undefined ? {} : { clientId: id }),
     ...(from === undefined ? {} : { from: timeOf(from) }),
     ...(to === undefined ? {} : { to: timeOf(to) }),
     ...(cursor === undefined ? {} : { cursor }),
   };
-  if (id !== undefined && source !== undefined)
-    return oneEvent(await store.event(resolveEventId({ id, source }).id), conditions);
-  // A UUID sent without a source is the event's id itself and has left no client_id to look for.
-  const own = id !== undefined && isUuid(id) ? await store.event(id.toLowerCase()) : null;
-  if (own !== null) return oneEvent(own, conditions);
+  if (id !== undefined) return oneEvent(await findEvent(store, id, source ?? null), conditions);
   return readPage(
     conditions,
     (piece) => store.events(piece),
     (event) => event.payloadJson.length,
   );
+}
+
+/** By its id, or by the one that its client gave it, which leads to its id: it needs no index. */
+async function findEvent(store: Store, id: string, source: string | null): Promise<StoredEvent | null> {
+  const own = source === null && isUuid(id) ? await store.event(id.toLowerCase()) : null;
+  return own ?? store.event(resolveEventId({ id, source }).id);
 }
 
 /** The schema has checked that it is a time. */

@@ -174,7 +174,7 @@ describe('waiting until stored', () => {
     (...outcomes: (SettledOutcome | null)[]): Wait =>
     async (appended) =>
       appended.map((_, index) => outcomes[index] ?? null);
-  const failed: SettledOutcome = { kind: 'failed', entry: makeInboxEntry() };
+  const failed: SettledOutcome = { kind: 'failed', inboxId: makeInboxEntry().id };
 
   test.each([
     [{ kind: 'stored' }, { status: 'stored' }],

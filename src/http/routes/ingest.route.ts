@@ -167,7 +167,7 @@ function isAccepted(result: EventResult): result is Extract<EventResult, { statu
 
 function settledJson(id: string, outcome: SettledOutcome): string {
   if (outcome.kind !== 'failed') return eventReceipt(id, outcome.kind);
-  return JSON.stringify({ id, status: 'failed', failed_event: outcome.entry.id });
+  return JSON.stringify({ id, status: 'failed', failed_event: outcome.inboxId });
 }
 
 function problemOf({ code, detail, problems, results }: Refusal): ProblemError {
