@@ -134,7 +134,7 @@ describe('when the log refuses', () => {
       appended: [undefined, { partition: 1, offset: 0 }],
       failure: { code, message: error.message },
     });
-    expect(announced.map(([name]) => name)).toEqual(['ingest.appended', 'ingest.unconfirmed']);
+    expect(announced.map(([name]) => name)).toEqual(['ingest.appended', 'append.failed']);
   });
 
   test('what arrives later is appended all the same', async () => {
@@ -176,7 +176,7 @@ describe('past the deadline', () => {
       failure: { code: 'not_confirmed' },
     });
     expect(queue.size()).toEqual({ records: 1, bytes: 10 });
-    expect(announced.at(-1)).toEqual(['ingest.unconfirmed', { events: 1, error: 'no answer within 5000 ms' }]);
+    expect(announced.at(-1)).toEqual(['append.failed', { events: 1, error: 'no answer within 5000 ms' }]);
     log.succeed();
     await queue.idle();
     expect(queue.size()).toEqual({ records: 0, bytes: 0 });

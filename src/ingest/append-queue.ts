@@ -138,10 +138,14 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
     let failure: AppendFailure | null = null;
     try {
       appended = await log.append(group.map(({ record }) => record));
-      telemetry.emit('ingest.appended', { events: group.length, bytes, durationMs: performance.now() - startedAt });
     } catch (error) {
       failure = failureOf(error);
-      telemetry.emit('ingest.unconfirmed', { events: group.length, error: failure.message });
+      telemetry.emit('append.failed', { events: group.length, error: failure.message });
+    }
+    if (appended) {
+      const late = group.reduce((sum, { request }) => sum + (request.isAnswered ? 1 : 0), 0);
+      const durationMs = performance.now() - startedAt;
+      telemetry.emit('ingest.appended', { events: group.length, late, bytes, durationMs });
     }
     recordsHeld -= group.length;
     bytesHeld -= bytes;
@@ -190,7 +194,7 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
       request.resolve({ appended: request.appended.slice(), failure: request.failure });
     }
     if (overdue > 0) {
-      telemetry.emit('ingest.unconfirmed', { events: overdue, error: `no answer within ${options.deadlineMs} ms` });
+      telemetry.emit('append.failed', { events: overdue, error: `no answer within ${options.deadlineMs} ms` });
       for (const lane of lanes) dropFailed(lane);
     }
     scheduleSweep();

@@ -39,6 +39,8 @@ export interface Refusal {
   readonly kind: 'refused';
   readonly code: RefusalCode;
   readonly detail: string;
+  /** How many events the request was found to hold; 0 where it could not be read to its end. */
+  readonly events: number;
   /** At most limits.problemsListedMax. */
   readonly problems: readonly JsonProblem[];
   /** Given where some of the events may have been taken. */

@@ -51,10 +51,70 @@ describe('when the log does not take it', () => {
     const refusal = refused(await answer);
     expect(refusal).toMatchObject({ code: 'not_confirmed', detail: expect.stringContaining('300 ms') });
     expect(refusal.results?.map(({ status }) => status)).toEqual(['retry', 'rejected']);
-    expect(announced).toContainEqual(['ingest.refused', { code: 'not_confirmed', events: 2 }]);
+    expect(announced).toContainEqual(['ingest.unconfirmed', { events: 1 }]);
     expect(ingest.queue().records).toBe(1);
     log.succeed();
   });
+});
+
+test('every event is told of once, whatever became of it', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const limits = { ingestDeadlineMs: 300, ingestQueueBytesMax: 500, appendGroupRecordsMax: 1 };
+  const { log, submit, ingest, announced } = createIngestHarness({ isOpen: false, limits });
+  /** Of each result, how many events have been told of so far. */
+  function told() {
+    const sum = { accepted: 0, rejected: 0, refused: 0, unconfirmed: 0 };
+    for (const [name, payload] of announced) {
+      const { events = 0, late = 0 } = payload as { events?: number; late?: number };
+      if (name === 'ingest.appended') sum.accepted += events - late;
+      if (name === 'ingest.rejected') sum.rejected += events;
+      if (name === 'ingest.refused') sum.refused += events;
+      if (name === 'ingest.unconfirmed') sum.unconfirmed += events;
+    }
+    return sum;
+  }
+
+  const inTime = submit(minimal);
+  log.succeed();
+  accepted(await inTime);
+  expect(told()).toEqual({ accepted: 1, rejected: 0, refused: 0, unconfirmed: 0 });
+
+  await submit('{}');
+  await submit('[{},{},1]');
+  expect(told()).toEqual({ accepted: 1, rejected: 4, refused: 0, unconfirmed: 0 });
+
+  // The first is appended after all when its client has been told to send it again; the second never gets there.
+  const overdue = submit(`[${minimal},${minimal},{}]`);
+  await vi.advanceTimersByTimeAsync(400);
+  refused(await overdue);
+  expect(told()).toEqual({ accepted: 1, rejected: 5, refused: 0, unconfirmed: 2 });
+  log.succeed();
+  await ingest.drain();
+  expect(told()).toEqual({ accepted: 1, rejected: 5, refused: 0, unconfirmed: 2 });
+
+  refused(await submit(minimal));
+  await submit('{"event_type":');
+  expect(told()).toEqual({ accepted: 1, rejected: 5, refused: 0, unconfirmed: 2 });
+});
+
+test('a request that is refused whole is told of with all of its events', async () => {
+  const { submit, announced } = createIngestHarness({ isOpen: false, limits: { ingestQueueBytesMax: 10 } });
+  refused(await submit(`[${minimal},{}]`));
+  expect(announced).toEqual([['ingest.refused', { code: 'queue_full', events: 2 }]]);
+});
+
+test('one that fails in part, by parts', async () => {
+  const { log, submit, announced } = createIngestHarness({ isOpen: false, limits: { appendGroupRecordsMax: 1 } });
+  const answer = submit(`[${minimal},${minimal},${minimal}]`);
+  log.succeed();
+  await vi.waitFor(() => expect(log.inFlight()).toHaveLength(1));
+  log.fail(new UnavailableError('log_timeout', 'no broker answers'));
+  expect(many(await answer)).toMatchObject({ accepted: 1, retry: 2 });
+  expect(announced.map(([name]) => name)).toEqual(['ingest.appended', 'append.failed', 'ingest.unconfirmed']);
+  expect(announced.at(-1)).toEqual(['ingest.unconfirmed', { events: 2 }]);
 });
 
 describe('nothing is taken', () => {

@@ -70,8 +70,8 @@ export function createIngest(options: IngestOptions): Ingest {
   });
   let isDraining = false;
 
-  function refused(refusal: Refusal, events = 0): Refusal {
-    telemetry.emit('ingest.refused', { code: refusal.code, events });
+  function refused(refusal: Refusal): Refusal {
+    telemetry.emit('ingest.refused', { code: refusal.code, events: refusal.events });
     return refusal;
   }
 
@@ -104,7 +104,7 @@ export function createIngest(options: IngestOptions): Ingest {
       eventBytesMax: bounds.eventBytesMax,
       eventsMax: bounds.requestEventsMax,
     });
-    if (events.kind === 'refused') return refused(events, events.problems.length > 0 ? 1 : 0);
+    if (events.kind === 'refused') return events.code === 'invalid_event' ? rejected(events) : refused(events);
     if (events.kind === 'one') return appendOne(events.draft);
     return appendMany(events.items);
   }
@@ -126,7 +126,7 @@ export function createIngest(options: IngestOptions): Ingest {
       records.push(item.record);
       bytes += item.record.value.byteLength;
     }
-    if (!queue.hasRoomFor(bytes)) return full(queue, records.length);
+    if (!queue.hasRoomFor(bytes)) return full(queue, items.length);
     reportRejected(items);
     const outcome = await queue.add(records);
     return manyAnswer(items, outcome);
@@ -145,12 +145,14 @@ export function createIngest(options: IngestOptions): Ingest {
       if (!at) return { status: 'retry', id: item.id };
       return { status: 'accepted', id: item.id, partition: at.partition, offset: at.offset };
     });
-    return counts.accepted > 0 ? { kind: 'many', ...counts, results } : unconfirmed(outcome, results);
+    if (counts.accepted === 0) return unconfirmed(outcome, results);
+    reportUnconfirmed(counts.retry);
+    return { kind: 'many', ...counts, results };
   }
 
   function full({ size }: AppendQueue, events: number): Refusal {
     const detail = `${size().bytes} bytes wait for the log already. Nothing of this request was taken: send it again a little later.`;
-    return refused(refuse('queue_full', detail), events);
+    return refused(refuse('queue_full', detail, { events }));
   }
 
   function unconfirmed({ failure }: AppendOutcome, results: readonly EventResult[]): Refusal {
@@ -161,7 +163,18 @@ export function createIngest(options: IngestOptions): Ingest {
         : code === 'internal'
           ? 'The log failed in a way that it should not.'
           : `The log did not take it: ${failure?.message}.`;
-    return refused(refuse(code, `${reason} ${resend}`, { results }), results.length);
+    reportUnconfirmed(results.filter(({ status }) => status === 'retry').length);
+    return refuse(code, `${reason} ${resend}`, { events: results.length, results });
+  }
+
+  /** Every event of the request is invalid. */
+  function rejected(refusal: Refusal): Refusal {
+    telemetry.emit('ingest.rejected', { code: refusal.code, events: refusal.events });
+    return refusal;
+  }
+
+  function reportUnconfirmed(events: number): void {
+    if (events > 0) telemetry.emit('ingest.unconfirmed', { events });
   }
 
   function reportRejected(items: readonly (Draft | Rejected)[]): void {

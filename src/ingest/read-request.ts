@@ -53,7 +53,7 @@ export function readRequest(body: BodyText, context: ReadContext): RequestEvents
   const end = scanner.value(text, start, text.length);
   if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
   const message = `the body must be an event (a JSON object) or an array of them, got ${jsonKindAt(text, start)}`;
-  return invalid(rejected('wrong_type', message));
+  return invalid(rejected('wrong_type', message), 0);
 }
 
 function readOne(body: BodyText, start: number, context: ReadContext): RequestEvents {
@@ -64,8 +64,8 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
   if ('record' in item) return { kind: 'one', draft: item };
   const [first] = item.problems;
   if (first?.code === 'event_too_large')
-    return refuse('body_too_large', sentence(first.message), { problems: item.problems });
-  return invalid(item);
+    return refuse('body_too_large', sentence(first.message), { events: 1, problems: item.problems });
+  return invalid(item, 1);
 }
 
 function readArray(body: BodyText, start: number, context: ReadContext): RequestEvents {
@@ -89,7 +89,7 @@ function readArray(body: BodyText, start: number, context: ReadContext): Request
   }
   const rest = skipSpace(text, at, text.length);
   if (rest < text.length) return brokenJson(text, at);
-  if (isEmpty) return invalid(rejected('no_events', 'the array is empty: send at least one event'));
+  if (isEmpty) return invalid(rejected('no_events', 'the array is empty: send at least one event'), 0);
   return many(items);
 }
 
@@ -169,15 +169,15 @@ function many(items: readonly (Draft | Rejected)[]): RequestEvents {
       if (problems.length < limits.problemsListedMax) problems.push({ ...problem, path: `/${index}${problem.path}` });
     }
   }
-  return invalid({ problems, problemCount });
+  return invalid({ problems, problemCount }, items.length);
 }
 
-function invalid({ problems, problemCount }: Rejected): Refusal {
+function invalid({ problems, problemCount }: Rejected, events: number): Refusal {
   const { path, message } = problems[0]!;
   const where = path === '' ? '' : ` (at ${path})`;
   const others = problemCount > 1 ? `, and ${moreProblems(problemCount - 1)}` : '';
   const listed = problemCount > problems.length ? `; errors lists the first ${problems.length}` : '';
-  return refuse('invalid_event', sentence(`${message}${where}${others}${listed}`), { problems });
+  return refuse('invalid_event', sentence(`${message}${where}${others}${listed}`), { events, problems });
 }
 
 /** @param end −1 where the scanner stopped, else where the value ended that more text follows */

@@ -1,10 +1,9 @@
-import type { JsonProblem } from '../domain/json-problem.ts';
-import type { EventResult, Refusal, RefusalCode } from './ingest-answer.ts';
+import type { Refusal, RefusalCode } from './ingest-answer.ts';
 
 export function refuse(
   code: RefusalCode,
   detail: string,
-  more: { readonly problems?: readonly JsonProblem[]; readonly results?: readonly EventResult[] } = {},
+  more: Partial<Pick<Refusal, 'events' | 'problems' | 'results'>> = {},
 ): Refusal {
-  return { kind: 'refused', code, detail, problems: more.problems ?? [], results: more.results ?? null };
+  return { kind: 'refused', code, detail, events: 0, problems: [], results: null, ...more };
 }

@@ -114,7 +114,7 @@ describe('the exposition', () => {
 
   it('counts what was sent in by what came of it', async () => {
     const { telemetry, scrape } = setUp();
-    telemetry.emit('ingest.appended', { events: 5, bytes: 500, durationMs: 1 });
+    telemetry.emit('ingest.appended', { events: 6, late: 1, bytes: 500, durationMs: 1 });
     telemetry.emit('ingest.refused', { code: 'queue_full', events: 2 });
     telemetry.emit('ingest.rejected', { code: 'invalid_event', events: 1 });
     const samples = await scrape();

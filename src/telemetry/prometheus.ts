@@ -137,11 +137,13 @@ function listenToBatches(registry: Registry, telemetry: Telemetry): () => string
 }
 
 function listenToIngest(registry: Registry, telemetry: Telemetry): void {
-  const events = counter(registry, 'esp_ingest_events_total', 'Events sent in, by what came of them', ['result']);
+  const events = counter(registry, 'esp_ingest_events_total', 'Events sent in, by what their clients were told', [
+    'result',
+  ]);
   for (const result of ['accepted', 'refused', 'unconfirmed', 'rejected']) events.inc({ result }, 0);
   const bytes = counter(registry, 'esp_ingest_appended_bytes_total', 'Bytes of records appended to the log');
   telemetry.on('ingest.appended', (append) => {
-    events.inc({ result: 'accepted' }, append.events);
+    events.inc({ result: 'accepted' }, append.events - append.late);
     bytes.inc(append.bytes);
   });
   telemetry.on('ingest.refused', ({ events: count }) => events.inc({ result: 'refused' }, count));

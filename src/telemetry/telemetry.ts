@@ -36,9 +36,18 @@ export interface TelemetryEvents {
     readonly status: number;
     readonly durationMs: number;
   };
-  'ingest.appended': { readonly events: number; readonly bytes: number; readonly durationMs: number };
+  /** The log has a group of records. `late`: those whose clients had been told to send them again by then. */
+  'ingest.appended': {
+    readonly events: number;
+    readonly late: number;
+    readonly bytes: number;
+    readonly durationMs: number;
+  };
+  /** The log failed, or had not answered by the deadline; of each client is told by `ingest.unconfirmed`. */
+  'append.failed': { readonly events: number; readonly error: string };
+  // What clients were told, each event once: appended in time, unconfirmed, rejected, or refused with its whole request.
   'ingest.refused': { readonly code: string; readonly events: number };
-  'ingest.unconfirmed': { readonly events: number; readonly error: string };
+  'ingest.unconfirmed': { readonly events: number };
   'ingest.rejected': { readonly events: number; readonly code: string };
 
   'partition.claimed': { readonly partition: number; readonly ownerEpoch: number; readonly nextOffset: number };
