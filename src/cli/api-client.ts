@@ -1,6 +1,6 @@
 import type { ProblemDocument } from '../http/contract.ts';
 import { loadClientConfig } from '../runtime/config.ts';
-import { type CliContext, CommandError, exitCodes, requireConfig } from './context.ts';
+import { type CliContext, CommandError, exitCodes, interruption, requireConfig } from './context.ts';
 
 export interface ApiRequest {
   readonly method?: 'GET' | 'POST';
@@ -96,10 +96,6 @@ export function createApiClient({ env, interrupted }: Pick<CliContext, 'env' | '
       return response.body;
     },
   };
-}
-
-export function interruption(): CommandError {
-  return new CommandError('interrupted', exitCodes.interrupted);
 }
 
 /** The document of an answer, or null where the answer is not from this program (a proxy's page, another server). */

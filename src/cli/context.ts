@@ -44,6 +44,31 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en');
 }
 
+/**
+ * The action of a command that has no order to end in: the first signal leaves it where it is. What it had begun ends with the
+ * process, as after kill -9, which everything it may be in the middle of survives.
+ */
+export function interruptible<Args extends readonly unknown[]>(
+  { interrupted }: Pick<CliContext, 'interrupted'>,
+  action: (...args: Args) => Promise<void>,
+): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const interrupt = () => reject(interruption());
+    interrupted.addEventListener('abort', interrupt, { once: true });
+    try {
+      if (interrupted.aborted) interrupt();
+      await Promise.race([action(...args), promise]);
+    } finally {
+      interrupted.removeEventListener('abort', interrupt);
+    }
+  };
+}
+
+export function interruption(): CommandError {
+  return new CommandError('interrupted', exitCodes.interrupted);
+}
+
 /** The configuration, or all that is wrong with it at once. */
 export function requireConfig<Config>(loaded: Loaded<Config>): Config {
   if (loaded.ok) return loaded.config;

@@ -1,15 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs } from '../domain/backoff.ts';
 import type { EventResult, ManyReceipt } from '../http/contract.ts';
-import {
-  type ApiAnswer,
-  type ApiClient,
-  interruption,
-  problemError,
-  readProblem,
-  UnreachableError,
-} from './api-client.ts';
-import { CommandError } from './context.ts';
+import { type ApiAnswer, type ApiClient, problemError, readProblem, UnreachableError } from './api-client.ts';
+import { CommandError, interruption } from './context.ts';
 
 export interface Delivery {
   /** One for each event, in order. */

@@ -2,7 +2,15 @@ import type { Command } from 'commander';
 import { type Config, loadConfig } from '../runtime/config.ts';
 import type { Finding } from '../runtime/finding.ts';
 import { createApiClient, UnreachableError } from './api-client.ts';
-import { type CliContext, CommandError, exitCodes, printJson, printLine, requireConfig } from './context.ts';
+import {
+  type CliContext,
+  CommandError,
+  exitCodes,
+  interruptible,
+  printJson,
+  printLine,
+  requireConfig,
+} from './context.ts';
 import { findHere, findInFiles, findOnServer, findOnSharedServer, findSilent } from './doctor-checks.ts';
 
 interface DoctorOptions {
@@ -25,7 +33,7 @@ export function addDoctorCommand(program: Command, context: CliContext): void {
     )
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp doctor\n  $ ESP_DATA_DIR=/var/lib/esp esp doctor --adopt-log')
-    .action((options: DoctorOptions) => doctor(options, context));
+    .action(interruptible(context, (options: DoctorOptions) => doctor(options, context)));
 }
 
 const marks = { ok: 'ok     ', warning: 'warning', problem: 'PROBLEM' } as const;

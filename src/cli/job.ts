@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JobView } from '../http/contract.ts';
-import { type ApiClient, interruption } from './api-client.ts';
-import { type CliContext, formatCount } from './context.ts';
+import type { ApiClient } from './api-client.ts';
+import { type CliContext, formatCount, interruption } from './context.ts';
 import { createProgress } from './progress.ts';
 
 const pollMs = 200;

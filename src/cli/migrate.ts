@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadConfig } from '../runtime/config.ts';
-import { type CliContext, printJson, printLine, requireConfig } from './context.ts';
+import { type CliContext, interruptible, printJson, printLine, requireConfig } from './context.ts';
 
 export function addMigrateCommand(program: Command, context: CliContext): void {
   program
@@ -13,12 +13,14 @@ export function addMigrateCommand(program: Command, context: CliContext): void {
     )
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp migrate')
-    .action(async ({ json }: { json: boolean }) => {
-      const config = requireConfig(loadConfig(context.env));
-      const { migrateStore } = await import('../runtime/migrate-store.ts');
-      const applied = await migrateStore(config);
-      if (json) printJson(context, { applied });
-      else if (applied.length === 0) printLine(context.stdout, 'the schema is up to date');
-      else for (const name of applied) printLine(context.stdout, `applied ${name}`);
-    });
+    .action(interruptible(context, (options: { json: boolean }) => runMigrations(options, context)));
+}
+
+async function runMigrations({ json }: { json: boolean }, context: CliContext): Promise<void> {
+  const config = requireConfig(loadConfig(context.env));
+  const { migrateStore } = await import('../runtime/migrate-store.ts');
+  const applied = await migrateStore(config);
+  if (json) printJson(context, { applied });
+  else if (applied.length === 0) printLine(context.stdout, 'the schema is up to date');
+  else for (const name of applied) printLine(context.stdout, `applied ${name}`);
 }

@@ -1,7 +1,15 @@
 import type { Command } from 'commander';
 import { type Config, loadConfig } from '../runtime/config.ts';
 import type { TopicsReport } from '../runtime/topics.ts';
-import { type CliContext, CommandError, exitCodes, printJson, printLine, requireConfig } from './context.ts';
+import {
+  type CliContext,
+  CommandError,
+  exitCodes,
+  interruptible,
+  printJson,
+  printLine,
+  requireConfig,
+} from './context.ts';
 import { parseCountFromOne } from './parse-option.ts';
 
 interface CreateOptions {
@@ -26,7 +34,7 @@ export function addTopicsCommand(program: Command, context: CliContext): void {
     .description('Says which topics are there, what is wrong with them, and what create would do. Changes nothing.')
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp topics')
-    .action((options: { json: boolean }) => plan(options, context));
+    .action(interruptible(context, (options: { json: boolean }) => plan(options, context)));
 
   topics
     .command('create')
@@ -38,7 +46,7 @@ export function addTopicsCommand(program: Command, context: CliContext): void {
     .option('--replication <copies>', 'copies of each partition, instead of three, or one a broker', parseCountFromOne)
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp topics create')
-    .action((options: CreateOptions) => create(options, context));
+    .action(interruptible(context, (options: CreateOptions) => create(options, context)));
 
   topics
     .command('increase')
@@ -50,7 +58,9 @@ export function addTopicsCommand(program: Command, context: CliContext): void {
     .option('--yes', 'do it', false)
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp topics increase 16\n  $ esp topics increase 16 --yes')
-    .action((partitions: number, options: IncreaseOptions) => increase(partitions, options, context));
+    .action(
+      interruptible(context, (partitions: number, options: IncreaseOptions) => increase(partitions, options, context)),
+    );
 }
 
 async function plan({ json }: { json: boolean }, context: CliContext): Promise<void> {

@@ -2,7 +2,15 @@ import type { Command } from 'commander';
 import type { VerifyView } from '../http/contract.ts';
 import { loadConfig } from '../runtime/config.ts';
 import { createApiClient, UnreachableError } from './api-client.ts';
-import { type CliContext, CommandError, exitCodes, printJson, printLine, requireConfig } from './context.ts';
+import {
+  type CliContext,
+  CommandError,
+  exitCodes,
+  interruptible,
+  printJson,
+  printLine,
+  requireConfig,
+} from './context.ts';
 
 export function addVerifyCommand(program: Command, context: CliContext): void {
   program
@@ -15,7 +23,7 @@ export function addVerifyCommand(program: Command, context: CliContext): void {
     )
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExamples:\n  $ esp verify\n  $ ESP_DATA_DIR=/var/lib/esp esp verify --json')
-    .action((options: { json: boolean }) => verify(options, context));
+    .action(interruptible(context, (options: { json: boolean }) => verify(options, context)));
 }
 
 async function verify({ json }: { json: boolean }, context: CliContext): Promise<void> {

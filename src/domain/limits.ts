@@ -147,6 +147,8 @@ export const limits = {
    */
   verifyLooksMax: 400,
   verifyLookEveryMs: 25,
+  /** Of one partition, when an operator asks: a busy one has 25 batches a second, and a rebuild takes some milliseconds. */
+  rebuildTriesMax: 50,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
   /** While the metrics store is away, a busy partition tries it this often, and its idle check besides. */

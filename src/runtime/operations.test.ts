@@ -34,6 +34,13 @@ it('rebuilds the metrics of every partition, also while they change', async () =
   expect((await metrics.read('1h', startAt)).total).toBe(5);
 });
 
+it('gives up on a partition that never holds still, and says so', async () => {
+  const { store, metrics, operations } = await setUp();
+  await commitBatch(store, await store.claim(claimOf(0)), eventsOf(3));
+  metrics.rebuild = async () => false;
+  await expect(operations.rebuildMetrics()).rejects.toThrow(/^Partition 0 stores batches faster/);
+});
+
 it('tells in the ledger which partitions are halted', async () => {
   const { operations } = await setUp();
   expect((await operations.ledger()).halted).toEqual(new Map([[1, 'x is not a function']]));

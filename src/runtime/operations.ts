@@ -1,3 +1,4 @@
+import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import type { LogReader } from '../event-log/event-log.ts';
@@ -31,14 +32,24 @@ export function createOperations(parts: {
   async function rebuildMetrics(): Promise<number> {
     const rows = await store.progress(storeConsumer);
     for (const { partition } of rows) {
-      // A batch may land between the look and the switch; then the look is taken again.
-      for (let isDone = false; !isDone; ) {
-        const expected = await metrics.watermark(partition);
-        const snapshot = await store.partitionMetrics(storeConsumer, partition, now());
-        isDone = snapshot === null || (await metrics.rebuild(snapshot, expected));
+      if (!(await rebuildPartition(partition))) {
+        throw new UnavailableError(
+          'metrics_unavailable',
+          `Partition ${partition} stores batches faster than its metrics can be made anew beside them: try again when it is quieter. Where they differ from the store, its worker makes them anew by itself.`,
+        );
       }
     }
     return rows.length;
+  }
+
+  async function rebuildPartition(partition: number): Promise<boolean> {
+    // A batch may land between the look and the switch; then the look is taken again.
+    for (let tries = 0; tries < limits.rebuildTriesMax; tries += 1) {
+      const expected = await metrics.watermark(partition);
+      const snapshot = await store.partitionMetrics(storeConsumer, partition, now());
+      if (snapshot === null || (await metrics.rebuild(snapshot, expected))) return true;
+    }
+    return false;
   }
 
   return {

@@ -1,7 +1,9 @@
 // The command line says what really happened, and its exit code agrees: 0 done, 1 failed, 2 wrong use.
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LedgerView } from '../../src/http/contract.ts';
 import { createTempDir, freePort, type RunningServer, runEsp, startServer, waitFor } from './harness.ts';
 
@@ -53,6 +55,27 @@ describe('esp', () => {
     for (const variable of ['PORT: ', 'ESP_PARTITIONS: ', 'DATABASE_URL, REDIS_URL: '])
       expect(stderr).toContain(variable);
   });
+
+  it.each(['migrate', 'verify', 'doctor', 'topics', 'topics create'])(
+    'ends at the first Ctrl-C, whatever it waits for: %s',
+    async (command) => {
+      // Takes connections, and never says a word.
+      const silent = createServer();
+      onTestFinished(() => void silent.close());
+      await once(silent.listen(0, '127.0.0.1'), 'listening');
+      const address = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      const connected = once(silent, 'connection').then(([socket]: Socket[]) => socket!.resume());
+      const outcome = await runEsp(command.split(' '), {
+        interruptWhen: connected,
+        env: {
+          KAFKA_BROKERS: address,
+          DATABASE_URL: `postgres://esp@${address}/esp`,
+          REDIS_URL: `redis://${address}`,
+        },
+      });
+      expect(outcome).toMatchObject({ code: 130, stdout: '', stderr: 'interrupted\n' });
+    },
+  );
 
   it('says how to start a server where none answers', async () => {
     const env = await nobody();

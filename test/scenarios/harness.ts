@@ -265,15 +265,23 @@ export interface CommandOutcome extends ExitOutcome {
 /** Runs `esp …` to its end. */
 export async function runEsp(
   args: readonly string[],
-  { env = {}, input = '' }: { env?: Readonly<Record<string, string>>; input?: string } = {},
+  options: Pick<CommandOptions, 'env' | 'input' | 'interruptWhen'> = {},
 ): Promise<CommandOutcome> {
-  return runCommand([process.execPath, mainFile, ...args], { env, input });
+  return runCommand([process.execPath, mainFile, ...args], options);
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly cwd?: string;
+  /** SIGINT is sent to it once this resolves. */
+  readonly interruptWhen?: Promise<unknown>;
 }
 
 /** Runs any command to its end; killed with the test if it never ends. */
 export async function runCommand(
   [file, ...args]: readonly string[],
-  options: { env?: Readonly<Record<string, string>>; input?: string; cwd?: string } = {},
+  options: CommandOptions = {},
 ): Promise<CommandOutcome> {
   const child = spawn(file!, args, { cwd: options.cwd ?? projectRoot, env: cleanEnvironment(options.env) });
   const closed = once(child, 'close');
@@ -286,6 +294,7 @@ export async function runCommand(
   child.stderr.setEncoding('utf8').on('data', (text) => {
     stderr += text;
   });
+  void options.interruptWhen?.then(() => child.kill('SIGINT'));
   // A command that ends without reading its input is no fault of the test.
   child.stdin.on('error', () => {});
   child.stdin.end(options.input ?? '');
