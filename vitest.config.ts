@@ -13,12 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: [
-            'src/**/*.test.ts',
-            'dashboard/src/**/*.test.{ts,tsx}',
-            'test/architecture.test.ts',
-            'scripts/**/*.test.ts',
-          ],
+          include: ['src/**/*.test.ts', 'dashboard/src/**/*.test.{ts,tsx}', 'test/architecture.test.ts'],
           exclude: production,
           // Worker threads want a process of their own.
           pool: 'forks',
@@ -46,7 +41,7 @@ export default defineConfig({
       {
         test: {
           name: 'browser',
-          include: ['test/browser/**/*.browser.ts', 'test/browser/**/*.test.ts'],
+          include: ['test/browser/**/*.browser.ts'],
           pool: 'forks',
           maxWorkers: 1,
           testTimeout: 120_000,

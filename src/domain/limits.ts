@@ -1,5 +1,6 @@
 /**
- * Every bound of the program, in one place, each with its unit and its reason. Names end in the unit.
+ * The bounds that more than one part goes by, each with its unit and its reason. Names end in the unit. What concerns one part
+ * alone (sqliteSettings, postgresSettings) stands beside it.
  * What an operator may change is read by runtime/config.ts; these are the starting values.
  */
 export const limits = {

@@ -1,7 +1,7 @@
 /**
  * What the threads of one process know together about the embedded log: how far it is durable, where it starts, who reads
  * it, and that something of this has changed. Only the thread that appends moves `end` and `start`; it does so after the
- * commit and before it answers, so a reader that goes by them sees nothing that is not on disk.
+ * flush and before it answers, so a reader that goes by them sees nothing that is not on disk.
  */
 export interface LogMarks {
   readonly shared: SharedArrayBuffer;

@@ -35,7 +35,7 @@ export const problemTable = {
   queue_full: { status: 503, title: 'The ingest queue is full', retriable: true },
   not_confirmed: { status: 503, title: 'The log did not confirm in time', retriable: true },
   log_unavailable: { status: 503, title: 'The log can not be reached', retriable: true },
-  log_replaced: { status: 503, title: 'The log is not the one this store belongs to', retriable: false },
+  log_replaced: { status: 503, title: 'The log is not the one this store belongs to', retriable: true },
   disk_full: { status: 503, title: 'The disk is full', retriable: true },
   store_unavailable: { status: 503, title: 'The store can not be reached', retriable: true },
   metrics_unavailable: { status: 503, title: 'The metrics store can not be reached', retriable: true },

@@ -31,8 +31,8 @@ export interface RedisMetricsStoreOptions {
  */
 export async function createRedisMetricsStore(options: RedisMetricsStoreOptions): Promise<MetricsStore> {
   const { url, prefix, now } = options;
-  if (!/^[\w.:-]{1,64}$/.test(prefix)) {
-    throw new StartupError(`The prefix of Redis keys must be 1 to 64 of A-Z a-z 0-9 _ . : -, got "${prefix}".`);
+  if (!/^[\w.:-]{1,50}$/.test(prefix)) {
+    throw new StartupError(`The prefix of Redis keys must be 1 to 50 of A-Z a-z 0-9 _ . : -, got "${prefix}".`);
   }
   const target = parseRedisUrl(url, options.tls);
   const link = target.cluster ? createClusterRouter(target) : createSingleLink(target);
