@@ -16,7 +16,7 @@ const broken = new UnreachableError('http://x', Object.assign(new Error('cut'), 
 type Step = { status: number; body: object; retryAfter?: string } | UnreachableError;
 
 /** A server that answers as it is told, and remembers what it was sent. */
-function serve(steps: readonly Step[], patienceMs = 2_000) {
+function serve(steps: readonly Step[], { patienceMs = 2_000, waitsForStart = false } = {}) {
   const requests: { path: string; request: ApiRequest }[] = [];
   const client: Pick<ApiClient, 'request' | 'url'> = {
     url: 'http://x',
@@ -32,6 +32,7 @@ function serve(steps: readonly Step[], patienceMs = 2_000) {
   const deliver = createDelivery({
     client,
     patienceMs,
+    waitsForStart,
     waitStored: false,
     signal: new AbortController().signal,
     random: () => 0,
@@ -63,10 +64,12 @@ describe('deliver', () => {
     await deliver(lines.slice(0, 1), 'key-1');
     expect((await deliver(lines.slice(0, 1), 'key-2')).results).toEqual([accepted('2')]);
     await expect(serve([refused]).deliver(lines, 'key-1')).rejects.toThrow(/nothing answers at http:\/\/x/);
+    const patient = serve([refused, receipt(accepted('1'), accepted('2'))], { waitsForStart: true });
+    expect((await patient.deliver(lines, 'key-1')).retries).toBe(1);
   });
 
   it('gives up with the last reason when patience ends', async () => {
-    const { deliver } = serve([{ ...busy, retryAfter: '0.05' }, busy], 40);
+    const { deliver } = serve([{ ...busy, retryAfter: '0.05' }, busy], { patienceMs: 40 });
     await expect(deliver(lines, 'key-1')).rejects.toThrow(/full: later \(queue_full\)/);
   });
 

@@ -15,6 +15,8 @@ export interface DeliverOptions {
   readonly client: Pick<ApiClient, 'request' | 'url'>;
   /** Waits this long in all for a server that says "later" or has gone away, before it gives up. */
   readonly patienceMs: number;
+  /** Also for one that refused the connection before it ever answered. */
+  readonly waitsForStart: boolean;
   /** Answers only when the outcome of each event is known. */
   readonly waitStored: boolean;
   readonly signal: AbortSignal;
@@ -33,14 +35,14 @@ const newline = Buffer.from('\n');
 export function createDelivery({
   client,
   patienceMs,
+  waitsForStart,
   waitStored,
   signal,
   random = Math.random,
   onRetry,
 }: DeliverOptions) {
   const path = `/api/events${waitStored ? '?wait=stored' : ''}`;
-  // Before anything was ever answered, a refused connection is a wrong address rather than a restart to sit out.
-  let answeredOnce = false;
+  let mayBeAway = waitsForStart;
 
   async function attempt(bytes: Uint8Array, idempotencyKey: string): Promise<ApiAnswer | UnreachableError> {
     try {
@@ -49,10 +51,10 @@ export function createDelivery({
         body: { contentType: 'application/x-ndjson', bytes },
         headers: { 'idempotency-key': idempotencyKey },
       });
-      answeredOnce = true;
+      mayBeAway = true;
       return answer;
     } catch (error) {
-      if (error instanceof UnreachableError && (answeredOnce || !error.refused)) return error;
+      if (error instanceof UnreachableError && (mayBeAway || !error.refused)) return error;
       throw error;
     }
   }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import type { FailedEventDetail, FailedEventPage, JobView, RedriveReceipt } from '../http/contract.ts';
-import { createApiClient } from './api-client.ts';
+import { createApiClient, UnreachableError } from './api-client.ts';
 import { type CliContext, CommandError, exitCodes, formatCount, printJson, printLine } from './context.ts';
 import { waitForJob } from './job.ts';
 import { parseCountFromOne, parseText } from './parse-option.ts';
@@ -134,10 +134,17 @@ async function show(id: string, { json }: { json: boolean }, context: CliContext
     ['position', `log ${event.origin.log_no}, partition ${event.origin.partition}, offset ${event.origin.offset}`],
     ['received', event.received_at],
     ['failed', event.failed_at],
-    ...(event.settled_at ? [['settled', `${event.settled_at} (${event.resolution?.kind ?? '-'})`] as const] : []),
+    ...(event.settled_at ? [['settled', `${event.settled_at}: ${describeResolution(event)}`] as const] : []),
     ['value', event.value ?? `${event.value_base64} (base64: it is not text)`],
   ];
   for (const [name, value] of rows) printLine(context.stdout, `${name.padEnd(10)}${value}`);
+}
+
+function describeResolution({ resolution }: FailedEventDetail): string {
+  if (!resolution) return '-';
+  const { kind, event_id: eventId, failed_event: failedEvent } = resolution;
+  if (eventId !== undefined) return `${kind} as event ${eventId}`;
+  return failedEvent === undefined ? kind : `${kind}, as ${failedEvent}`;
 }
 
 async function redrive(ids: readonly string[], options: RedriveOptions, context: CliContext): Promise<void> {
@@ -167,7 +174,9 @@ async function redrive(ids: readonly string[], options: RedriveOptions, context:
   const job: JobView | null = receipt.job_id === null ? null : await waitForJob(client, receipt.job_id, context);
   if (options.json) printJson(context, { ...receipt, job });
   else printLine(context.stdout, describeRedrive(receipt, job, options.dryRun));
-  if (job && (job.state !== 'done' || job.failed > 0)) throw new CommandError('', exitCodes.failed);
+  const isIncomplete = job !== null && (job.state !== 'done' || job.failed > 0);
+  // Of a filter's matches others may have been settled meanwhile; who is named is meant.
+  if (isIncomplete || (!byFilter && receipt.skipped > 0)) throw new CommandError('', exitCodes.failed);
 }
 
 function describeRedrive({ matched, skipped }: RedriveReceipt, job: JobView | null, dryRun: boolean): string {
@@ -181,12 +190,22 @@ function describeRedrive({ matched, skipped }: RedriveReceipt, job: JobView | nu
 async function discard(ids: readonly string[], { json }: { json: boolean }, context: CliContext): Promise<void> {
   const client = createApiClient(context);
   const discarded: string[] = [];
+  const refused: { readonly id: string; readonly message: string }[] = [];
   for (const id of ids) {
-    await client.json(`/api/failed-events/${encodeURIComponent(id)}/discard`, { method: 'POST' });
-    discarded.push(id);
-    if (!json) printLine(context.stdout, `${id} discarded`);
+    try {
+      await client.json(`/api/failed-events/${encodeURIComponent(id)}/discard`, { method: 'POST' });
+      discarded.push(id);
+      if (!json) printLine(context.stdout, `${id} discarded`);
+    } catch (error) {
+      // One that is not there, or is settled, says nothing of the next; a server that is gone does.
+      if (!(error instanceof CommandError) || error instanceof UnreachableError) throw error;
+      if (error.exitCode === exitCodes.interrupted) throw error;
+      refused.push({ id, message: error.message });
+      if (!json) printLine(context.stderr, `${id} not discarded: ${error.message}`);
+    }
   }
-  if (json) printJson(context, { discarded });
+  if (json) printJson(context, { discarded, refused });
+  if (refused.length > 0) throw new CommandError('', exitCodes.failed);
 }
 
 function parsePayload(text: string): string {

@@ -40,7 +40,7 @@ export function addSeedCommand(program: Command, context: CliContext): void {
     .option('--steady', 'no bursts and no daily shape', false)
     .option('--clean', 'only valid events, each once', false)
     .addOption(
-      new Option('--retry-for <seconds>', 'how long to wait for a server that is busy or away')
+      new Option('--retry-for <seconds>', 'how long to wait for a server that is busy or restarts')
         .argParser(parseSeconds)
         .default(120),
     )
@@ -82,6 +82,7 @@ async function seed(options: SeedOptions, context: CliContext): Promise<void> {
   const deliver = createDelivery({
     client: createApiClient(context),
     patienceMs: options.retryFor * 1000,
+    waitsForStart: false,
     waitStored: false,
     signal: interrupted,
     onRetry(reason, waitMs) {

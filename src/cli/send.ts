@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { EventResult } from '../http/contract.ts';
 import { createApiClient } from './api-client.ts';
@@ -14,6 +15,7 @@ import type { InputLine } from './split-lines.ts';
 
 /** Small enough that a refused line is told soon, large enough that the round trip does not matter. */
 const batch = { eventsMax: 1_000, bytesMax: 1024 * 1024 } as const;
+const retrySecondsDefault = 120;
 /** Refusals printed or listed; all of them are counted. */
 const refusalsShownMax = 1_000;
 
@@ -21,7 +23,7 @@ interface SendOptions {
   readonly format: InputFormat;
   readonly idempotencyKey?: string;
   readonly wait: boolean;
-  readonly retryFor: number;
+  readonly retryFor?: number;
   readonly json: boolean;
 }
 
@@ -50,7 +52,11 @@ export function addSendCommand(program: Command, context: CliContext): void {
       parseText,
     )
     .option('--wait', 'wait until each batch is stored, and tell duplicates and conflicts', false)
-    .option('--retry-for <seconds>', 'how long to wait for a server that is busy or away', parseSeconds, 120)
+    .option(
+      '--retry-for <seconds>',
+      `how long to wait for a server that is busy or restarts (default: ${retrySecondsDefault}); when given, also for one that is not up yet`,
+      parseSeconds,
+    )
     .option('--json', 'print the outcome as JSON', false)
     .addHelpText(
       'after',
@@ -70,7 +76,9 @@ async function send(file: string | undefined, options: SendOptions, context: Cli
   const prefix = options.idempotencyKey ?? randomUUID();
   const deliver = createDelivery({
     client: createApiClient(context),
-    patienceMs: options.retryFor * 1000,
+    patienceMs: (options.retryFor ?? retrySecondsDefault) * 1000,
+    // Refused at once, it is rather a wrong address; whoever says how long to wait means it.
+    waitsForStart: options.retryFor !== undefined,
     waitStored: options.wait,
     signal: context.interrupted,
     onRetry(reason, waitMs) {
@@ -99,14 +107,17 @@ async function send(file: string | undefined, options: SendOptions, context: Cli
   if (tally.isFailed()) throw new CommandError('', exitCodes.failed);
 }
 
-async function openInput(file: string | undefined, { stdin, stderr }: CliContext): Promise<AsyncIterable<Uint8Array>> {
+async function openInput(
+  file: string | undefined,
+  { stdin, stderr, env }: CliContext,
+): Promise<AsyncIterable<Uint8Array>> {
   if (file === undefined || file === '-') {
     if (stdin.isTTY) printLine(stderr, 'reading events from standard input; end with Ctrl-D');
     return stdin;
   }
   try {
     // Opened here, so that a wrong name is told at once and not from inside the stream.
-    const handle = await open(file);
+    const handle = await open(resolve(folderOf(env), file));
     if ((await handle.stat()).isDirectory()) {
       await handle.close();
       throw new Error('it is a directory');
@@ -117,6 +128,11 @@ async function openInput(file: string | undefined, { stdin, stderr }: CliContext
       cause: error,
     });
   }
+}
+
+/** Where the user stands: `npm run` starts everything in the project's folder, and tells. */
+function folderOf({ npm_lifecycle_event: script, INIT_CWD: folder }: CliContext['env']): string {
+  return script === 'esp' && folder ? folder : '.';
 }
 
 async function* inBatches(
@@ -154,7 +170,9 @@ function describePlace(place: Place): string {
 /** What would have the server refuse the whole batch. */
 function judgeLine({ bytes }: InputLine): { readonly code: string; readonly message: string } | null {
   if (bytes === null) return { code: 'event_too_large', message: 'longer than a whole request may be' };
-  return isUtf8(bytes) ? null : { code: 'invalid_utf8', message: 'not UTF-8' };
+  if (isUtf8(bytes)) return null;
+  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  return { code: 'invalid_utf8', message: isGzip ? 'this is gzip: unpack it first, with zcat' : 'not UTF-8' };
 }
 
 /** The server counts lines and characters from the start of the batch, which is not the file's; the column holds. */
@@ -165,6 +183,7 @@ function withoutBatchLine(message: string): string {
 function createTally(context: CliContext, { json, wait }: SendOptions, clearProgress: () => void) {
   const counts = { accepted: 0, stored: 0, duplicate: 0, failed: 0, rejected: 0 };
   const refusals: Refusal[] = [];
+  const inInbox: (Place & { readonly failed_event: string })[] = [];
   const startedAt = performance.now();
   const sent = () => counts.accepted + counts.stored + counts.duplicate + counts.failed;
 
@@ -187,7 +206,9 @@ function createTally(context: CliContext, { json, wait }: SendOptions, clearProg
       }
       if (result.status === 'retry') return;
       counts[result.status] += 1;
-      if (result.status === 'failed' && !json) {
+      if (result.status !== 'failed') return;
+      if (inInbox.length < refusalsShownMax) inInbox.push({ ...place, failed_event: result.failed_event });
+      if (!json) {
         clearProgress();
         printLine(context.stderr, `${describePlace(place)} is in the inbox: esp failed show ${result.failed_event}`);
       }
@@ -199,7 +220,7 @@ function createTally(context: CliContext, { json, wait }: SendOptions, clearProg
     isFailed: () => counts.rejected + counts.failed > 0,
     summarise(): void {
       if (json) {
-        printJson(context, { taken: sent(), ...counts, refused: refusals });
+        printJson(context, { taken: sent(), ...counts, refused: refusals, failed_events: inInbox });
         return;
       }
       const hidden = counts.rejected - refusals.length;

@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LedgerView } from '../../src/http/contract.ts';
 import { createTempDir, freePort, type RunningServer, runEsp, startServer, waitFor } from './harness.ts';
@@ -125,6 +126,15 @@ describe('esp', () => {
       stdout: '2 taken (2 stored, 0 duplicates, 0 failed, 0 still on their way), 0 refused\n',
     });
 
+    // As npm starts it, in the project's folder and not in the user's.
+    const npm = { ...env, npm_lifecycle_event: 'esp', INIT_CWD: dirname(file) };
+    expect(await runEsp(['send', 'events.json', '--wait'], { env: npm })).toMatchObject({
+      code: 0,
+      stdout: '2 taken (2 stored, 0 duplicates, 0 failed, 0 still on their way), 0 refused\n',
+    });
+
+    writeFileSync(file, gzipSync(event(5)));
+    expect((await runEsp(['send', file], { env })).stderr).toContain('this is gzip');
     writeFileSync(file, `[${event(5)}, {"payload":{}}]`);
     expect((await runEsp(['send', file], { env })).stderr).toMatch(/^event 2 refused: /);
     expect(await runEsp(['send', createTempDir()], { env })).toMatchObject({ code: 2, stdout: '' });
@@ -133,9 +143,9 @@ describe('esp', () => {
     const many = ['send', '--idempotency-key', 'import'];
     expect(await runEsp(many, { env, input: lines })).toMatchObject({ code: 0, stdout: '25,000 taken, 0 refused\n' });
     const ledger = await server.settled();
-    expect(ledger).toMatchObject({ stored: 25_005, duplicate: 0 });
+    expect(ledger).toMatchObject({ stored: 25_007, duplicate: 0 });
     await runEsp(many, { env, input: lines });
-    expect(await server.settled()).toMatchObject({ stored: 25_005, duplicate: 25_000 });
+    expect(await server.settled()).toMatchObject({ stored: 25_007, duplicate: 25_000 });
   });
 
   it('sits out a restart of the server in the middle of a file', async () => {
@@ -189,9 +199,20 @@ describe('esp', () => {
       code: 0,
       stdout: '1 of 1 sent again\n',
     });
-    expect(await runEsp(['failed', 'discard', earlier], { env })).toMatchObject({ code: 0 });
-    expect(await runEsp(['failed', 'discard', earlier], { env })).toMatchObject({ code: 1 });
-    expect(await server.settled()).toMatchObject({ stored: 2, failed: 2, open_in_inbox: 0 });
+    expect(await server.settled()).toMatchObject({ stored: 2, failed: 2 });
+    expect((await runEsp(['failed', 'show', later], { env })).stdout).toMatch(
+      /^settled .*: stored as event [0-9a-f-]{36}$/m,
+    );
+    expect(await runEsp(['failed', 'redrive', later], { env })).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^0 sent again, 1 left out/),
+    });
+    expect(await runEsp(['failed', 'discard', later, earlier], { env })).toMatchObject({
+      code: 1,
+      stdout: `${earlier} discarded\n`,
+      stderr: expect.stringMatching(`^${later} not discarded: `),
+    });
+    expect(await server.settled()).toMatchObject({ open_in_inbox: 0 });
     expect((await runEsp(['failed', 'list'], { env })).stdout).toBe('no failed event is open\n');
   });
 
