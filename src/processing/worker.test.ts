@@ -137,6 +137,45 @@ describe('a partition is halted', () => {
   });
 });
 
+describe('a partition that was halted and is now somebody else’s', () => {
+  it('is not this worker’s to tell of any more, nor to wait for', async () => {
+    const { log, start, store, claimed, journal, expectProgress } = await workerHarness(2);
+    await store.claim(claimOf(1, 7));
+    const { worker } = start();
+    await expect.poll(() => worker.halted().get(1)?.reason).toBe('log_replaced');
+    log.assign([0]);
+    log.put(0);
+    await expectProgress(1, 7);
+    expect(worker.halted().size).toBe(0);
+    expect(claimed.at(-1)).toEqual({ working: [0], halted: [] });
+    // Its log comes right: whoever has it now sees to that, and the stream of the other one goes on.
+    for (let n = 0; n < 7; n++) log.put(1);
+    const before = journal();
+    for (let n = 2; n < 7; n++) {
+      log.put(0);
+      await expectProgress(n, 7);
+    }
+    expect(journal()).toEqual(before);
+  });
+
+  it('is tried again when it comes back, also where a bug had halted it', async () => {
+    const { log, wrapped, start, store, expectProgress } = await workerHarness(2);
+    let isWrong = true;
+    wrapped.commit = async (request, decide) => {
+      if (isWrong && request.partition === 1) throw new TypeError('x is not a function');
+      return store.commit(request, decide);
+    };
+    log.put(1);
+    const { worker } = start();
+    await expect.poll(() => worker.halted().get(1)?.reason).toBe('bug');
+    log.assign([0]);
+    await expect.poll(() => worker.halted().size).toBe(0);
+    isWrong = false;
+    log.assign();
+    await expectProgress(0, 1);
+  });
+});
+
 describe('an operator who adopts the log', () => {
   it('sets all partitions going again, without a restart', async () => {
     const { log, start, store, claimed, expectProgress } = await workerHarness(2);

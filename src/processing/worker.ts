@@ -72,6 +72,10 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function workAssignment(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
+    // What is somebody else's now is halted by whoever has it, if it still has to be.
+    for (const partition of [...halted.keys()]) {
+      if (!assignment.partitions.includes(partition)) halted.delete(partition);
+    }
     let quickEnds = 0;
     while (!signal.aborted) {
       const startedAt = options.now();

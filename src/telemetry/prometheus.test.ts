@@ -243,6 +243,20 @@ describe('parts that are servers of their own', () => {
     expect(samples.get('esp_group_joins_total')).toBe(1);
   });
 
+  it('show what is halted as long as the worker has it', async () => {
+    const { telemetry, scrape } = setUp();
+    const halted = async () => (await scrape()).get('esp_partitions_halted');
+    telemetry.emit('group.joined', { group: 'esp', generation: 1, partitions: [0, 1] });
+    telemetry.emit('partition.halted', { partition: 0, reason: 'bug', message: 'no' });
+    telemetry.emit('partition.halted', { partition: 1, reason: 'log_replaced', message: 'no' });
+    telemetry.emit('group.ended', { group: 'esp', reason: 'rebalance' });
+    telemetry.emit('group.joined', { group: 'esp', generation: 2, partitions: [0] });
+    expect(await halted()).toBe(1);
+    telemetry.emit('group.ended', { group: 'esp', reason: 'rebalance' });
+    telemetry.emit('group.joined', { group: 'esp', generation: 3, partitions: [] });
+    expect(await halted()).toBe(0);
+  });
+
   it('count failed events that were published, and tries that were refused', async () => {
     const { telemetry, scrape } = setUp();
     telemetry.emit('failed.published', { partition: 0, count: 3 });

@@ -193,10 +193,12 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('group.joined', ({ partitions }) => {
     owned.set(partitions.length);
     joins.inc();
+    // Of the others tells whoever has them now. One that came back is halted as it was, and is not told of again.
+    for (const partition of [...haltedNow]) if (!partitions.includes(partition)) haltedNow.delete(partition);
+    show();
   });
   telemetry.on('group.ended', () => {
     owned.set(0);
-    // Whoever has them now tells of them.
     pausedNow.clear();
     show();
   });
