@@ -192,12 +192,12 @@ export function createWorker(options: WorkerOptions): Worker {
     telemetry.emit('partition.halted', { partition, reason, message });
   }
 
-  /** Waits out whatever is unavailable. Everything else is thrown. */
+  /** Waits out whatever is unavailable. Everything else is thrown. Where no partition is named, it is for all of them. */
   async function retrying<T>(
     what: string,
     attemptOnce: () => Promise<T>,
     signal: AbortSignal,
-    partition = -1,
+    partition?: number,
   ): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
       signal.throwIfAborted();
@@ -206,7 +206,9 @@ export function createWorker(options: WorkerOptions): Worker {
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
         const retryInMs = backoffAfter(error, attempt, options.random());
-        telemetry.emit('partition.paused', { partition, reason: `${what}: ${error.message}`, retryInMs, attempt });
+        const paused = { reason: `${what}: ${error.message}`, retryInMs, attempt };
+        if (partition === undefined) telemetry.emit('worker.paused', paused);
+        else telemetry.emit('partition.paused', { partition, ...paused });
         await options.pause(retryInMs, signal);
       }
     }

@@ -167,8 +167,6 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   }
   show();
   telemetry.on('partition.paused', ({ partition }) => {
-    // What is not of one partition, such as joining the group, is not one that is paused.
-    if (partition < 0) return;
     pausedNow.add(partition);
     show();
   });
@@ -200,6 +198,15 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('group.ended', () => {
     owned.set(0);
     pausedNow.clear();
+    show();
+  });
+  const ends = counter(registry, 'esp_worker_ends_total', 'Times that the worker’s thread ended by itself');
+  telemetry.on('worker.ended', () => {
+    ends.inc();
+    // The next thread has, and tells of, its own.
+    owned.set(0);
+    pausedNow.clear();
+    haltedNow.clear();
     show();
   });
 }
