@@ -14,6 +14,12 @@ export class UnavailableError extends Error {
   }
 }
 
+/** For who reads the log: what is away in its own words, a bug with its place in the code. */
+export function tellFailure(error: unknown): string {
+  if (error instanceof UnavailableError) return error.message;
+  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
+}
+
 /** The store refuses a value of this batch for good, and can't say whose. The worker bisects. */
 export class RejectedByStoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {

@@ -1,5 +1,5 @@
 import { backoffAfter, backoffMs } from '../domain/backoff.ts';
-import { UnavailableError } from '../domain/failure.ts';
+import { tellFailure, UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import type { LogAssignment, LogConsumer, LogReader } from '../event-log/event-log.ts';
@@ -182,7 +182,7 @@ export function createWorker(options: WorkerOptions): Worker {
         telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs: 0, attempt: 0 });
         return 'reopen';
       }
-      halt(partition, 'bug', error instanceof Error ? (error.stack ?? error.message) : String(error));
+      halt(partition, 'bug', tellFailure(error));
       return 'aborted';
     }
   }

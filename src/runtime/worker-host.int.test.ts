@@ -107,6 +107,23 @@ it('waits at a stop for what the thread has under way', async () => {
   expect([order.at(0), order.at(-1)]).toEqual(['applied', 'stopped']);
 });
 
+it('goes on storing where the metrics have a bug', async () => {
+  const { log, told, start, storedIds } = await setUp();
+  const host = start({
+    watermark() {
+      throw new TypeError('x is not a function');
+    },
+  });
+  await host.claimed;
+  await expect
+    .poll(() => told)
+    .toContainEqual(['metrics.unavailable', { partition: 0, error: expect.stringContaining('x is not a function') }]);
+  const event = eventOf({ receivedAt: Date.now() });
+  await log.append([{ partition: 0, value: encodeRecord(event) }]);
+  await expect.poll(storedIds).toEqual([event.id]);
+  expect(told.map(([name]) => name)).not.toContain('worker.ended');
+});
+
 it('says why a first start failed, and starts again until it works', async () => {
   const { storePath, told, scrape, start } = await setUp();
   await writeFile(storePath, 'this is no store at all, and long enough to be looked at as one'.repeat(20));

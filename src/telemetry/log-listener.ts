@@ -51,6 +51,7 @@ export const logLevels: Readonly<Record<TelemetryEventName, Level>> = {
   'metrics.rebuilt': 'debug',
   'metrics.unavailable': 'warn',
   'jobs.ended': 'warn',
+  'jobs.unended': 'warn',
   'redrive.finished': 'info',
   'disk.full': 'error',
   'disk.recovered': 'info',

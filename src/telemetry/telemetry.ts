@@ -108,6 +108,8 @@ export interface TelemetryEvents {
   'metrics.unavailable': { readonly partition: number; readonly error: string };
 
   'jobs.ended': { readonly count: number };
+  /** Jobs of a process that has ended may still be told as running; it is tried again. */
+  'jobs.unended': { readonly error: string };
   'redrive.finished': { readonly jobId: string; readonly redriven: number; readonly failed: number };
   'disk.full': { readonly freeBytes: number; readonly floorBytes: number };
   'disk.recovered': { readonly freeBytes: number };
