@@ -95,6 +95,31 @@ describe('commitBatch', () => {
     expect(told).toEqual(['partition.paused', 'partition.paused', 'partition.paused', 'partition.resumed']);
   });
 
+  it.each<[string, CommitResult | Error]>([
+    ['refuses the batch', new RejectedByStoreError('too odd')],
+    ['fences it', fenced],
+  ])('tells that the wait is over also where the store %s after it', async (_what, answer) => {
+    const isBad = (asked: CommitRequest) => asked.candidates.length > 0;
+    const store = scriptedStore((asked, call) => {
+      if (call < 3) return new UnavailableError('store_busy', 'locked');
+      return isBad(asked) ? answer : committed;
+    });
+    const { options, told } = optionsFor(store);
+    await commitBatch(options, request([0]), never);
+    expect(told.slice(0, 3)).toEqual(['partition.paused', 'partition.paused', 'partition.resumed']);
+    expect(told.filter((name) => name === 'partition.resumed')).toHaveLength(1);
+  });
+
+  it('tells that the wait is over where the batch is found to be the cause of it', async () => {
+    const store = scriptedStore((asked) =>
+      asked.candidates.length > 0 ? new UnavailableError('store_unavailable', 'no answer') : committed,
+    );
+    const { options, told } = optionsFor(store);
+    expect(await commitBatch(options, request([0]), never)).toBe('committed');
+    const pauses = told.lastIndexOf('partition.paused') + 1;
+    expect(told.slice(pauses)).toEqual(['partition.resumed', 'partition.bisecting']);
+  });
+
   it('gives a fenced batch up', async () => {
     const { options } = optionsFor(scriptedStore(() => fenced));
     expect(await commitBatch(options, request([0]), never)).toBe('fenced');
