@@ -14,7 +14,11 @@ export interface CommitOptions {
   /** Rejects with the signal's reason when aborted. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Told of every transaction that landed, in order: a bisected batch lands in several. */
-  readonly onCommitted: (request: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => void;
+  readonly onCommitted: (
+    request: CommitRequest,
+    written: WriteSet | null,
+    alreadyCommitted: boolean,
+  ) => Promise<void> | void;
 }
 
 export type CommitOutcome = 'committed' | 'fenced';
@@ -34,7 +38,7 @@ export async function commitBatch(
   const attempted = await tryUntilKnown(options, request, signal);
   if (attempted.kind === 'fenced') return 'fenced';
   if (attempted.kind === 'committed') {
-    options.onCommitted(request, attempted.written, attempted.alreadyCommitted);
+    await options.onCommitted(request, attempted.written, attempted.alreadyCommitted);
     return 'committed';
   }
 
@@ -63,7 +67,7 @@ async function commitHalves(
   let previousToken = first.token;
   const onCommitted: CommitOptions['onCommitted'] = (done, written, alreadyCommitted) => {
     previousToken = done.token;
-    options.onCommitted(done, written, alreadyCommitted);
+    return options.onCommitted(done, written, alreadyCommitted);
   };
   const outcome = await commitBatch({ ...options, onCommitted }, first, signal);
   return outcome === 'fenced' ? outcome : commitBatch(options, { ...second, previousToken }, signal);
