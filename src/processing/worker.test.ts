@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { claimOf, eventOf } from '../testing/event-store.batches.ts';
@@ -29,6 +30,25 @@ describe('an assignment', () => {
       { partition: 0, ownerEpoch: 2, nextOffset: 1 },
       { partition: 1, ownerEpoch: 1, nextOffset: 0 },
     ]);
+  });
+
+  it('has the log described once for all its partitions, and anew after a wait', async () => {
+    const { log, wrapped, store, start, clock, expectProgress } = await workerHarness(6);
+    let described = 0;
+    log.before.describe = () => void (described += 1);
+    let isAway = true;
+    wrapped.claim = async (request) => {
+      if (isAway && request.partition === 3) {
+        isAway = false;
+        clock.now += limits.describedForMs;
+        throw away();
+      }
+      return store.claim(request);
+    };
+    log.put(5);
+    start();
+    await expectProgress(0, 0, 0, 0, 0, 1);
+    expect(described).toBe(2);
   });
 
   it('is read from the log’s start where that has passed progress, and what lay between is lost', async () => {

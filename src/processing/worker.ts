@@ -7,6 +7,7 @@ import type { EventReader, EventWriter, PartitionProgress } from '../event-store
 import { claimPartition, findReplacements } from './claim-partition.ts';
 import { type LoopEnd, type PartitionLoopOptions, runPartitionLoop } from './partition-loop.ts';
 import type { FailurePublisher } from './publish-failures.ts';
+import { cachedFor } from './unread.ts';
 
 /**
  * The worker: joins the group, and for every assignment claims each partition, checks its log, and runs one loop a
@@ -90,8 +91,9 @@ export function createWorker(options: WorkerOptions): Worker {
   /** Works until a loop ends by itself. */
   async function workOnce(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
     const claimed = new Map<number, Claimed>();
+    const describe = cachedFor(limits.describedForMs, options.now, () => log.describe());
     for (const partition of assignment.partitions) {
-      const claim = await claimOne(partition, signal);
+      const claim = await claimOne(partition, describe, signal);
       if (claim !== null) claimed.set(partition, claim);
     }
     const tell = () =>
@@ -152,11 +154,15 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
-  async function claimOne(partition: number, signal: AbortSignal): Promise<Claimed | null> {
+  async function claimOne(
+    partition: number,
+    describe: LogReader['describe'],
+    signal: AbortSignal,
+  ): Promise<Claimed | null> {
     if (halted.get(partition)?.reason === 'bug') return null;
     const outcome = await retrying(
       'claim',
-      () => claimPartition(store, log, consumerName, partition),
+      async () => claimPartition(store, log, consumerName, partition, await describe()),
       signal,
       partition,
     );
