@@ -4,10 +4,12 @@ import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { encodeRecord } from '../domain/record-codec.ts';
 import type { EventLog } from '../event-log/event-log.ts';
 import type { EventStore, PartitionProgress } from '../event-store/event-store.ts';
+import { createPrometheus } from '../telemetry/prometheus.ts';
 import { createTelemetry } from '../telemetry/telemetry.ts';
 import { appendAll, longMs } from '../testing/event-log.contract.harness.ts';
-import { eventOf, eventsOf } from '../testing/event-store.batches.ts';
+import { claimOf, eventOf, eventsOf } from '../testing/event-store.batches.ts';
 import { type KafkaLogHarness, makeKafkaLog } from '../testing/kafka-harness.ts';
+import { samplesOf } from '../testing/prometheus-samples.ts';
 import { sharedBrokers } from '../testing/stack/shared.ts';
 import { temporaryStore } from '../testing/temporary-store.ts';
 import { type Ledger, readLedger } from './ledger.ts';
@@ -45,7 +47,7 @@ function transactionalProducer(topic: string): Producer {
 }
 
 /** The product's worker on this log, with as little around it as it needs. */
-function startWorker(log: EventLog, store: EventStore): Worker {
+function startWorker(log: EventLog, store: EventStore, telemetry = createTelemetry()): Worker {
   const worker = createWorker({
     log,
     store,
@@ -57,7 +59,7 @@ function startWorker(log: EventLog, store: EventStore): Worker {
       settle: async () => undefined,
     },
     maintenance: { run: async ({ commitToken }) => ({ commitToken }) },
-    telemetry: createTelemetry(),
+    telemetry,
     now: Date.now,
     random: Math.random,
     freshToken: randomUUID,
@@ -185,5 +187,29 @@ describe('the worker on Kafka', () => {
     expect(worker.halted().get(0)?.message).toMatch(/was processed from the log .*, but this is the log /);
     await vi.waitFor(() => appendEvents(log, 5), longMs);
     expect((await readLedger(store, log, Date.now())).stored).toBe(10);
+  });
+
+  it('tells of what it halts only as long as the group leaves it the partition', async () => {
+    const { open } = await topicOf(2);
+    const store = await temporaryStore();
+    const { logId } = await (await open()).describe();
+    for (const partition of [0, 1]) await store.claim({ ...claimOf(partition, 7), logId });
+    async function startTelling() {
+      const telemetry = createTelemetry();
+      const prometheus = createPrometheus({ telemetry, gauges: {} });
+      closing.push(() => prometheus.close());
+      const worker = startWorker(await open({ telemetry }), store, telemetry);
+      return { worker, halted: async () => (await samplesOf(prometheus)).get('esp_partitions_halted') };
+    }
+
+    const first = await startTelling();
+    await vi.waitFor(async () => expect(await first.halted()).toBe(2), longMs);
+    expect(first.worker.halted().size).toBe(2);
+    const second = await startTelling();
+    await vi.waitFor(async () => expect([await first.halted(), await second.halted()]).toEqual([1, 1]), longMs);
+    await vi.waitFor(() => expect(first.worker.halted().size).toBe(1), longMs);
+    await first.worker.stop();
+    await vi.waitFor(async () => expect(await second.halted()).toBe(2), longMs);
+    expect(second.worker.halted().size).toBe(2);
   });
 });
