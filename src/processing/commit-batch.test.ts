@@ -159,7 +159,9 @@ describe('commitBatch', () => {
 
   it('takes it for the batch when it fails again and again while a probe succeeds', async () => {
     const store = scriptedStore((asked) =>
-      asked.candidates.some(({ offset }) => offset === 2) ? new UnavailableError('odd', 'crashes') : committed,
+      asked.candidates.some(({ offset }) => offset === 2)
+        ? new UnavailableError('store_unavailable', 'crashes')
+        : committed,
     );
     const { options } = optionsFor(store);
     await commitBatch(options, request([0, 1, 2, 3]), never);
@@ -226,7 +228,7 @@ describe('commitBatch', () => {
   it('never takes it for an empty batch, which holds nothing that could be refused', async () => {
     const tries = limits.batchRetriesMax * 2;
     const store = scriptedStore((_request, call) =>
-      call < tries ? new UnavailableError('odd', 'crashes') : committed,
+      call < tries ? new UnavailableError('store_unavailable', 'crashes') : committed,
     );
     const { options, told } = optionsFor(store);
     const empty = { ...request([5], 5), nextOffset: 5, candidates: [], last: null };
@@ -236,7 +238,7 @@ describe('commitBatch', () => {
 
   it('asks the store whether it is there only after enough tries, each after a longer pause', async () => {
     const store = scriptedStore((_request, call) =>
-      call <= limits.batchRetriesMax ? new UnavailableError('odd', 'crashes') : committed,
+      call <= limits.batchRetriesMax ? new UnavailableError('store_unavailable', 'crashes') : committed,
     );
     const { options, told } = optionsFor(store);
     const pauses: number[] = [];
@@ -252,7 +254,7 @@ describe('commitBatch', () => {
   it('begins to count anew when the store was away in between', async () => {
     const store = scriptedStore((_request, call) => {
       if (call > limits.batchRetriesMax * 2) return committed;
-      return new UnavailableError(call === limits.batchRetriesMax ? 'store_busy' : 'odd', 'crashes');
+      return new UnavailableError(call === limits.batchRetriesMax ? 'store_busy' : 'store_unavailable', 'crashes');
     });
     const { options, told } = optionsFor(store);
     await commitBatch(options, request([0, 1]), never);
@@ -270,7 +272,7 @@ describe('commitBatch', () => {
   });
 
   it('does not hide a bug of the probe', async () => {
-    const store = scriptedStore(() => new UnavailableError('odd', 'crashes'));
+    const store = scriptedStore(() => new UnavailableError('store_unavailable', 'crashes'));
     store.probe = async () => {
       throw new TypeError('x is not a function');
     };
@@ -290,7 +292,7 @@ describe('commitBatch', () => {
     expect(store.landed[0]?.rejected).toEqual([]);
   });
 
-  it.each(['store_busy', 'disk_full'])(
+  it.each(['store_busy', 'disk_full'] as const)(
     'never takes %s for the batch, though a small probe goes through',
     async (code) => {
       const triesBeforeItIsBack = limits.batchRetriesMax * 3;

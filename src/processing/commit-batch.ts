@@ -1,5 +1,5 @@
 import { backoffAfter } from '../domain/backoff.ts';
-import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
+import { RejectedByStoreError, type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { CommitRequest, CommitResult, EventWriter, WriteSet } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -119,7 +119,7 @@ async function tryOnce(
 }
 
 /** What no batch can be the cause of, however large the probe finds the room that is left. */
-const storeWideCodes: ReadonlySet<string> = new Set(['store_busy', 'disk_full']);
+const storeWideCodes: ReadonlySet<UnavailableCode> = new Set(['store_busy', 'disk_full']);
 
 /** The store is there, yet this batch fails: if that happens again and again, it is the batch. */
 async function isSuspect(
