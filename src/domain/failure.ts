@@ -3,15 +3,47 @@
  * they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
  */
 
+/** What is away, and how. Whoever tells a client of it, or goes by it, does so for each of them (http/problem-answer.ts). */
+export type UnavailableCode =
+  | 'log_unavailable'
+  | 'log_unreachable'
+  | 'log_timeout'
+  | 'log_closed'
+  | 'log_behind'
+  | 'log_corrupt'
+  | 'log_deleted'
+  | 'log_denied'
+  | 'log_leaderless'
+  | 'log_missing'
+  | 'log_refused'
+  | 'log_replaced'
+  | 'log_unsupported'
+  | 'assignment_ended'
+  | 'consumer_closed'
+  | 'stream_closed'
+  | 'failed_topic_unavailable'
+  | 'store_unavailable'
+  | 'store_busy'
+  | 'store_timeout'
+  | 'disk_full'
+  | 'metrics_unavailable'
+  | 'thread_gone'
+  | 'worker_ended';
+
 /** Something the program depends on does not answer, or answers that it can't now. Nothing is lost by trying again. */
 export class UnavailableError extends Error {
-  /** A short stable word for logs and problem documents: `store_busy`, `disk_full`, `log_timeout`, … */
-  readonly code: string;
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  readonly code: UnavailableCode;
+  constructor(code: UnavailableCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'UnavailableError';
     this.code = code;
   }
+}
+
+/** For who reads the log: what is away in its own words, a bug with its place in the code. */
+export function tellFailure(error: unknown): string {
+  if (error instanceof UnavailableError) return error.message;
+  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
 }
 
 /** The store refuses a value of this batch for good, and can't say whose. The worker bisects. */

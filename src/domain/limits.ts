@@ -139,6 +139,10 @@ export const limits = {
   partsFirstTryMs: 3_000,
   /** Halted partitions are looked at this often: an operator may have adopted the log. */
   haltedCheckEveryMs: 5_000,
+  /** What the log says of itself serves for all partitions that are claimed one after another; not for what a wait came before. */
+  describedForMs: 1_000,
+  /** Records compared with what was processed: enough to hide the way to a broker, and a fetch for each is no load. */
+  recordsComparedAtOnceMax: 8,
   /** A redrive job that runs is saved at least this often, and one that was not saved for so long has lost its process. */
   jobSaveEveryMs: 5_000,
   jobAbandonedMs: 60_000,

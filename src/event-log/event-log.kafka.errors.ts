@@ -1,5 +1,5 @@
 import { AuthenticationError, protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka';
-import { StartupError, UnavailableError } from '../domain/failure.ts';
+import { StartupError, type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 
 /** The error codes of Kafka's protocol that something here depends on. */
 export const codes = {
@@ -140,9 +140,10 @@ export function assertOffset(offset: number): void {
   if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`${offset} is not an offset`);
 }
 
+const forPerson: ReadonlySet<UnavailableCode> = new Set(['log_missing', 'log_denied', 'log_unsupported']);
+
 /** What a person has to mend before it can start. */
 export function atStart(error: unknown): unknown {
   if (!(error instanceof UnavailableError)) return error;
-  const isForPerson = ['log_missing', 'log_denied', 'log_unsupported'].includes(error.code);
-  return isForPerson ? new StartupError(error.message, { cause: error }) : error;
+  return forPerson.has(error.code) ? new StartupError(error.message, { cause: error }) : error;
 }

@@ -1,4 +1,4 @@
-import { UnavailableError } from '../domain/failure.ts';
+import { type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 
 import type { Coordinator, GroupSettings, Membership } from './event-log.kafka.coordinator.ts';
@@ -32,7 +32,7 @@ export interface LivingGeneration extends Generation {
   live(): Promise<void>;
   /** Resolves when nothing uses the partitions any more, or has had long enough to stop. */
   released(): Promise<void>;
-  end(code: string, message: string): void;
+  end(code: UnavailableCode, message: string): void;
   partitionsChanged(count: number): void;
 }
 
@@ -49,7 +49,7 @@ export function createGeneration(
 
   const expiresInMs = () => confirmedAt + sessionTimeoutMs - performance.now();
 
-  function end(code: string, message: string): void {
+  function end(code: UnavailableCode, message: string): void {
     if (!ended.signal.aborted) ended.abort(new UnavailableError(code, message));
   }
 

@@ -1,5 +1,5 @@
 import { Client, DatabaseError, type Connection as PgConnection, Query, type QueryResult, types } from 'pg';
-import { UnavailableError } from '../domain/failure.ts';
+import { type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 import { postgresSettings } from './event-store.postgres.settings.ts';
 import type { ServerAddress } from './event-store.postgres.url.ts';
 
@@ -125,7 +125,7 @@ function createEnding(client: Client, { shown }: ServerAddress) {
   let isEnding = false;
 
   /** The first reason stays. */
-  function lose(code: string, reason: string, cause?: unknown): UnavailableError {
+  function lose(code: UnavailableCode, reason: string, cause?: unknown): UnavailableError {
     lost ??= new UnavailableError(code, `PostgreSQL at ${shown}: ${reason}.`, { cause });
     return lost;
   }

@@ -1,8 +1,8 @@
 import { DatabaseError } from 'pg';
-import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
+import { RejectedByStoreError, type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 
 /** Beginnings of SQLSTATEs, the longest that fits first; PostgreSQL's documentation, appendix A, has them all. */
-const unavailable: readonly (readonly [state: string, code: string])[] = [
+const unavailable: readonly (readonly [state: string, code: UnavailableCode])[] = [
   ['53100', 'disk_full'],
   ['57014', 'store_timeout'],
   ['55P03', 'store_busy'],

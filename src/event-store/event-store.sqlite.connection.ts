@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RejectedByStoreError, StartupError, UnavailableError } from '../domain/failure.ts';
+import { RejectedByStoreError, StartupError, type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 
 /**
  * `owner`: the worker thread's handle, the one that writes batches, checkpoints and migrates. `client`: the API thread's,
@@ -132,7 +132,7 @@ const resultCodes = {
   notADatabase: 26,
 } as const;
 
-const unavailable = new Map<number, string>([
+const unavailable = new Map<number, UnavailableCode>([
   [resultCodes.busy, 'store_busy'],
   [resultCodes.locked, 'store_busy'],
   [resultCodes.protocol, 'store_busy'],

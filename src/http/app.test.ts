@@ -133,7 +133,10 @@ describe('every error is a problem document', () => {
     [new UnavailableError('store_busy', 'locked'), 'store_unavailable'],
     [new UnavailableError('disk_full', 'no space'), 'disk_full'],
     [new UnavailableError('log_timeout', 'no answer'), 'log_unavailable'],
-    [new UnavailableError('metrics_timeout', 'no answer'), 'metrics_unavailable'],
+    [new UnavailableError('assignment_ended', 'somebody else has it'), 'log_unavailable'],
+    [new UnavailableError('failed_topic_unavailable', 'no answer'), 'log_unavailable'],
+    [new UnavailableError('metrics_unavailable', 'no answer'), 'metrics_unavailable'],
+    [new UnavailableError('thread_gone', 'the other thread has ended'), 'store_unavailable'],
   ])('%s', async (error, code) => {
     const { app } = setUp();
     const broken = setUp({

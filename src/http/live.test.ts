@@ -205,7 +205,7 @@ describe('a live client', () => {
     live.connect('15m', sink);
     await settle();
     sink.take();
-    state.metrics.failing = new UnavailableError('metrics_timeout', 'away');
+    state.metrics.failing = new UnavailableError('metrics_unavailable', 'away');
     state.ready = { ready: false, reasons: [{ code: 'worker_down', message: 'soon' }] };
     await vi.advanceTimersByTimeAsync(2_000);
     const [snapshot] = sink.take();

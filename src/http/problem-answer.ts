@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { UnavailableError } from '../domain/failure.ts';
+import { type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type ProblemCode, ProblemError, problemTable } from './problems.ts';
 import { validationProblem } from './validation-problem.ts';
@@ -49,7 +49,9 @@ const frameworkProblems: Readonly<Record<string, { readonly code: ProblemCode; r
 /** Every error that can reach the one error handler, as a problem. An unknown one is a bug and says nothing of itself. */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
-  if (error instanceof UnavailableError) return unavailableProblem(error);
+  if (error instanceof UnavailableError) {
+    return new ProblemError(unavailableProblems[error.code], error.message, { cause: error });
+  }
   if (!(error instanceof Error)) return internalProblem(error);
 
   const invalid = validationProblem(error);
@@ -66,18 +68,34 @@ export function toProblem(error: unknown): ProblemError {
   return internalProblem(error);
 }
 
-function unavailableProblem(error: UnavailableError): ProblemError {
-  const own = error.code in problemTable ? (error.code as ProblemCode) : null;
-  const code =
-    own !== null && problemTable[own].status === 503
-      ? own
-      : error.code.startsWith('log')
-        ? 'log_unavailable'
-        : error.code.startsWith('metrics')
-          ? 'metrics_unavailable'
-          : 'store_unavailable';
-  return new ProblemError(code, error.message, { cause: error });
-}
+/** What a client is told of what is away: which of the parts, as far as it can do something about that. */
+const unavailableProblems: Readonly<Record<UnavailableCode, ProblemCode>> = {
+  log_unavailable: 'log_unavailable',
+  log_unreachable: 'log_unavailable',
+  log_timeout: 'log_unavailable',
+  log_closed: 'log_unavailable',
+  log_behind: 'log_unavailable',
+  log_corrupt: 'log_unavailable',
+  log_deleted: 'log_unavailable',
+  log_denied: 'log_unavailable',
+  log_leaderless: 'log_unavailable',
+  log_missing: 'log_unavailable',
+  log_refused: 'log_unavailable',
+  log_replaced: 'log_replaced',
+  log_unsupported: 'log_unavailable',
+  assignment_ended: 'log_unavailable',
+  consumer_closed: 'log_unavailable',
+  stream_closed: 'log_unavailable',
+  failed_topic_unavailable: 'log_unavailable',
+  store_unavailable: 'store_unavailable',
+  store_busy: 'store_unavailable',
+  store_timeout: 'store_unavailable',
+  disk_full: 'disk_full',
+  metrics_unavailable: 'metrics_unavailable',
+  // The threads beside the one that answers work on the store.
+  thread_gone: 'store_unavailable',
+  worker_ended: 'store_unavailable',
+};
 
 function internalProblem(error: unknown): ProblemError {
   return new ProblemError('internal', 'This is a bug here, not in the request. The log has it under the request id.', {

@@ -225,6 +225,6 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
 function failureOf(error: unknown): AppendFailure {
   const message = error instanceof Error ? error.message : String(error);
   if (!(error instanceof UnavailableError)) return { code: 'internal', message };
-  const isNamed = error.code === 'disk_full' || error.code === 'log_replaced';
-  return { code: isNamed ? (error.code as UnconfirmedCode) : 'log_unavailable', message };
+  const { code } = error;
+  return { code: code === 'disk_full' || code === 'log_replaced' ? code : 'log_unavailable', message };
 }

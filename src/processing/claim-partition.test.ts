@@ -1,11 +1,13 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import type { EventStore } from '../event-store/event-store.ts';
 import { batchOf, commitBatch, eventOf } from '../testing/event-store.batches.ts';
 import { type ScriptedLog, scriptedLog } from '../testing/scripted-log.ts';
 import { temporaryStore } from '../testing/temporary-store.ts';
 import { hashRecord } from './build-batch.ts';
-import { claimPartition } from './claim-partition.ts';
+import { claimPartition, findReplacements } from './claim-partition.ts';
 import { decideBatch } from './decide-batch.ts';
 
 const text = (value: string) => Buffer.from(value);
@@ -26,8 +28,8 @@ async function processed(): Promise<{ log: ScriptedLog; store: EventStore }> {
   return { log, store };
 }
 
-function claim(store: EventStore, log: ScriptedLog) {
-  return claimPartition(store, log, storeConsumer, 0);
+async function claim(store: EventStore, log: ScriptedLog) {
+  return claimPartition(store, log, storeConsumer, 0, await log.describe());
 }
 
 describe('claimPartition', () => {
@@ -57,14 +59,23 @@ describe('claimPartition', () => {
     const { log, store } = await processed();
     const [former] = await store.progress(storeConsumer);
     let looks = 0;
-    log.before.describe = async () => {
+    log.before.recordAt = async () => {
       looks += 1;
-      if (looks < 2) return;
       const late = await store.commit(batchOf(former!, [eventOf()]), decideBatch);
       expect(late).toMatchObject({ kind: 'fenced' });
     };
     expect(await claim(store, log)).toMatchObject({ kind: 'claimed' });
-    expect(looks).toBeGreaterThan(1);
+    expect(looks).toBe(1);
+  });
+
+  it('does not take what the former owner did since the log was described for another log', async () => {
+    const { log, store } = await processed();
+    const described = await log.describe();
+    log.put(0, [text('f')]);
+    const [former] = await store.progress(storeConsumer);
+    await commitBatch(store, former!, [eventOf()], { last: { offset: 5, hash: hashRecord(text('f')) } });
+    const outcome = await claimPartition(store, log, storeConsumer, 0, described);
+    expect(outcome).toMatchObject({ kind: 'claimed', progress: { nextOffset: 6 } });
   });
 
   it('tells how far the log’s start is ahead of progress', async () => {
@@ -100,7 +111,7 @@ describe('a log that was replaced is found by', () => {
     const { store } = await processed();
     const other = scriptedLog(2);
     other.rename('log-b');
-    const outcome = await claimPartition(store, other, storeConsumer, 1);
+    const outcome = await claimPartition(store, other, storeConsumer, 1, await other.describe());
     expect(outcome).toMatchObject(replaced(/log-b/));
     expect((await store.progress(storeConsumer)).map(({ partition }) => partition)).toEqual([0]);
   });
@@ -151,7 +162,48 @@ describe('a log that was replaced is found by', () => {
   it('a partition that it does not have', async () => {
     const store = await temporaryStore();
     const log = scriptedLog(2);
-    await claimPartition(store, log, storeConsumer, 1);
-    expect(await claimPartition(store, scriptedLog(1), storeConsumer, 1)).toMatchObject(replaced(/no partition 1/));
+    await claimPartition(store, log, storeConsumer, 1, await log.describe());
+    const smaller = scriptedLog(1);
+    const outcome = await claimPartition(store, smaller, storeConsumer, 1, await smaller.describe());
+    expect(outcome).toMatchObject(replaced(/no partition 1/));
+  });
+});
+
+describe('findReplacements', () => {
+  /** A log of so many partitions with a processed record in each, which counts what it is asked. */
+  async function counted(partitions: number) {
+    const store = await temporaryStore();
+    const log = scriptedLog(partitions);
+    const described = await log.describe();
+    for (let partition = 0; partition < partitions; partition++) {
+      log.put(partition, [text('a')]);
+      const outcome = await claimPartition(store, log, storeConsumer, partition, described);
+      await commitBatch(store, outcome.progress, [eventOf()], { last: { offset: 0, hash: hashRecord(text('a')) } });
+    }
+    const asked = { descriptions: 0, records: 0, atOnce: 0, atOnceMax: 0 };
+    log.before.describe = () => void (asked.descriptions += 1);
+    log.before.recordAt = async () => {
+      asked.records += 1;
+      asked.atOnce += 1;
+      asked.atOnceMax = Math.max(asked.atOnceMax, asked.atOnce);
+      await nextTurn();
+      asked.atOnce -= 1;
+    };
+    return { store, log, asked };
+  }
+
+  it('asks for the log once, and for the records of a few partitions at a time', async () => {
+    const { store, log, asked } = await counted(2 * limits.recordsComparedAtOnceMax + 1);
+    expect(await findReplacements(log, store, storeConsumer)).toEqual([]);
+    expect(asked).toMatchObject({ descriptions: 1, records: log.partitions });
+    expect(asked.atOnceMax).toBe(limits.recordsComparedAtOnceMax);
+  });
+
+  it('tells of each partition that it is named', async () => {
+    const { store, log, asked } = await counted(3);
+    for (const partition of [0, 1]) log.cutOff(partition, 0);
+    const found = await findReplacements(log, store, storeConsumer, [1, 2]);
+    expect(found).toEqual([expect.stringContaining('Partition 1')]);
+    expect(asked.descriptions).toBe(1);
   });
 });

@@ -1,4 +1,5 @@
-import type { LogReader } from '../event-log/event-log.ts';
+import { limits } from '../domain/limits.ts';
+import type { LogDescription, LogReader } from '../event-log/event-log.ts';
 import type { EventReader, EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import { hashRecord } from './build-batch.ts';
 
@@ -10,6 +11,7 @@ export type ClaimOutcome =
  * Takes a partition over and makes sure that its log is the one that progress was made on. Claiming comes first: from then
  * on the former owner can't commit, so what is checked afterwards stays true.
  *
+ * @param described the log as it was a moment ago: asked for once, for all partitions that are claimed
  * @throws UnavailableError
  */
 export async function claimPartition(
@@ -17,21 +19,23 @@ export async function claimPartition(
   log: Pick<LogReader, 'describe' | 'recordAt'>,
   consumer: string,
   partition: number,
+  described: LogDescription,
 ): Promise<ClaimOutcome> {
-  const before = await log.describe();
-  const logStart = before.partitions.find((bounds) => bounds.partition === partition)?.start ?? 0;
-  const progress = await store.claim({ consumer, partition, logId: before.logId, logStart });
-  const message = await findReplacement(log, progress);
+  const logStart = startOf(described, partition);
+  const progress = await store.claim({ consumer, partition, logId: described.logId, logStart });
+  let message = await findReplacement(log, progress, described);
+  // The former owner may have gone further than the log did when it was described: judged by what is there now.
+  if (message !== null) message = await findReplacement(log, progress, await log.describe());
   return message === null ? { kind: 'claimed', progress, logStart } : { kind: 'log_replaced', progress, message };
 }
 
 /** @returns what is wrong with the log, or null. */
-export async function findReplacement(
+async function findReplacement(
   log: Pick<LogReader, 'describe' | 'recordAt'>,
   progress: PartitionProgress,
+  { logId, partitions }: LogDescription,
 ): Promise<string | null> {
   const { partition, nextOffset, last } = progress;
-  const { logId, partitions } = await log.describe();
   if (logId !== progress.logId) {
     return `Partition ${partition} was processed from the log ${progress.logId}, but this is the log ${logId}.`;
   }
@@ -44,7 +48,7 @@ export async function findReplacement(
   if (last === null) return null;
   const record = await log.recordAt(partition, last.offset);
   // Trimmed, perhaps only now: nothing left to compare.
-  if (record === null && (await startOf(log, partition)) > last.offset) return null;
+  if (record === null && startOf(await log.describe(), partition) > last.offset) return null;
   if (record === null || Buffer.compare(hashRecord(record.value), last.hash) !== 0) {
     return `Partition ${partition}: the record at offset ${last.offset} is not the one that was processed. The log was put back to an older copy or written anew.`;
   }
@@ -71,11 +75,16 @@ export async function findReplacements(
     const isOther = adopted !== null && adopted !== logId;
     return isOther ? [`The log ${adopted} was adopted, but this is the log ${logId}.`] : [];
   }
-  const found = await Promise.all(progress.map((row) => findReplacement(log, row)));
+  // After progress was read: the log has all that was made progress on by then.
+  const described = await log.describe();
+  const found: (string | null)[] = [];
+  for (let at = 0; at < progress.length; at += limits.recordsComparedAtOnceMax) {
+    const some = progress.slice(at, at + limits.recordsComparedAtOnceMax);
+    found.push(...(await Promise.all(some.map((row) => findReplacement(log, row, described)))));
+  }
   return found.filter((message) => message !== null);
 }
 
-async function startOf(log: Pick<LogReader, 'describe'>, partition: number): Promise<number> {
-  const { partitions } = await log.describe();
+function startOf({ partitions }: LogDescription, partition: number): number {
   return partitions.find((bounds) => bounds.partition === partition)?.start ?? 0;
 }

@@ -95,6 +95,31 @@ describe('commitBatch', () => {
     expect(told).toEqual(['partition.paused', 'partition.paused', 'partition.paused', 'partition.resumed']);
   });
 
+  it.each<[string, CommitResult | Error]>([
+    ['refuses the batch', new RejectedByStoreError('too odd')],
+    ['fences it', fenced],
+  ])('tells that the wait is over also where the store %s after it', async (_what, answer) => {
+    const isBad = (asked: CommitRequest) => asked.candidates.length > 0;
+    const store = scriptedStore((asked, call) => {
+      if (call < 3) return new UnavailableError('store_busy', 'locked');
+      return isBad(asked) ? answer : committed;
+    });
+    const { options, told } = optionsFor(store);
+    await commitBatch(options, request([0]), never);
+    expect(told.slice(0, 3)).toEqual(['partition.paused', 'partition.paused', 'partition.resumed']);
+    expect(told.filter((name) => name === 'partition.resumed')).toHaveLength(1);
+  });
+
+  it('tells that the wait is over where the batch is found to be the cause of it', async () => {
+    const store = scriptedStore((asked) =>
+      asked.candidates.length > 0 ? new UnavailableError('store_unavailable', 'no answer') : committed,
+    );
+    const { options, told } = optionsFor(store);
+    expect(await commitBatch(options, request([0]), never)).toBe('committed');
+    const pauses = told.lastIndexOf('partition.paused') + 1;
+    expect(told.slice(pauses)).toEqual(['partition.resumed', 'partition.bisecting']);
+  });
+
   it('gives a fenced batch up', async () => {
     const { options } = optionsFor(scriptedStore(() => fenced));
     expect(await commitBatch(options, request([0]), never)).toBe('fenced');
@@ -134,7 +159,9 @@ describe('commitBatch', () => {
 
   it('takes it for the batch when it fails again and again while a probe succeeds', async () => {
     const store = scriptedStore((asked) =>
-      asked.candidates.some(({ offset }) => offset === 2) ? new UnavailableError('odd', 'crashes') : committed,
+      asked.candidates.some(({ offset }) => offset === 2)
+        ? new UnavailableError('store_unavailable', 'crashes')
+        : committed,
     );
     const { options } = optionsFor(store);
     await commitBatch(options, request([0, 1, 2, 3]), never);
@@ -201,7 +228,7 @@ describe('commitBatch', () => {
   it('never takes it for an empty batch, which holds nothing that could be refused', async () => {
     const tries = limits.batchRetriesMax * 2;
     const store = scriptedStore((_request, call) =>
-      call < tries ? new UnavailableError('odd', 'crashes') : committed,
+      call < tries ? new UnavailableError('store_unavailable', 'crashes') : committed,
     );
     const { options, told } = optionsFor(store);
     const empty = { ...request([5], 5), nextOffset: 5, candidates: [], last: null };
@@ -211,7 +238,7 @@ describe('commitBatch', () => {
 
   it('asks the store whether it is there only after enough tries, each after a longer pause', async () => {
     const store = scriptedStore((_request, call) =>
-      call <= limits.batchRetriesMax ? new UnavailableError('odd', 'crashes') : committed,
+      call <= limits.batchRetriesMax ? new UnavailableError('store_unavailable', 'crashes') : committed,
     );
     const { options, told } = optionsFor(store);
     const pauses: number[] = [];
@@ -227,7 +254,7 @@ describe('commitBatch', () => {
   it('begins to count anew when the store was away in between', async () => {
     const store = scriptedStore((_request, call) => {
       if (call > limits.batchRetriesMax * 2) return committed;
-      return new UnavailableError(call === limits.batchRetriesMax ? 'store_busy' : 'odd', 'crashes');
+      return new UnavailableError(call === limits.batchRetriesMax ? 'store_busy' : 'store_unavailable', 'crashes');
     });
     const { options, told } = optionsFor(store);
     await commitBatch(options, request([0, 1]), never);
@@ -245,7 +272,7 @@ describe('commitBatch', () => {
   });
 
   it('does not hide a bug of the probe', async () => {
-    const store = scriptedStore(() => new UnavailableError('odd', 'crashes'));
+    const store = scriptedStore(() => new UnavailableError('store_unavailable', 'crashes'));
     store.probe = async () => {
       throw new TypeError('x is not a function');
     };
@@ -265,7 +292,7 @@ describe('commitBatch', () => {
     expect(store.landed[0]?.rejected).toEqual([]);
   });
 
-  it.each(['store_busy', 'disk_full'])(
+  it.each(['store_busy', 'disk_full'] as const)(
     'never takes %s for the batch, though a small probe goes through',
     async (code) => {
       const triesBeforeItIsBack = limits.batchRetriesMax * 3;

@@ -1,7 +1,7 @@
 import { backoffAfter } from '../domain/backoff.ts';
-import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
+import { RejectedByStoreError, type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import type { CommitRequest, EventWriter, WriteSet } from '../event-store/event-store.ts';
+import type { CommitRequest, CommitResult, EventWriter, WriteSet } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { rejectOnly, splitBatch } from './build-batch.ts';
 import { decideBatch } from './decide-batch.ts';
@@ -14,7 +14,11 @@ export interface CommitOptions {
   /** Rejects with the signal's reason when aborted. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Told of every transaction that landed, in order: a bisected batch lands in several. */
-  readonly onCommitted: (request: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => void;
+  readonly onCommitted: (
+    request: CommitRequest,
+    written: WriteSet | null,
+    alreadyCommitted: boolean,
+  ) => Promise<void> | void;
 }
 
 export type CommitOutcome = 'committed' | 'fenced';
@@ -32,7 +36,11 @@ export async function commitBatch(
   signal: AbortSignal,
 ): Promise<CommitOutcome> {
   const attempted = await tryUntilKnown(options, request, signal);
-  if (attempted.kind !== 'refused') return attempted.kind;
+  if (attempted.kind === 'fenced') return 'fenced';
+  if (attempted.kind === 'committed') {
+    await options.onCommitted(request, attempted.written, attempted.alreadyCommitted);
+    return 'committed';
+  }
 
   const records = request.candidates.length + request.rejected.length;
   options.telemetry.emit('partition.bisecting', {
@@ -59,43 +67,59 @@ async function commitHalves(
   let previousToken = first.token;
   const onCommitted: CommitOptions['onCommitted'] = (done, written, alreadyCommitted) => {
     previousToken = done.token;
-    options.onCommitted(done, written, alreadyCommitted);
+    return options.onCommitted(done, written, alreadyCommitted);
   };
   const outcome = await commitBatch({ ...options, onCommitted }, first, signal);
   return outcome === 'fenced' ? outcome : commitBatch(options, { ...second, previousToken }, signal);
 }
 
-type Attempted =
-  | { readonly kind: 'committed' }
-  | { readonly kind: 'fenced' }
-  | { readonly kind: 'refused'; readonly reason: string };
+interface Refused {
+  readonly kind: 'refused';
+  readonly reason: string;
+}
 
-async function tryUntilKnown(options: CommitOptions, request: CommitRequest, signal: AbortSignal): Promise<Attempted> {
+async function tryUntilKnown(
+  options: CommitOptions,
+  request: CommitRequest,
+  signal: AbortSignal,
+): Promise<CommitResult | Refused> {
   const { store, telemetry } = options;
   const { partition } = request;
   let suspicions = 0;
   for (let attempt = 0; ; attempt += 1) {
-    try {
-      const result = await store.commit(request, decideBatch);
-      if (attempt > 0) telemetry.emit('partition.resumed', { partition });
-      if (result.kind === 'fenced') return { kind: 'fenced' };
-      options.onCommitted(request, result.written, result.alreadyCommitted);
-      return { kind: 'committed' };
-    } catch (error) {
-      if (error instanceof RejectedByStoreError) return { kind: 'refused', reason: error.message };
-      if (!(error instanceof UnavailableError)) throw error;
+    let attempted = await tryOnce(store, request);
+    if (attempted instanceof UnavailableError) {
       // In a row, each right after a failure: a store that has just come back must not cost a good event its place.
-      suspicions = (await isSuspect(store, request, error)) ? suspicions + 1 : 0;
-      if (suspicions > limits.batchRetriesMax) return { kind: 'refused', reason: error.message };
-      const retryInMs = backoffAfter(error, attempt, options.random());
-      telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs, attempt });
-      await options.pause(retryInMs, signal);
+      suspicions = (await isSuspect(store, request, attempted)) ? suspicions + 1 : 0;
+      if (suspicions <= limits.batchRetriesMax) {
+        const retryInMs = backoffAfter(attempted, attempt, options.random());
+        telemetry.emit('partition.paused', { partition, reason: attempted.message, retryInMs, attempt });
+        await options.pause(retryInMs, signal);
+        continue;
+      }
+      attempted = { kind: 'refused', reason: attempted.message };
     }
+    // Whatever it says: the store was waited for, and is no longer.
+    if (attempt > 0) telemetry.emit('partition.resumed', { partition });
+    return attempted;
+  }
+}
+
+async function tryOnce(
+  store: Pick<EventWriter, 'commit'>,
+  request: CommitRequest,
+): Promise<CommitResult | Refused | UnavailableError> {
+  try {
+    return await store.commit(request, decideBatch);
+  } catch (error) {
+    if (error instanceof RejectedByStoreError) return { kind: 'refused', reason: error.message };
+    if (error instanceof UnavailableError) return error;
+    throw error;
   }
 }
 
 /** What no batch can be the cause of, however large the probe finds the room that is left. */
-const storeWideCodes: ReadonlySet<string> = new Set(['store_busy', 'disk_full']);
+const storeWideCodes: ReadonlySet<UnavailableCode> = new Set(['store_busy', 'disk_full']);
 
 /** The store is there, yet this batch fails: if that happens again and again, it is the batch. */
 async function isSuspect(

@@ -1,4 +1,4 @@
-import { UnavailableError } from '../domain/failure.ts';
+import { tellFailure } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import type { EventReader } from '../event-store/event-store.ts';
@@ -65,6 +65,7 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
       });
   }
 
+  /** Never rejects: nobody waits for it. */
   async function drain(partition: number, lane: Lane): Promise<void> {
     try {
       for (;;) {
@@ -74,12 +75,11 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
         else return;
       }
     } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error;
-      // The next check tries again, or a push after a while; the store has everything.
+      // Whatever it is, also a bug: the next check tries again, or a push after a while; the store has everything.
       lane.waiting.length = 0;
       lane.rebuildReason ??= 'unavailable';
       lane.retryAt = now() + limits.metricsRetryMs;
-      telemetry.emit('metrics.unavailable', { partition, error: error.message });
+      telemetry.emit('metrics.unavailable', { partition, error: tellFailure(error) });
     }
   }
 

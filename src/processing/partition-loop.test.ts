@@ -5,7 +5,6 @@ import { encodeRecord } from '../domain/record-codec.ts';
 import { claimOf, eventOf, startAt } from '../testing/event-store.batches.ts';
 import { loopHarness, type ScriptedBatch } from '../testing/partition-loop-harness.ts';
 import { hashRecord } from './build-batch.ts';
-import type { CrashPoint } from './partition-loop.ts';
 
 const value = () => encodeRecord(eventOf());
 const batch = (...offsets: number[]): ScriptedBatch => ({ records: offsets.map((offset) => [offset, value()]) });
@@ -26,12 +25,30 @@ describe('a batch', () => {
     expect(progress).toMatchObject({ nextOffset: 4, outcomes: { stored: 4, duplicate: 0 } });
   });
 
-  it('passes the points at which a process may die in this order', async () => {
+  it('passes points at which a process may die, each of them with another part of it done', async () => {
     const { run } = await loopHarness();
-    const points: CrashPoint[] = [];
-    const { journal } = await run([batch(0)], { options: { atPoint: (point) => void points.push(point) } });
-    expect(points).toEqual(['fetched', 'built', 'committed', 'fed', 'acknowledged']);
-    expect(journal).toContain('commit 0..1');
+    const { journal } = await run([batch(0)], { atPoint: (point, steps) => void steps.push(`at ${point}`) });
+    expect(journal).toEqual([
+      ...['at fetched', 'at built', 'commit 0..1', 'at committed', 'push', 'at fed'],
+      ...['acknowledge 1', 'at acknowledged', 'maintain'],
+    ]);
+  });
+
+  it('that lands in several transactions may die behind each of them', async () => {
+    const { run } = await loopHarness();
+    const { journal } = await run([batch(0, 1)], {
+      store: (real) => ({
+        async commit(request, decide) {
+          if (request.candidates.length > 1) throw new RejectedByStoreError('too many');
+          return real.commit(request, decide);
+        },
+      }),
+      atPoint: (point, steps) => void steps.push(`at ${point}`),
+    });
+    expect(journal.slice(2, -3)).toEqual([
+      ...['commit 0..1', 'at committed', 'push', 'at fed'],
+      ...['commit 1..2', 'at committed', 'push', 'at fed'],
+    ]);
   });
 
   it('is followed by a tick of the pace, unless a full batch waits already or nothing came', async () => {

@@ -10,7 +10,7 @@ import type { Pace } from './pace.ts';
 import type { FailurePublisher } from './publish-failures.ts';
 import { createRecentSample } from './recent-sample.ts';
 
-/** Faults that the generated tests inject: called at numbered points of the path of a batch. */
+/** Faults that the generated tests inject: called at points of the path of a batch, `committed` and `fed` once a transaction. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
 
 export interface PartitionLoopOptions {
@@ -166,11 +166,12 @@ function createBatchRunner(
     const request = buildBatch(frame, records);
     await options.atPoint?.('built', partition);
 
-    const onCommitted = (done: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => {
+    const onCommitted = async (done: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => {
       const previousToken = cursor.commitToken;
       cursor.nextOffset = done.nextOffset;
       cursor.commitToken = done.token;
       announce(options, done, written, alreadyCommitted, now() - startedAt);
+      await options.atPoint?.('committed', partition);
       if (written === null || written.failed.length > 0) options.failures?.notice(partition);
       const watermark = { logNo: done.logNo, nextOffset: done.nextOffset, commitToken: done.token };
       if (written === null) feed.refresh(partition, watermark, 'lost_answer');
@@ -178,13 +179,9 @@ function createBatchRunner(
         const recent = sampleRecent(written, done.nextOffset);
         feed.push({ partition, previousToken, watermark, delta: written.rollups, recent });
       }
-    };
-    const outcome = await commitBatch({ ...options, onCommitted }, request, signal);
-    if (outcome === 'committed') {
-      await options.atPoint?.('committed', partition);
       await options.atPoint?.('fed', partition);
-    }
-    return outcome;
+    };
+    return commitBatch({ ...options, onCommitted }, request, signal);
   };
 }
 

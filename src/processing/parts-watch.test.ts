@@ -113,7 +113,7 @@ it('tells which part is away, and that it is back', async () => {
   const { log, wrapped, metrics, start, told, store } = await setUp();
   const watch = start();
   await watch.looked;
-  const away = (what: string) => () => {
+  const away = (what: 'log' | 'store' | 'metrics') => () => {
     throw new UnavailableError(`${what}_unavailable`, `${what} is away`);
   };
   wrapped.progress = away('store');
@@ -152,7 +152,7 @@ it('compares the log anew when the store or the log is back', async () => {
 it('resolves its first look also where nothing answers', async () => {
   const { log, wrapped, start } = await setUp();
   const away = () => {
-    throw new UnavailableError('away', 'away');
+    throw new UnavailableError('log_unavailable', 'away');
   };
   log.before.describe = away;
   wrapped.progress = away;

@@ -49,6 +49,37 @@ describe('the oldest unread record', () => {
     expect(await oldestUnreadReceivedAt(log, [])).toBe(7_000);
   });
 
+  it.each([1, 2, 3, 7, 100])('lies behind offsets without data where %s come first', async (skipped) => {
+    const log = scriptedLog(1);
+    log.skip(0, 4);
+    log.put(0, receivedAt(500));
+    log.skip(0, skipped);
+    log.put(0, receivedAt(1_000));
+    log.skip(0, 1);
+    log.put(0, receivedAt(2_000));
+    let asked = 0;
+    log.before.recordAt = log.before.examineGap = () => void (asked += 1);
+    expect(await oldestUnreadReceivedAt(log, [at(0, 5)])).toBe(1_000);
+    expect(asked).toBeLessThan(5 + 2 * Math.log2(skipped + 2));
+  });
+
+  it('is null where only offsets without data are left', async () => {
+    const log = scriptedLog(1);
+    log.put(0, receivedAt(1_000));
+    log.skip(0, 9);
+    expect(await oldestUnreadReceivedAt(log, [at(0, 1)])).toBeNull();
+  });
+
+  it('is the first one left of a log that is trimmed while it is looked for', async () => {
+    const log = scriptedLog(1);
+    for (const ms of [1_000, 2_000, 3_000]) log.put(0, receivedAt(ms));
+    log.before.recordAt = async () => {
+      log.before.recordAt = undefined;
+      await log.trim(0, 2);
+    };
+    expect(await oldestUnreadReceivedAt(log, [])).toBe(3_000);
+  });
+
   it('leaves out a record that is gone by the time it is read', async () => {
     const log = scriptedLog(1);
     log.put(0, receivedAt(1_000));

@@ -1,13 +1,14 @@
 import { decodeRecord } from '../domain/record-codec.ts';
 import type { LogReader } from '../event-log/event-log.ts';
 import type { PartitionProgress } from '../event-store/event-store.ts';
+import { firstRecord } from './first-record.ts';
 
 /**
  * When the oldest record that is still to be read was received, over partitions.
  * @returns milliseconds since the epoch, or null when nothing waits.
  */
 export async function oldestUnreadReceivedAt(
-  log: Pick<LogReader, 'describe' | 'recordAt'>,
+  log: Pick<LogReader, 'describe' | 'recordAt' | 'examineGap'>,
   progress: readonly PartitionProgress[],
 ): Promise<number | null> {
   const { partitions } = await log.describe();
@@ -15,8 +16,7 @@ export async function oldestUnreadReceivedAt(
   let oldest: number | null = null;
   for (const { partition, start, end } of partitions) {
     const from = Math.max(start, next.get(partition) ?? start);
-    if (from >= end) continue;
-    const record = await log.recordAt(partition, from);
+    const record = await firstRecord(log, partition, from, end);
     if (record === null) continue;
     const decoded = decodeRecord(record.value, record.timestamp);
     const receivedAt = decoded.ok ? decoded.event.receivedAt : decoded.partial.receivedAt;

@@ -3,16 +3,19 @@ import { Producer } from '@platformatic/kafka';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { encodeRecord } from '../domain/record-codec.ts';
 import type { EventLog } from '../event-log/event-log.ts';
-import type { EventStore } from '../event-store/event-store.ts';
+import type { EventStore, PartitionProgress } from '../event-store/event-store.ts';
+import { createPrometheus } from '../telemetry/prometheus.ts';
 import { createTelemetry } from '../telemetry/telemetry.ts';
 import { appendAll, longMs } from '../testing/event-log.contract.harness.ts';
-import { eventsOf } from '../testing/event-store.batches.ts';
+import { claimOf, eventOf, eventsOf } from '../testing/event-store.batches.ts';
 import { type KafkaLogHarness, makeKafkaLog } from '../testing/kafka-harness.ts';
+import { samplesOf } from '../testing/prometheus-samples.ts';
 import { sharedBrokers } from '../testing/stack/shared.ts';
 import { temporaryStore } from '../testing/temporary-store.ts';
 import { type Ledger, readLedger } from './ledger.ts';
 import { createPace } from './pace.ts';
 import { pause } from './pause.ts';
+import { oldestUnreadReceivedAt } from './unread.ts';
 import { createWorker, type Worker } from './worker.ts';
 
 let brokers: string;
@@ -31,8 +34,20 @@ async function topicOf(partitions: number): Promise<KafkaLogHarness> {
   return harness;
 }
 
+/** Another program's producer, which leaves control records behind. */
+function transactionalProducer(topic: string): Producer {
+  const producer = new Producer({
+    clientId: 'other',
+    bootstrapBrokers: [brokers],
+    idempotent: true,
+    transactionalId: `other-${topic}`,
+  });
+  closing.push(() => producer.close(true));
+  return producer;
+}
+
 /** The product's worker on this log, with as little around it as it needs. */
-function startWorker(log: EventLog, store: EventStore): Worker {
+function startWorker(log: EventLog, store: EventStore, telemetry = createTelemetry()): Worker {
   const worker = createWorker({
     log,
     store,
@@ -44,7 +59,7 @@ function startWorker(log: EventLog, store: EventStore): Worker {
       settle: async () => undefined,
     },
     maintenance: { run: async ({ commitToken }) => ({ commitToken }) },
-    telemetry: createTelemetry(),
+    telemetry,
     now: Date.now,
     random: Math.random,
     freshToken: randomUUID,
@@ -78,6 +93,28 @@ async function settled(log: EventLog, store: EventStore): Promise<Ledger> {
   );
 }
 
+it('the oldest record that waits is found behind what is no data', async () => {
+  const { topic, open } = await topicOf(1);
+  const log = await open();
+  const producer = transactionalProducer(topic);
+  const send = (value: Buffer, count = 1) => ({
+    messages: Array.from({ length: count }, () => ({ topic, partition: 0, value })),
+  });
+  const committed = await producer.beginTransaction();
+  await committed.send(send(encodeRecord(eventOf({ receivedAt: 1_000 }))));
+  await committed.commit();
+  const aborted = await producer.beginTransaction();
+  await aborted.send(send(Buffer.from('never to be read'), 50));
+  await aborted.abort();
+  await appendAll(log, [{ partition: 0, value: encodeRecord(eventOf({ receivedAt: 2_000 })) }]);
+  const progressAt = (nextOffset: number) => [{ partition: 0, nextOffset } as PartitionProgress];
+  await vi.waitFor(async () => expect((await log.describe()).partitions[0]?.end).toBe(54), longMs);
+  const found = await Promise.all(
+    [0, 1, 2, 30, 53, 54].map((nextOffset) => oldestUnreadReceivedAt(log, progressAt(nextOffset))),
+  );
+  expect(found).toEqual([1_000, 2_000, 2_000, 2_000, 2_000, null]);
+});
+
 describe('the worker on Kafka', () => {
   it('gives every offset of the topic its outcome, whoever wrote there, and workers come and go meanwhile', async () => {
     const { topic, open } = await topicOf(4);
@@ -87,13 +124,7 @@ describe('the worker on Kafka', () => {
     const ids = await appendEvents(log, 2_000);
     startWorker(await open(), store);
 
-    const producer = new Producer({
-      clientId: 'other',
-      bootstrapBrokers: [brokers],
-      idempotent: true,
-      transactionalId: `other-${topic}`,
-    });
-    closing.push(() => producer.close(true));
+    const producer = transactionalProducer(topic);
     const messages = (count: number, value: (nth: number) => Buffer) =>
       Array.from({ length: count }, (_, nth) => ({ topic, partition: nth % 4, value: value(nth) }));
     const others = eventsOf(40);
@@ -156,5 +187,29 @@ describe('the worker on Kafka', () => {
     expect(worker.halted().get(0)?.message).toMatch(/was processed from the log .*, but this is the log /);
     await vi.waitFor(() => appendEvents(log, 5), longMs);
     expect((await readLedger(store, log, Date.now())).stored).toBe(10);
+  });
+
+  it('tells of what it halts only as long as the group leaves it the partition', async () => {
+    const { open } = await topicOf(2);
+    const store = await temporaryStore();
+    const { logId } = await (await open()).describe();
+    for (const partition of [0, 1]) await store.claim({ ...claimOf(partition, 7), logId });
+    async function startTelling() {
+      const telemetry = createTelemetry();
+      const prometheus = createPrometheus({ telemetry, gauges: {} });
+      closing.push(() => prometheus.close());
+      const worker = startWorker(await open({ telemetry }), store, telemetry);
+      return { worker, halted: async () => (await samplesOf(prometheus)).get('esp_partitions_halted') };
+    }
+
+    const first = await startTelling();
+    await vi.waitFor(async () => expect(await first.halted()).toBe(2), longMs);
+    expect(first.worker.halted().size).toBe(2);
+    const second = await startTelling();
+    await vi.waitFor(async () => expect([await first.halted(), await second.halted()]).toEqual([1, 1]), longMs);
+    await vi.waitFor(() => expect(first.worker.halted().size).toBe(1), longMs);
+    await first.worker.stop();
+    await vi.waitFor(async () => expect(await second.halted()).toBe(2), longMs);
+    expect(second.worker.halted().size).toBe(2);
   });
 });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { claimOf, eventOf } from '../testing/event-store.batches.ts';
@@ -31,6 +32,25 @@ describe('an assignment', () => {
     ]);
   });
 
+  it('has the log described once for all its partitions, and anew after a wait', async () => {
+    const { log, wrapped, store, start, clock, expectProgress } = await workerHarness(6);
+    let described = 0;
+    log.before.describe = () => void (described += 1);
+    let isAway = true;
+    wrapped.claim = async (request) => {
+      if (isAway && request.partition === 3) {
+        isAway = false;
+        clock.now += limits.describedForMs;
+        throw away();
+      }
+      return store.claim(request);
+    };
+    log.put(5);
+    start();
+    await expectProgress(0, 0, 0, 0, 0, 1);
+    expect(described).toBe(2);
+  });
+
   it('is read from the log’s start where that has passed progress, and what lay between is lost', async () => {
     const { store, log, start, journal, expectProgress } = await workerHarness();
     await store.claim(claimOf());
@@ -54,7 +74,7 @@ describe('an assignment', () => {
   });
 
   it('waits for a store and a log that are away, and says so', async () => {
-    const { log, wrapped, store, start, payloadsOf, pauses, expectProgress } = await workerHarness();
+    const { log, wrapped, store, start, told, pauses, expectProgress } = await workerHarness();
     log.put(0);
     const failures = { join: 2, open: 2, claim: 3 };
     const failing = (what: keyof typeof failures) => () => {
@@ -69,10 +89,11 @@ describe('an assignment', () => {
     };
     start();
     await expectProgress(1);
-    expect(payloadsOf('partition.paused').map(({ reason, attempt }) => `${reason} ${attempt}`)).toEqual([
-      ...['join: away 0', 'join: away 1'],
-      ...['claim: away 0', 'claim: away 1', 'claim: away 2'],
-      ...['open: away 0', 'open: away 1'],
+    const paused = told.filter(({ name }) => name === 'worker.paused' || name === 'partition.paused');
+    expect(paused.map(({ name, payload }) => [name, payload])).toMatchObject([
+      ...[0, 1].map((attempt) => ['worker.paused', { reason: 'join: away', attempt }]),
+      ...[0, 1, 2].map((attempt) => ['partition.paused', { partition: 0, reason: 'claim: away', attempt }]),
+      ...[0, 1].map((attempt) => ['worker.paused', { reason: 'open: away', attempt }]),
     ]);
     expect(pauses.slice(2, 5)).toEqual([100, 200, 400]);
   });
@@ -83,85 +104,6 @@ describe('an assignment', () => {
       throw new TypeError('x is not a function');
     };
     await expect(start().run).rejects.toThrow(TypeError);
-  });
-});
-
-describe('a partition is halted', () => {
-  it('by a bug, and the others go on; it is not claimed again', async () => {
-    const { log, wrapped, store, start, claimed, payloadsOf, journal, expectProgress } = await workerHarness(3);
-    wrapped.commit = async (request, decide) => {
-      if (request.partition === 1) throw new TypeError('x is not a function');
-      return store.commit(request, decide);
-    };
-    const { worker } = start();
-    for (const partition of [0, 1, 2]) log.put(partition);
-    await expectProgress(1, 0, 1);
-    await expect.poll(() => worker.halted().get(1)?.reason).toBe('bug');
-    log.put(2);
-    await expectProgress(1, 0, 2);
-    expect(claimed.at(-1)).toEqual({ working: [0, 2], halted: [1] });
-    expect(payloadsOf('partition.halted')).toMatchObject([
-      { partition: 1, reason: 'bug', message: expect.stringContaining('x is not a function') },
-    ]);
-    log.assign();
-    await expect.poll(journal).toContain('open {"0":1,"2":2}');
-    expect(payloadsOf('partition.claimed').filter(({ partition }) => partition === 1)).toHaveLength(1);
-  });
-
-  it('where its log was replaced, and the others go on', async () => {
-    const { log, store, start, claimed, payloadsOf, journal, expectProgress } = await workerHarness(2);
-    await store.claim(claimOf(1, 7));
-    log.put(0);
-    const { worker } = start();
-    await expectProgress(1, 7);
-    expect(worker.halted().get(1)).toMatchObject({
-      reason: 'log_replaced',
-      message: expect.stringContaining('lost ack'),
-    });
-    expect(payloadsOf('partition.halted')).toMatchObject([{ partition: 1, reason: 'log_replaced' }]);
-    expect(claimed).toEqual([{ working: [0], halted: [1] }]);
-    expect(journal()).toEqual(['join', 'open {"0":0}']);
-  });
-
-  it('as long as the log is another, and no longer', async () => {
-    const { log, start, store, expectProgress } = await workerHarness();
-    await store.claim(claimOf());
-    log.rename('log-b');
-    log.put(0);
-    const { worker } = start();
-    await expect.poll(() => worker.halted().size).toBe(1);
-    log.rename('log-a');
-    log.assign();
-    await expectProgress(1);
-    expect(worker.halted().size).toBe(0);
-  });
-});
-
-describe('an operator who adopts the log', () => {
-  it('sets all partitions going again, without a restart', async () => {
-    const { log, start, store, claimed, expectProgress } = await workerHarness(2);
-    for (const partition of [0, 1]) await store.claim(claimOf(partition, 7));
-    log.rename('log-b');
-    log.put(1);
-    const { worker } = start();
-    await expect.poll(() => worker.halted().size).toBe(2);
-    await store.adoptLog('log-b', 1);
-    await expectProgress(0, 1);
-    expect(worker.halted().size).toBe(0);
-    expect(claimed.at(-1)).toEqual({ working: [0, 1], halted: [] });
-  });
-
-  it('is noticed while other partitions are worked on', async () => {
-    const { log, start, store, expectProgress } = await workerHarness(2);
-    await store.claim(claimOf(1, 1));
-    log.put(0);
-    const { worker } = start();
-    await expectProgress(1, 1);
-    expect(worker.halted().get(1)?.reason).toBe('log_replaced');
-    log.put(1);
-    await expect.poll(() => worker.halted().size).toBe(0);
-    log.put(1);
-    await expectProgress(1, 2);
   });
 });
 
@@ -341,6 +283,7 @@ describe('stop', () => {
 
   it.each(['join', 'claim', 'open', 'confirm'] as const)('ends a wait for what is away in %s', async (what) => {
     const { store, log, wrapped, start, payloadsOf } = await workerHarness();
+    const paused = what === 'claim' ? 'partition.paused' : 'worker.paused';
     const fail = () => {
       throw away();
     };
@@ -354,12 +297,12 @@ describe('stop', () => {
       log.put(0);
     }
     const { worker, run } = start();
-    await expect.poll(() => payloadsOf('partition.paused').length).toBeGreaterThan(2);
+    await expect.poll(() => payloadsOf(paused).length).toBeGreaterThan(2);
     await worker.stop();
     await run;
-    const tries = payloadsOf('partition.paused').length;
+    const tries = payloadsOf(paused).length;
     await worker.run();
-    expect(payloadsOf('partition.paused')).toHaveLength(tries);
+    expect(payloadsOf(paused)).toHaveLength(tries);
   });
 
   it('before the join has come about leaves again at once', async () => {

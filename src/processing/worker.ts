@@ -1,5 +1,5 @@
 import { backoffAfter, backoffMs } from '../domain/backoff.ts';
-import { UnavailableError } from '../domain/failure.ts';
+import { tellFailure, UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import type { LogAssignment, LogConsumer, LogReader } from '../event-log/event-log.ts';
@@ -7,6 +7,7 @@ import type { EventReader, EventWriter, PartitionProgress } from '../event-store
 import { claimPartition, findReplacements } from './claim-partition.ts';
 import { type LoopEnd, type PartitionLoopOptions, runPartitionLoop } from './partition-loop.ts';
 import type { FailurePublisher } from './publish-failures.ts';
+import { cachedFor } from './unread.ts';
 
 /**
  * The worker: joins the group, and for every assignment claims each partition, checks its log, and runs one loop a
@@ -72,6 +73,10 @@ export function createWorker(options: WorkerOptions): Worker {
   }
 
   async function workAssignment(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
+    // What is somebody else's now is halted by whoever has it, if it still has to be.
+    for (const partition of [...halted.keys()]) {
+      if (!assignment.partitions.includes(partition)) halted.delete(partition);
+    }
     let quickEnds = 0;
     while (!signal.aborted) {
       const startedAt = options.now();
@@ -86,8 +91,9 @@ export function createWorker(options: WorkerOptions): Worker {
   /** Works until a loop ends by itself. */
   async function workOnce(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
     const claimed = new Map<number, Claimed>();
+    const describe = cachedFor(limits.describedForMs, options.now, () => log.describe());
     for (const partition of assignment.partitions) {
-      const claim = await claimOne(partition, signal);
+      const claim = await claimOne(partition, describe, signal);
       if (claim !== null) claimed.set(partition, claim);
     }
     const tell = () =>
@@ -148,11 +154,15 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
-  async function claimOne(partition: number, signal: AbortSignal): Promise<Claimed | null> {
+  async function claimOne(
+    partition: number,
+    describe: LogReader['describe'],
+    signal: AbortSignal,
+  ): Promise<Claimed | null> {
     if (halted.get(partition)?.reason === 'bug') return null;
     const outcome = await retrying(
       'claim',
-      () => claimPartition(store, log, consumerName, partition),
+      async () => claimPartition(store, log, consumerName, partition, await describe()),
       signal,
       partition,
     );
@@ -178,7 +188,7 @@ export function createWorker(options: WorkerOptions): Worker {
         telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs: 0, attempt: 0 });
         return 'reopen';
       }
-      halt(partition, 'bug', error instanceof Error ? (error.stack ?? error.message) : String(error));
+      halt(partition, 'bug', tellFailure(error));
       return 'aborted';
     }
   }
@@ -188,12 +198,12 @@ export function createWorker(options: WorkerOptions): Worker {
     telemetry.emit('partition.halted', { partition, reason, message });
   }
 
-  /** Waits out whatever is unavailable. Everything else is thrown. */
+  /** Waits out whatever is unavailable. Everything else is thrown. Where no partition is named, it is for all of them. */
   async function retrying<T>(
     what: string,
     attemptOnce: () => Promise<T>,
     signal: AbortSignal,
-    partition = -1,
+    partition?: number,
   ): Promise<T> {
     for (let attempt = 0; ; attempt += 1) {
       signal.throwIfAborted();
@@ -202,7 +212,9 @@ export function createWorker(options: WorkerOptions): Worker {
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
         const retryInMs = backoffAfter(error, attempt, options.random());
-        telemetry.emit('partition.paused', { partition, reason: `${what}: ${error.message}`, retryInMs, attempt });
+        const paused = { reason: `${what}: ${error.message}`, retryInMs, attempt };
+        if (partition === undefined) telemetry.emit('worker.paused', paused);
+        else telemetry.emit('partition.paused', { partition, ...paused });
         await options.pause(retryInMs, signal);
       }
     }

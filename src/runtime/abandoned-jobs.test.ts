@@ -12,7 +12,9 @@ async function setUp(isShared: boolean, wrapped: Partial<Pick<EventStore, 'endJo
   const store = await temporaryStore();
   const clock = { now: 1_000_000, pauses: 0 };
   const ended: TelemetryEvents['jobs.ended'][] = [];
+  const unended: TelemetryEvents['jobs.unended'][] = [];
   const telemetry = createTelemetry();
+  telemetry.on('jobs.unended', (payload) => unended.push(payload));
   telemetry.on('jobs.ended', (payload) => ended.push(payload));
   const saved = (id: string, updatedAt: number) => store.saveJob(makeJob({ id, updatedAt }));
   const start = () => {
@@ -31,7 +33,7 @@ async function setUp(isShared: boolean, wrapped: Partial<Pick<EventStore, 'endJo
     return jobs;
   };
   const stateOf = async (id: string) => (await store.job(id))?.state;
-  return { store, clock, ended, saved, start, stateOf };
+  return { store, clock, ended, unended, saved, start, stateOf };
 }
 
 it('ends all jobs of a store that one process has to itself, once, before it serves', async () => {
@@ -53,17 +55,21 @@ it('leaves jobs to the other processes as long as they save them', async () => {
   await expect.poll(() => stateOf('going')).toBe('failed');
 });
 
-it('waits for a store that is away, without holding anything up', async () => {
-  let isAway = true;
-  const { store, saved, start, stateOf } = await setUp(false, {
+it.each([
+  ['is away', new UnavailableError('store_unavailable', 'away'), 'away'],
+  ['has a bug', new TypeError('x is not a function'), 'TypeError: x is not a function'],
+])('tells that the store %s, and tries again, without holding anything up', async (_what, failure, error) => {
+  let isFailing = true;
+  const { store, saved, start, stateOf, unended } = await setUp(false, {
     async endJobs(...given) {
-      if (isAway) throw new UnavailableError('store_unavailable', 'away');
+      if (isFailing) throw failure;
       return store.endJobs(...given);
     },
   });
   await saved('old', 1);
   await start().first;
   expect(await stateOf('old')).toBe('running');
-  isAway = false;
+  expect(unended[0]).toEqual({ error: expect.stringContaining(error) });
+  isFailing = false;
   await expect.poll(() => stateOf('old')).toBe('failed');
 });

@@ -1,4 +1,4 @@
-import { UnavailableError } from '../domain/failure.ts';
+import { tellFailure } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { InboxWriter } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -27,7 +27,8 @@ export function endAbandonedJobs(options: {
       if (count > 0) telemetry.emit('jobs.ended', { count });
       return true;
     } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error;
+      // Whatever it is, also a bug: nobody waits for this, and it is tried again.
+      telemetry.emit('jobs.unended', { error: tellFailure(error) });
       return false;
     }
   }

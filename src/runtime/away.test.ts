@@ -1,6 +1,6 @@
 // While every part is away, each address answers that it can't now, as a problem document; none answers that it has a bug.
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { UnavailableError } from '../domain/failure.ts';
+import { type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 import type { EventLog } from '../event-log/event-log.ts';
 import type { EventStore } from '../event-store/event-store.ts';
 import { createHttpApp } from '../http/app.ts';
@@ -19,7 +19,7 @@ async function setUp() {
   const telemetry = createTelemetry();
   const failures: TelemetryEvents['request.failed'][] = [];
   telemetry.on('request.failed', (payload) => failures.push(payload));
-  function away<Part>(name: PartName, code: string) {
+  function away<Part>(name: PartName, code: UnavailableCode) {
     const late = openLate<Part>({
       name,
       open: async () => {

@@ -87,7 +87,7 @@ export function runWorker({ parts, settings, telemetry, now, onClaimed }: RunWor
       try {
         await trimLog({ log, trim, store, telemetry }, [storeConsumer], now() - settings.logRetentionMs);
       } catch (error) {
-        telemetry.emit('partition.paused', { partition: -1, reason: `trim: ${error}`, retryInMs: 0, attempt: 0 });
+        telemetry.emit('log.untrimmed', { reason: String(error) });
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import { UnavailableError } from '../domain/failure.ts';
+import { type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 
 /**
  * What is sent across in one turn of the event loop goes as one message, a list: receiving one costs a thread some 20 µs,
@@ -52,7 +52,7 @@ interface Call {
 
 type Answer =
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
-  | { readonly kind: 'failure'; readonly id: number; readonly message: string; readonly code: string | null };
+  | { readonly kind: 'failure'; readonly id: number; readonly message: string; readonly code: UnavailableCode | null };
 
 export function serveCalls(port: MessagePort, handlers: Handlers): void {
   const send = createOutbox<Answer>(port, ({ id }, error) => {

@@ -8,8 +8,10 @@ import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
 import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
 import type { MetricsSnapshot, MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
+import { createPrometheus } from '../telemetry/prometheus.ts';
 import { createTelemetry, type TelemetryEventName, type TelemetryEvents } from '../telemetry/telemetry.ts';
 import { eventOf } from '../testing/event-store.batches.ts';
+import { samplesOf } from '../testing/prometheus-samples.ts';
 import { temporaryDirectory } from '../testing/temporary-store.ts';
 import type { Handlers } from './thread-channel.ts';
 import { startWorkerHost } from './worker-host.ts';
@@ -24,6 +26,9 @@ async function setUp() {
   const telemetry = createTelemetry();
   const told: (readonly [TelemetryEventName, TelemetryEvents[TelemetryEventName]])[] = [];
   telemetry.onAny((name, payload) => told.push([name, payload]));
+  const prometheus = createPrometheus({ telemetry, gauges: {} });
+  onTestFinished(() => prometheus.close());
+  const scrape = () => samplesOf(prometheus);
 
   function start(overrides: Handlers = {}) {
     const host = startWorkerHost({
@@ -56,7 +61,7 @@ async function setUp() {
     return items.map(({ id }) => id);
   }
 
-  return { log, metrics, storePath, told, start, storedIds };
+  return { log, metrics, storePath, told, scrape, start, storedIds };
 }
 
 it('works in a thread, passes its telemetry on, and stops with everything in order', async () => {
@@ -72,7 +77,7 @@ it('works in a thread, passes its telemetry on, and stops with everything in ord
   await host.stop();
   expect(host.status()).toMatchObject({ running: false, working: [] });
   expect(await storedIds()).toEqual([event.id]);
-  expect(told.filter(([name]) => name === 'partition.halted')).toEqual([]);
+  expect(told.filter(([name]) => name === 'partition.halted' || name === 'worker.ended')).toEqual([]);
   // Nothing is started again after a stop, and a second stop has nothing to do.
   await host.stop();
   expect(host.status().running).toBe(false);
@@ -102,23 +107,41 @@ it('waits at a stop for what the thread has under way', async () => {
   expect([order.at(0), order.at(-1)]).toEqual(['applied', 'stopped']);
 });
 
+it('goes on storing where the metrics have a bug', async () => {
+  const { log, told, start, storedIds } = await setUp();
+  const host = start({
+    watermark() {
+      throw new TypeError('x is not a function');
+    },
+  });
+  await host.claimed;
+  await expect
+    .poll(() => told)
+    .toContainEqual(['metrics.unavailable', { partition: 0, error: expect.stringContaining('x is not a function') }]);
+  const event = eventOf({ receivedAt: Date.now() });
+  await log.append([{ partition: 0, value: encodeRecord(event) }]);
+  await expect.poll(storedIds).toEqual([event.id]);
+  expect(told.map(([name]) => name)).not.toContain('worker.ended');
+});
+
 it('says why a first start failed, and starts again until it works', async () => {
-  const { storePath, told, start } = await setUp();
+  const { storePath, told, scrape, start } = await setUp();
   await writeFile(storePath, 'this is no store at all, and long enough to be looked at as one'.repeat(20));
   const host = start();
   await expect(host.opened).rejects.toThrow(/damaged or no SQLite file/);
   expect(host.status().running).toBe(false);
-  expect(told).toContainEqual([
-    'partition.halted',
-    { partition: -1, reason: 'bug', message: expect.stringContaining('The worker thread ended') },
-  ]);
+  expect(told).toContainEqual(['worker.ended', { message: expect.stringContaining('damaged or no SQLite file') }]);
+  const samples = await scrape();
+  expect(samples.get('esp_worker_ends_total')).toBeGreaterThan(0);
+  // No partition was: what ended is started again.
+  expect(samples.get('esp_partitions_halted')).toBe(0);
   await rm(storePath);
   await host.claimed;
   expect(host.status()).toMatchObject({ running: true, working: [0, 1] });
 });
 
 it('tells which partitions it halts', async () => {
-  const { storePath, start } = await setUp();
+  const { storePath, scrape, start } = await setUp();
   const store = await createSqliteEventStore({ path: storePath, role: 'owner', eventTypesMax: 10 });
   for (const partition of [0, 1]) {
     await store.claim({ consumer: storeConsumer, partition, logId: 'another log', logStart: 0 });
@@ -128,4 +151,5 @@ it('tells which partitions it halts', async () => {
   await host.claimed;
   expect(host.status().working).toEqual([]);
   expect([...host.status().halted.values()].map(({ reason }) => reason)).toEqual(['log_replaced', 'log_replaced']);
+  expect((await scrape()).get('esp_partitions_halted')).toBe(2);
 });

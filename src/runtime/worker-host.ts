@@ -94,11 +94,7 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
     opened.reject(refusal ?? reason);
     const message = refusal?.message ?? reason.stack ?? reason.message;
     refusal = null;
-    telemetry.emit('partition.halted', {
-      partition: -1,
-      reason: 'bug',
-      message: `The worker thread ended: ${message}`,
-    });
+    telemetry.emit('worker.ended', { message });
     setTimeout(() => {
       if (!isStopping) start();
     }, restartMs).unref();

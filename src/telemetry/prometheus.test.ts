@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { bucketOf } from '../domain/histogram.ts';
+import { samplesOf } from '../testing/prometheus-samples.ts';
 import { createPrometheus, type PrometheusGauges } from './prometheus.ts';
 import { createTelemetry } from './telemetry.ts';
 
@@ -12,18 +13,7 @@ function setUp(gauges: PrometheusGauges = {}) {
   const telemetry = createTelemetry();
   const prometheus = createPrometheus({ telemetry, gauges, readTimeoutMs: 20 });
   closing.push(() => prometheus.close());
-  /** Value of each sample by its name with labels. */
-  async function scrape(): Promise<Map<string, number>> {
-    const { body } = await prometheus.expose();
-    const samples = body.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-    return new Map(
-      samples.map((line) => {
-        const space = line.lastIndexOf(' ');
-        return [line.slice(0, space), Number(line.slice(space + 1))];
-      }),
-    );
-  }
-  return { telemetry, prometheus, scrape };
+  return { telemetry, prometheus, scrape: () => samplesOf(prometheus) };
 }
 
 const batch = {
@@ -232,7 +222,7 @@ describe('parts that are servers of their own', () => {
     const { telemetry, scrape } = setUp();
     telemetry.emit('group.joined', { group: 'esp', generation: 1, partitions: [0, 1, 2] });
     telemetry.emit('partition.paused', { partition: 1, reason: 'away', retryInMs: 1, attempt: 0 });
-    telemetry.emit('partition.paused', { partition: -1, reason: 'confirm: away', retryInMs: 1, attempt: 0 });
+    telemetry.emit('worker.paused', { reason: 'confirm: away', retryInMs: 1, attempt: 0 });
     let samples = await scrape();
     expect(samples.get('esp_group_partitions')).toBe(3);
     expect(samples.get('esp_partitions_paused')).toBe(1);
@@ -241,6 +231,34 @@ describe('parts that are servers of their own', () => {
     expect(samples.get('esp_group_partitions')).toBe(0);
     expect(samples.get('esp_partitions_paused')).toBe(0);
     expect(samples.get('esp_group_joins_total')).toBe(1);
+  });
+
+  it('show what is halted as long as the worker has it', async () => {
+    const { telemetry, scrape } = setUp();
+    const halted = async () => (await scrape()).get('esp_partitions_halted');
+    telemetry.emit('group.joined', { group: 'esp', generation: 1, partitions: [0, 1] });
+    telemetry.emit('partition.halted', { partition: 0, reason: 'bug', message: 'no' });
+    telemetry.emit('partition.halted', { partition: 1, reason: 'log_replaced', message: 'no' });
+    telemetry.emit('group.ended', { group: 'esp', reason: 'rebalance' });
+    telemetry.emit('group.joined', { group: 'esp', generation: 2, partitions: [0] });
+    expect(await halted()).toBe(1);
+    telemetry.emit('group.ended', { group: 'esp', reason: 'rebalance' });
+    telemetry.emit('group.joined', { group: 'esp', generation: 3, partitions: [] });
+    expect(await halted()).toBe(0);
+  });
+
+  it('show that the worker’s thread ended, and nothing of what the lost thread had', async () => {
+    const { telemetry, scrape } = setUp();
+    expect((await scrape()).get('esp_worker_ends_total')).toBe(0);
+    telemetry.emit('group.joined', { group: 'esp', generation: 1, partitions: [0, 1] });
+    telemetry.emit('partition.paused', { partition: 0, reason: 'away', retryInMs: 1, attempt: 0 });
+    telemetry.emit('partition.halted', { partition: 1, reason: 'bug', message: 'no' });
+    telemetry.emit('worker.ended', { message: 'no' });
+    const samples = await scrape();
+    expect(samples.get('esp_worker_ends_total')).toBe(1);
+    for (const name of ['esp_partitions_paused', 'esp_partitions_halted', 'esp_group_partitions']) {
+      expect(samples.get(name), name).toBe(0);
+    }
   });
 
   it('count failed events that were published, and tries that were refused', async () => {

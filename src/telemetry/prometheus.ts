@@ -167,8 +167,6 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   }
   show();
   telemetry.on('partition.paused', ({ partition }) => {
-    // What is not of one partition, such as joining the group, is not one that is paused.
-    if (partition < 0) return;
     pausedNow.add(partition);
     show();
   });
@@ -193,11 +191,22 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('group.joined', ({ partitions }) => {
     owned.set(partitions.length);
     joins.inc();
+    // Of the others tells whoever has them now. One that came back is halted as it was, and is not told of again.
+    for (const partition of [...haltedNow]) if (!partitions.includes(partition)) haltedNow.delete(partition);
+    show();
   });
   telemetry.on('group.ended', () => {
     owned.set(0);
-    // Whoever has them now tells of them.
     pausedNow.clear();
+    show();
+  });
+  const ends = counter(registry, 'esp_worker_ends_total', 'Times that the worker’s thread ended by itself');
+  telemetry.on('worker.ended', () => {
+    ends.inc();
+    // The next thread has, and tells of, its own.
+    owned.set(0);
+    pausedNow.clear();
+    haltedNow.clear();
     show();
   });
 }

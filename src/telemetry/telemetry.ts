@@ -50,6 +50,10 @@ export interface TelemetryEvents {
   'ingest.unconfirmed': { readonly events: number };
   'ingest.rejected': { readonly events: number; readonly code: string };
 
+  /** What it does for all its partitions, such as joining the group, waits before it is tried again. */
+  'worker.paused': { readonly reason: string; readonly retryInMs: number; readonly attempt: number };
+  /** Its thread ended by itself, and is started anew. */
+  'worker.ended': { readonly message: string };
   'partition.claimed': { readonly partition: number; readonly ownerEpoch: number; readonly nextOffset: number };
   'partition.paused': {
     readonly partition: number;
@@ -97,11 +101,15 @@ export interface TelemetryEvents {
   /** It is tried again until it succeeds; told once for each reason. */
   'group.unavailable': { readonly group: string; readonly error: string };
   'log.trimmed': { readonly partition: number; readonly below: number };
+  /** Nothing was removed for now; it is tried again when it is due again. */
+  'log.untrimmed': { readonly reason: string };
 
   'metrics.rebuilt': { readonly partition: number; readonly reason: string; readonly durationMs: number };
   'metrics.unavailable': { readonly partition: number; readonly error: string };
 
   'jobs.ended': { readonly count: number };
+  /** Jobs of a process that has ended may still be told as running; it is tried again. */
+  'jobs.unended': { readonly error: string };
   'redrive.finished': { readonly jobId: string; readonly redriven: number; readonly failed: number };
   'disk.full': { readonly freeBytes: number; readonly floorBytes: number };
   'disk.recovered': { readonly freeBytes: number };

@@ -3,7 +3,12 @@ import type { GapFinding, LogBatch, LogRecord, LogStream } from '../event-log/ev
 import type { EventStore, PartitionProgress } from '../event-store/event-store.ts';
 import type { MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
 import type { MaintenanceEnd } from '../processing/maintenance.ts';
-import { type LoopEnd, type PartitionLoopOptions, runPartitionLoop } from '../processing/partition-loop.ts';
+import {
+  type CrashPoint,
+  type LoopEnd,
+  type PartitionLoopOptions,
+  runPartitionLoop,
+} from '../processing/partition-loop.ts';
 import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
 import { claimOf, startAt } from './event-store.batches.ts';
 import { temporaryStore } from './temporary-store.ts';
@@ -42,6 +47,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
       readonly logStart?: number;
       readonly gaps?: readonly GapFinding[];
       readonly store?: (real: EventStore, journal: string[]) => Partial<EventStore>;
+      readonly atPoint?: (point: CrashPoint, journal: string[]) => void;
       readonly options?: Partial<PartitionLoopOptions>;
       readonly maintained?: (progress: PartitionProgress) => Promise<MaintenanceEnd> | MaintenanceEnd;
     } = {},
@@ -99,6 +105,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
       pace: { tick: async () => undefined },
       batchLimits: { recordsMax: 100, bytesMax: 1_000_000, lingerMs: 0 },
       idleMs: 2_000,
+      atPoint: (point) => script.atPoint?.(point, journal),
       ...script.options,
     };
     const stream = scriptedStream(batches, journal, stop);

@@ -23,8 +23,8 @@ export interface ScriptedLog extends LogReader {
   /** Forgets what lies from this offset on, as an older copy does. */
   cutOff(partition: number, from: number): void;
   rename(logId: string): void;
-  /** Gives the partitions to the member anew: what it had is over. */
-  assign(): void;
+  /** Gives partitions to the member anew, all of them by default: what it had is over. */
+  assign(given?: readonly number[]): void;
   /** Calls, in order: `join`, `open {"0":3}`, `next 0`, `acknowledge 0 5`, `close stream`, `confirm`, `leave`. */
   readonly journal: string[];
   /** Runs before a call of this name is answered: may throw, or wait. */
@@ -45,6 +45,7 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
   const partitions = Array.from({ length: partitionCount }, (): Partition => {
     return { start: 0, end: 0, records: new Map() };
   });
+  const all = [...partitions.keys()];
   const changes = new EventTarget();
   const journal: string[] = [];
   const assignments: LogAssignment[] = [];
@@ -102,10 +103,10 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     return waiting.slice(0, limits.recordsMax);
   }
 
-  function makeAssignment(): LogAssignment {
+  function makeAssignment(given: readonly number[]): LogAssignment {
     const own = ended;
     return {
-      partitions: partitions.map((_, partition) => partition),
+      partitions: given,
       ended: own.signal,
       async open(offsets) {
         await log.before.open?.();
@@ -166,10 +167,10 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     rename(to) {
       logId = to;
     },
-    assign() {
+    assign(given = all) {
       ended.abort(new UnavailableError('assignment_ended', 'the partitions were assigned anew'));
       ended = new AbortController();
-      assignments.push(makeAssignment());
+      assignments.push(makeAssignment(given));
       changed();
     },
     async describe() {
@@ -189,7 +190,7 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     async join() {
       await log.before.join?.();
       journal.push('join');
-      if (assignments.length === 0) assignments.push(makeAssignment());
+      if (assignments.length === 0) assignments.push(makeAssignment(all));
       return consumer;
     },
   };

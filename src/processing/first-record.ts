@@ -1,0 +1,42 @@
+import type { LogReader, LogRecord } from '../event-log/event-log.ts';
+
+/**
+ * The first record at from ≤ offset < end, where `end` is one that this log has told; null where there is none. Offsets may
+ * hold no data: Kafka's control records, mostly one at a time, and aborted transactions, of any size.
+ *
+ * @throws UnavailableError
+ */
+export async function firstRecord(
+  log: Pick<LogReader, 'recordAt' | 'examineGap'>,
+  partition: number,
+  from: number,
+  end: number,
+): Promise<LogRecord | null> {
+  for (let at = from; at < end; ) {
+    const record = await log.recordAt(partition, at);
+    if (record !== null) return record;
+    at = await firstData(log, partition, at, end);
+  }
+  return null;
+}
+
+/** The offset of the first data behind `emptyAt`, or the end: in steps that double until there is some, and then in halves. */
+async function firstData(
+  log: Pick<LogReader, 'examineGap'>,
+  partition: number,
+  emptyAt: number,
+  end: number,
+): Promise<number> {
+  let low = emptyAt + 1;
+  /** There is data below it; null while that is not known. */
+  let high: number | null = null;
+  for (let step = 1; low < end; step *= 2) {
+    if (high !== null && high - low === 1) return low;
+    const to: number = high === null ? Math.min(low + step, end) : low + Math.floor((high - low) / 2);
+    const found = await log.examineGap(partition, low, to);
+    if (found.kind === 'trimmed') return found.start;
+    if (found.kind === 'no_data') low = to;
+    else high = to;
+  }
+  return low;
+}
