@@ -22,14 +22,19 @@ export function createUnknownAddressHandler(app: FastifyInstance, knownPaths: Re
     }
     const nearest = nearestPath(path, knownPaths);
     const hint = nearest === null ? '' : ` Did you mean ${nearest}?`;
+    // A worker has so few addresses that it describes none.
+    const list = knownPaths.has('/openapi.json')
+      ? '/openapi.json lists every address.'
+      : `Here are ${inWords(knownPaths)}.`;
     return sendProblem(
       reply,
-      new ProblemError(
-        'not_found',
-        `There is nothing at ${path.slice(0, 200)}.${hint} /openapi.json lists every address.`,
-      ),
+      new ProblemError('not_found', `There is nothing at ${path.slice(0, 200)}.${hint} ${list}`),
     );
   };
+}
+
+function inWords(paths: Iterable<string>): string {
+  return new Intl.ListFormat('en').format(paths);
 }
 
 function pathOf(target: string): string {

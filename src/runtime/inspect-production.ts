@@ -51,13 +51,25 @@ function judgeTopics(report: TopicsReport, { kafka }: ProductionConfig): PartFin
     findings.push({ level: 'problem', what: `the topic ${name} is missing`, advice: ['esp topics create'] });
   }
   for (const { name, partitions, replication } of report.topics) {
-    findings.push({ level: 'ok', what: `the topic ${name} has ${partitions} partitions of ${replication} copies` });
+    const shape = `${counted(partitions, 'partition')}, ${counted(replication, 'copy', 'copies')} of each`;
+    findings.push({ level: 'ok', what: `the topic ${name} has ${shape}` });
   }
   for (const { topic, level, what, mend } of report.findings) {
     findings.push({ level: level === 'wrong' ? 'problem' : 'warning', what: `${topic}: ${what}`, advice: [mend] });
   }
-  if (report.durability !== null) findings.push({ level: 'ok', what: report.durability });
+  if (report.durability !== null) {
+    const events = report.topics.find(({ role }) => role === 'events');
+    findings.push(
+      events?.replication === 1
+        ? { level: 'warning', what: report.durability, advice: ['three brokers or more keep events when one is lost'] }
+        : { level: 'ok', what: report.durability },
+    );
+  }
   return { findings, isUsable: !report.missing.includes(kafka.topic) };
+}
+
+function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** Received and stored are told by clocks of several machines: what they are apart shows in every latency. */

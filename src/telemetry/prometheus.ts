@@ -268,7 +268,11 @@ function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTim
     shown: readonly Gauge[],
     show: (value: Value) => void,
   ): Promise<void> {
-    if (!ask) return;
+    if (!ask) {
+      // What this process does not know would stand there as 0.
+      for (const each of shown) each.remove();
+      return;
+    }
     try {
       show(await within(readTimeoutMs, ask));
     } catch {

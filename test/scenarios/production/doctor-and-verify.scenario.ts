@@ -96,6 +96,7 @@ describe('esp doctor', () => {
     expect(stdout).toMatch(/ok +Redis \S+ answers/);
     expect(stdout).toMatch(/ok +every event is accounted for: 50 stored, 1 duplicates/);
     expect(stdout).toMatch(/ok +it is ready/);
+    expect(stdout).toMatch(/warning +One broker has each event/);
     expect(stdout).not.toContain('PROBLEM');
     expect(code).toBe(0);
   });

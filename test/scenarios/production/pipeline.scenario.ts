@@ -70,7 +70,10 @@ describe('an API and a worker', () => {
     // A worker tells of itself, and of nothing else.
     expect(await worker.get<ReadinessView>('/health/ready')).toEqual({ ready: true, reasons: [] });
     expect((await worker.request('/metrics')).text).toMatch(/esp_records_total\{outcome="stored"\} 1\n/);
-    expect((await worker.request('/api/events')).status).toBe(404);
+    const elsewhere = await worker.request<{ detail: string }>('/api/events');
+    expect(elsewhere.status).toBe(404);
+    expect(elsewhere.body.detail).toContain('Here are /health/live, /health/ready, and /metrics.');
+    expect((await worker.request('/metrics')).text).not.toMatch(/^esp_(lag|inbox_open|free_disk|ingest_queue)/m);
     const { socket, closed, received } = dial(worker);
     socket.write(requestHead({ method: 'GET', path: '/health/live', headers: { host: 'evil.example' } }));
     await closed;
