@@ -7,6 +7,7 @@ import { useLive } from '../../live/live-provider.tsx';
 import { FirstRun } from '../first-run.tsx';
 import { Lag } from './lag.tsx';
 import './ledger.css';
+import { HaltedPartitions } from './halted-partitions.tsx';
 import { ledgerTerms } from './ledger-terms.ts';
 import { PartitionTable } from './partition-table.tsx';
 
@@ -60,6 +61,7 @@ export function LedgerScreen() {
             className="ledger-part"
             note={`${plural(snapshot.ledger.partitions.length, 'partition')}, ${formatCount(snapshot.ledger.pruned)} rows pruned by retention`}
           >
+            <HaltedPartitions partitions={snapshot.ledger.partitions} />
             <PartitionTable partitions={snapshot.ledger.partitions} />
           </Panel>
         </>
