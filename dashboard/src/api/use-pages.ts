@@ -12,6 +12,8 @@ export interface PagesState<Item> {
   /** True until the first page of this key is here. */
   readonly isLoading: boolean;
   readonly isLoadingMore: boolean;
+  /** The list is asked for anew; the one that is there stays until then. */
+  readonly isReloading: boolean;
   readonly hasMore: boolean;
   readonly error: ApiError | null;
   readonly loadMore: () => void;
@@ -77,6 +79,7 @@ export function usePages<Item>(
     items: own?.items ?? [],
     isLoading: own === undefined,
     isLoadingMore: pending === 'more',
+    isReloading: own !== undefined && pending === 'first',
     hasMore: own?.nextCursor != null,
     error: own?.error ?? null,
     loadMore: useCallback(() => {
