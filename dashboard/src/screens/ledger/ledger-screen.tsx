@@ -4,6 +4,7 @@ import { Loading } from '../../components/states.tsx';
 import { useTitle } from '../../components/use-title.ts';
 import { formatCount, plural } from '../../format/numbers.ts';
 import { useLive } from '../../live/live-provider.tsx';
+import { AsOf } from '../../shell/as-of.tsx';
 import { FirstRun } from '../first-run.tsx';
 import { Lag } from './lag.tsx';
 import './ledger.css';
@@ -18,7 +19,10 @@ export function LedgerScreen() {
   return (
     <>
       <div className="page-head">
-        <h1>Ledger</h1>
+        <div className="page-title">
+          <h1>Ledger</h1>
+          <AsOf />
+        </div>
       </div>
       {!snapshot && (
         <div className="panel">
