@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createTempDir, makeEvent, startServer } from '../scenarios/harness.ts';
-import { useDashboard } from './open-dashboard.ts';
+import { eventually, numberUnder, useDashboard } from './open-dashboard.ts';
 
 const visit = useDashboard();
 
@@ -35,14 +35,19 @@ it('tells a trouble of many partitions in one sentence, and the others when aske
     expect((await notice.boundingBox())!.height).toBeLessThan(250);
 
     await notice.getByText('7 more of this kind').click();
-    await expect
-      .poll(() =>
-        notice
-          .getByText(/is halted/)
-          .filter({ visible: true })
-          .count(),
-      )
-      .toBe(8);
+    await eventually(() =>
+      notice
+        .getByText(/is halted/)
+        .filter({ visible: true })
+        .count(),
+    ).toBe(8);
+  });
+});
+
+it('goes on telling what is stored, where no metrics have been made since the start', async () => {
+  const server = await startHalted();
+  await visit(server, {}, async (page) => {
+    await eventually(() => numberUnder(page, 'Events, all time')).toBe('60');
   });
 });
 
@@ -51,7 +56,7 @@ it('shows which partitions are halted without scrolling sideways, and why beside
   await visit(server, { width: 390, height: 844, path: '/ledger' }, async (page) => {
     const table = page.getByRole('table', { name: 'Ledger by partition' });
     const states = table.getByText('Halted', { exact: true });
-    await expect.poll(() => states.count()).toBe(8);
+    await eventually(() => states.count()).toBe(8);
     for (const state of await states.all()) {
       const box = (await state.boundingBox())!;
       expect(box.x + box.width).toBeLessThan(390);
