@@ -1,5 +1,6 @@
 // The list of events, one event whole, and the addresses of both.
 import { expect, it } from 'vitest';
+import type { EventPage } from '../../src/http/contract.ts';
 import { createTempDir, makeEvent, startServer } from '../scenarios/harness.ts';
 import { eventually, useDashboard } from './open-dashboard.ts';
 
@@ -41,6 +42,53 @@ it('filters by type and source, from a bar of the overview and by hand, and load
     await page.getByRole('textbox', { name: 'Source' }).fill('nobody');
     await page.keyboard.press('Enter');
     await page.getByText('No event matches').waitFor();
+  });
+});
+
+it('finds one event by its id, and by the id its client gave', async () => {
+  const server = await startServer({ dataDir: createTempDir('browser') });
+  await server.send(Array.from({ length: 30 }, (_, n) => makeEvent(n, { id: `order ${n}`, source: 'shop' })));
+  await server.settled();
+  const { events } = await server.get<EventPage>('/api/events?limit=1');
+  const { id } = events[0]!;
+  await visit(server, { path: '/events' }, async (page) => {
+    const links = page.getByRole('table', { name: 'Events, newest first' }).getByRole('link');
+    await eventually(() => links.count()).toBe(30);
+    const enter = async (name: string, text: string) => {
+      await page.getByRole('textbox', { name }).fill(text);
+      await page.keyboard.press('Enter');
+    };
+    // As it is pasted, with what a selection takes along.
+    await enter('Id', ` ${id} `);
+    await eventually(() => links.count()).toBe(1);
+    expect(await links.first().getAttribute('aria-label')).toContain(id);
+    await page.getByRole('button', { name: 'Clear' }).click();
+    await eventually(() => links.count()).toBe(30);
+
+    await enter('Id', 'order 7');
+    await page.getByText('is looked for under its source').waitFor();
+    await enter('Source', 'shop');
+    await eventually(() => links.count()).toBe(1);
+    await links.first().click();
+    await page.getByRole('dialog').getByText('order 7', { exact: true }).waitFor();
+  });
+});
+
+it('says that it asks, and shows a date and time whole on a telephone', async () => {
+  const server = await startServer({ dataDir: createTempDir('browser') });
+  await server.send([makeEvent(1)]);
+  await server.settled();
+  await visit(server, { path: '/events?from=2026-01-01T00:00:00Z', width: 390, height: 844 }, async (page) => {
+    const field = page.getByLabel('From');
+    expect((await field.boundingBox())!.width).toBeGreaterThan(290);
+
+    const refresh = page.getByRole('button', { name: /^(Refresh|Loading)$/ });
+    await refresh.filter({ hasText: 'Refresh' }).waitFor();
+    process.kill(server.pid, 'SIGSTOP');
+    await refresh.click();
+    await refresh.filter({ hasText: 'Loading' }).waitFor();
+    process.kill(server.pid, 'SIGCONT');
+    await refresh.filter({ hasText: 'Refresh' }).waitFor();
   });
 });
 

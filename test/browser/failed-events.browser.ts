@@ -124,3 +124,33 @@ it('is redriven in bulk after a count, by the filter in the address', async () =
   });
   expect(await openInInbox(server)).toBe(0);
 });
+
+it('stays as long as it was made while others come in', async () => {
+  const server = await startServer({ dataDir: createTempDir('browser') });
+  const events = Array.from({ length: 121 }, (_, n) => makeEvent(n));
+  const fail = async (numbers: readonly number[]) => {
+    await server.send(numbers.map((n) => makeEvent(n, { payload: { other: n } })));
+    await server.settled();
+  };
+  await server.send(events);
+  await server.settled();
+  await fail(Array.from({ length: 120 }, (_, n) => n));
+  await visit(server, { path: '/failed' }, async (page) => {
+    const links = page.getByRole('table', { name: 'Failed events, newest first' }).getByRole('link');
+    await eventually(() => links.count()).toBe(50);
+    await page.getByRole('button', { name: 'Load more' }).click();
+    await eventually(() => links.count()).toBe(100);
+    const newest = await links.first().getAttribute('aria-label');
+
+    await fail([120]);
+    await eventually(() => links.first().getAttribute('aria-label')).not.toBe(newest);
+    expect(await links.count()).toBe(100);
+    await page.getByRole('button', { name: 'Load more' }).click();
+    await page.getByText('121 failed events, no more').waitFor();
+
+    // Another filter is another list, and begins anew.
+    await page.getByRole('radio', { name: 'All' }).check({ force: true });
+    await eventually(() => new URL(page.url()).search).toBe('?state=all');
+    await eventually(() => links.count()).toBe(50);
+  });
+});

@@ -15,11 +15,13 @@ it('says that it reconnects while the server is away, and is live after its rest
 
     await first.kill();
     await connectionMark(page).filter({ hasText: 'Reconnecting' }).waitFor();
-    // The last numbers stay, with the mark beside them.
+    // The last numbers stay, with the mark and their time beside them.
     expect(await numberUnder(page, 'Events, all time')).toBe('1');
+    await page.getByText(/^numbers of \d\d:\d\d:\d\d$/).waitFor();
 
     const second = await startServer({ dataDir, env: { PORT: new URL(first.url).port } });
     await waitUntilLive(page);
+    expect(await page.getByText(/^numbers of/).count()).toBe(0);
     await second.send([makeEvent(2)]);
     await eventually(() => numberUnder(page, 'Events, all time')).toBe('2');
     await page

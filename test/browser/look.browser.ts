@@ -48,6 +48,22 @@ it('fits a desktop, a tablet and a telephone, on every page', async () => {
   });
 });
 
+it('keeps the buttons of a list apart, for a pointer and for a finger', async () => {
+  const server = await startWithEvents();
+  await server.send(Array.from({ length: 3 }, (_, n) => makeEvent(n + 4, { payload: { other: true } })));
+  await server.settled();
+  for (const hasTouch of [false, true]) {
+    await visit(server, { path: '/failed', width: 768, height: 1024, hasTouch }, async (page) => {
+      const buttons = page.getByRole('table').getByRole('button', { name: /^Redrive / });
+      await eventually(() => buttons.count()).toBe(4);
+      const boxes = (await Promise.all((await buttons.all()).map((button) => button.boundingBox()))).map((box) => box!);
+      for (const box of boxes) expect(box.height).toBeGreaterThanOrEqual(hasTouch ? 36 : 24);
+      const gaps = boxes.slice(1).map((box, index) => box.y - boxes[index]!.y - boxes[index]!.height);
+      expect(Math.min(...gaps)).toBeGreaterThanOrEqual(8);
+    });
+  }
+});
+
 it('follows the system, and remembers another choice', async () => {
   const server = await startWithEvents();
   await visit(server, { colorScheme: 'dark' }, async (page) => {

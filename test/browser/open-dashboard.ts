@@ -28,6 +28,8 @@ export interface PageOptions {
   readonly width?: number;
   readonly height?: number;
   readonly colorScheme?: 'light' | 'dark';
+  /** A finger instead of a pointer. */
+  readonly hasTouch?: boolean;
   /** A server that is stopped on purpose leaves failed requests on the console. */
   readonly allowsFailedRequests?: boolean;
 }
@@ -54,8 +56,14 @@ export function useDashboard(): Visit {
   afterAll(() => browser?.close());
 
   return async (server, options, use) => {
-    const { path = '', width = 1440, height = 900, colorScheme = 'light', allowsFailedRequests = false } = options;
-    const context = await browser.newContext({ viewport: { width, height }, colorScheme });
+    const { path = '', width = 1440, height = 900, colorScheme = 'light', hasTouch = false } = options;
+    const { allowsFailedRequests = false } = options;
+    const context = await browser.newContext({
+      viewport: { width, height },
+      colorScheme,
+      hasTouch,
+      isMobile: hasTouch,
+    });
     try {
       const page = await context.newPage();
       page.setDefaultTimeout(patienceMs);

@@ -37,7 +37,7 @@ const get = <Answer>(path: string, signal: AbortSignal) => request<Answer>(path,
 const post = <Answer>(path: string, json: string) =>
   request<Answer>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: json });
 
-export type EventFilter = Readonly<{ event_type?: string; source?: string; from?: string; to?: string }>;
+export type EventFilter = Readonly<{ event_type?: string; id?: string; source?: string; from?: string; to?: string }>;
 export type FailedFilter = Readonly<{ state?: string; event_type?: string; reason?: string }>;
 
 /** Rows of one page of a list. */

@@ -12,6 +12,8 @@ export interface PagesState<Item> {
   /** True until the first page of this key is here. */
   readonly isLoading: boolean;
   readonly isLoadingMore: boolean;
+  /** The list is asked for anew; the one that is there stays until then. */
+  readonly isReloading: boolean;
   readonly hasMore: boolean;
   readonly error: ApiError | null;
   readonly loadMore: () => void;
@@ -40,21 +42,19 @@ export function usePages<Item>(
   const running = useRef<AbortController>(undefined);
   const loadRef = useRef(load);
   loadRef.current = load;
+  // A list that is asked again in the background stays as long as the reader has made it.
+  const pagesWanted = useRef(1);
+  const place = useRef('');
 
-  const run = useCallback((forKey: string, before: Loaded<Item> | undefined) => {
+  const run = useCallback((forKey: string, before: Loaded<Item> | undefined, kind: 'first' | 'more') => {
     running.current?.abort();
     const controller = new AbortController();
     running.current = controller;
-    setPending(before ? 'more' : 'first');
-    loadRef.current(before?.nextCursor ?? undefined, controller.signal).then(
-      (page) => {
+    setPending(kind);
+    loadPages(loadRef.current, before, before ? 1 : pagesWanted.current, controller.signal).then(
+      (pages) => {
         if (controller.signal.aborted) return;
-        setLoaded({
-          key: forKey,
-          items: [...(before?.items ?? []), ...page.items],
-          nextCursor: page.nextCursor,
-          error: null,
-        });
+        setLoaded({ key: forKey, ...pages, error: null });
         setPending(null);
       },
       (error: unknown) => {
@@ -68,7 +68,9 @@ export function usePages<Item>(
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new turn or version is a wish to ask again
   useEffect(() => {
-    run(key, undefined);
+    if (place.current !== `${turn} ${key}`) pagesWanted.current = 1;
+    place.current = `${turn} ${key}`;
+    run(key, undefined, 'first');
     return () => running.current?.abort();
   }, [key, turn, version, run]);
 
@@ -77,11 +79,30 @@ export function usePages<Item>(
     items: own?.items ?? [],
     isLoading: own === undefined,
     isLoadingMore: pending === 'more',
+    isReloading: own !== undefined && pending === 'first',
     hasMore: own?.nextCursor != null,
     error: own?.error ?? null,
     loadMore: useCallback(() => {
-      if (loaded?.key === key && loaded.nextCursor !== null && pending === null) run(key, loaded);
+      if (loaded?.key !== key || loaded.nextCursor === null || pending === 'more') return;
+      pagesWanted.current += 1;
+      run(key, pending === null ? loaded : undefined, 'more');
     }, [key, loaded, pending, run]),
     reload: useCallback(() => setTurn((before) => before + 1), []),
   };
+}
+
+/** Up to `count` pages, after those there are before. */
+async function loadPages<Item>(
+  load: (cursor: string | undefined, signal: AbortSignal) => Promise<Page<Item>>,
+  before: Page<Item> | undefined,
+  count: number,
+  signal: AbortSignal,
+): Promise<Page<Item>> {
+  let { items, nextCursor }: Page<Item> = before ?? { items: [], nextCursor: null };
+  for (let loaded = 0; loaded < count && (loaded === 0 || nextCursor !== null); loaded += 1) {
+    const page = await load(nextCursor ?? undefined, signal);
+    items = [...items, ...page.items];
+    nextCursor = page.nextCursor;
+  }
+  return { items, nextCursor };
 }

@@ -7,10 +7,10 @@ interface TextFieldProps extends Omit<InputHTMLAttributes<HTMLInputElement>, 'li
   readonly ref?: Ref<HTMLInputElement>;
 }
 
-export function TextField({ label, suggestions, ...rest }: TextFieldProps) {
+export function TextField({ label, suggestions, className = '', ...rest }: TextFieldProps) {
   const listId = useId();
   return (
-    <label className="field">
+    <label className={`field ${className}`}>
       <span className="field-label">{label}</span>
       <input {...rest} className="field-control" list={suggestions && listId} autoComplete="off" spellCheck={false} />
       {suggestions && (

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { formatDuration, formatLag, formatMoment, formatSecond, formatStep, stepLength } from './times.ts';
+import { formatDuration, formatLag, formatMoment, formatSecond, formatStep, formatZone, stepLength } from './times.ts';
 
 it('leaves the day out today, and the year within the year', () => {
   const now = new Date(2026, 10, 23, 12, 0, 0).getTime();
@@ -9,6 +9,18 @@ it('leaves the day out today, and the year within the year', () => {
   expect(formatSecond(at(2026, 10, 21, 0, 5, 7, 0), now)).toBe('21 Nov 00:05:07');
   expect(formatMoment(at(2025, 0, 2, 9, 5, 7, 999), now)).toBe('2 Jan 2025 09:05:07.999');
 });
+
+it('tells the day and the time zone where it stands alone', () => {
+  const at = new Date(2026, 6, 1, 9, 5, 7, 41);
+  expect(formatMoment(at.toISOString(), null)).toBe(`1 Jul 2026 09:05:07.041 ${formatZone(-at.getTimezoneOffset())}`);
+});
+
+it.each([
+  [0, 'UTC'],
+  [60, 'UTC+1'],
+  [345, 'UTC+5:45'],
+  [-150, 'UTC-2:30'],
+])('%d minutes ahead is %s', (aheadMinutes, text) => expect(formatZone(aheadMinutes)).toBe(text));
 
 it.each([
   [-5, '0 s'],

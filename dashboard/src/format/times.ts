@@ -17,14 +17,21 @@ export const formatShortClock = (at: number) => shortClock.format(at);
 /** 21 Nov */
 export const formatDay = (at: number) => day.format(at);
 
+/** UTC, UTC+1, UTC-3:30; `aheadMinutes` of UTC. */
+export function formatZone(aheadMinutes: number): string {
+  if (aheadMinutes === 0) return 'UTC';
+  const [hours, minutes] = [Math.floor(Math.abs(aheadMinutes) / 60), Math.abs(aheadMinutes) % 60];
+  return `UTC${aheadMinutes < 0 ? '-' : '+'}${hours}${minutes === 0 ? '' : `:${String(minutes).padStart(2, '0')}`}`;
+}
+
 /**
  * 14:03:22.041 today, 21 Nov 14:03:22.041 earlier; in the reader's time zone.
- * @param now null: day and year in any case
+ * @param now null: day, year and time zone in any case
  */
 export function formatMoment(at: string, now: number | null): string {
   const time = Date.parse(at);
   const text = `${clock.format(time)}.${String(time % 1_000).padStart(3, '0')}`;
-  if (now === null) return `${dayAndYear.format(time)} ${text}`;
+  if (now === null) return `${dayAndYear.format(time)} ${text} ${formatZone(-new Date(time).getTimezoneOffset())}`;
   if (new Date(time).toDateString() === new Date(now).toDateString()) return text;
   const isThisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
   return `${(isThisYear ? day : dayAndYear).format(time)} ${text}`;

@@ -14,3 +14,11 @@ it('leaves a step of a flow out that has only begun', () => expect(ratesAt(12)).
 it('shows the first events after a quiet step at once, as if over three seconds', () => {
   expect(ratesAt(11, 0)).toEqual([0, 10 / 3]);
 });
+it('shows the running step of a long window after ten seconds', () => {
+  const hours = (nowSeconds: number) =>
+    stepsOf({ step_seconds: 3_600, as_of: at(nowSeconds), series: [step(0, 7_200), step(3_600, 300)] }).map(
+      ({ perSecond }) => perSecond,
+    );
+  expect(hours(3_609)).toEqual([2]);
+  expect(hours(3_610)).toEqual([2, 30]);
+});

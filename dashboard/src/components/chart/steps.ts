@@ -14,6 +14,9 @@ export interface Step {
 /** Of the step that is not over yet, the share that must have passed before its rate says anything. */
 const shareNeeded = 0.3;
 
+/** That long says something of any step: of one of an hour nobody waits 18 minutes for what happens now. */
+const enoughMs = 10_000;
+
 /**
  * The step that holds now is counted over the time it has lasted so far. At its very beginning it is left out, or every
  * step would begin with a dip; but after a quiet step it is shown at once, since there a first event is news.
@@ -21,7 +24,7 @@ const shareNeeded = 0.3;
 export function stepsOf(metrics: Pick<MetricsView, 'series' | 'step_seconds' | 'as_of'>): readonly Step[] {
   const now = Date.parse(metrics.as_of);
   const stepMs = metrics.step_seconds * 1_000;
-  const leastMs = stepMs * shareNeeded;
+  const leastMs = Math.min(stepMs * shareNeeded, enoughMs);
   const steps: Step[] = [];
   for (const { at, count, p50, p95, p99 } of metrics.series) {
     const start = Date.parse(at);

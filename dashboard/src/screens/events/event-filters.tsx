@@ -25,19 +25,20 @@ export function EventFilters() {
     else change({ last: chosen, from: undefined, to: undefined });
   };
 
-  const hasFilter = ['event_type', 'source', 'last', 'from', 'to'].some((name) => query.has(name));
+  const hasFilter = ['event_type', 'id', 'source', 'last', 'from', 'to'].some((name) => query.has(name));
   return (
     <search className="filters" aria-label="Filter events">
       <LazyTextField label="Type" name="event_type" placeholder="Any type" suggestions={types} />
+      <LazyTextField label="Id" name="id" placeholder="Any id" />
       <LazyTextField label="Source" name="source" placeholder="Any source" />
       <SelectField label="Received" value={span} onChange={chooseSpan}>
-        <option value="">At any time</option>
+        <option value="">Any time</option>
         {windowNames.map((name) => (
           <option key={name} value={name}>
-            In the last {windows[name].label}
+            Last {windows[name].label}
           </option>
         ))}
-        <option value="custom">Between two times</option>
+        <option value="custom">Custom range</option>
       </SelectField>
       {span === 'custom' && (
         <>
@@ -52,7 +53,14 @@ export function EventFilters() {
           className="filters-clear"
           onClick={() => {
             setIsCustom(false);
-            change({ event_type: undefined, source: undefined, last: undefined, from: undefined, to: undefined });
+            change({
+              event_type: undefined,
+              id: undefined,
+              source: undefined,
+              last: undefined,
+              from: undefined,
+              to: undefined,
+            });
           }}
         >
           Clear
@@ -97,6 +105,7 @@ function SpanField({ label, name }: { readonly label: string; readonly name: 'fr
   return (
     <TextField
       label={label}
+      className="field-span"
       type="datetime-local"
       step={1}
       value={toLocalField(query.get(name))}

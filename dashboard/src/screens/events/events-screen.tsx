@@ -20,13 +20,15 @@ export function EventsScreen() {
   const recent = useLive('recent');
   const own = {
     event_type: query.get('event_type') ?? undefined,
+    id: query.get('id') ?? undefined,
     source: query.get('source') ?? undefined,
     last: query.get('last') ?? undefined,
     from: query.get('from') ?? undefined,
     to: query.get('to') ?? undefined,
   };
   const pages = usePages(JSON.stringify(own), async (cursor, signal) => {
-    const filter: EventFilter = { event_type: own.event_type, source: own.source, ...timeFilter(query, Date.now()) };
+    const { event_type, id, source } = own;
+    const filter: EventFilter = { event_type, id, source, ...timeFilter(query, Date.now()) };
     const { events, next_cursor: nextCursor } = await api.events(filter, cursor, signal);
     return { items: events, nextCursor };
   });
@@ -34,6 +36,8 @@ export function EventsScreen() {
   const hasNewer =
     newest !== undefined &&
     own.to === undefined &&
+    // An id is known or not; what else comes in is nothing to it.
+    own.id === undefined &&
     recent.some(
       (event) =>
         event.received_at > newest &&
@@ -47,23 +51,38 @@ export function EventsScreen() {
     <>
       <div className="page-head">
         <h1>Events</h1>
-        <Button icon="refresh" look={hasNewer ? 'primary' : 'plain'} className="events-refresh" onClick={pages.reload}>
-          {hasNewer ? 'Show newer events' : 'Refresh'}
+        <Button
+          icon="refresh"
+          look={hasNewer ? 'primary' : 'plain'}
+          className="events-refresh"
+          isBusy={pages.isReloading}
+          onClick={pages.reload}
+        >
+          {pages.isReloading ? 'Loading' : hasNewer ? 'Show newer events' : 'Refresh'}
         </Button>
       </div>
       <EventFilters />
-      <EventList pages={pages} />
+      <EventList pages={pages} isByIdAlone={own.id !== undefined && own.source === undefined} />
     </>
   );
 }
 
-function EventList({ pages }: { readonly pages: PagesState<Event> }) {
+interface EventListProps {
+  readonly pages: PagesState<Event>;
+  readonly isByIdAlone: boolean;
+}
+
+function EventList({ pages, isByIdAlone }: EventListProps) {
   return (
     <section className="panel" aria-label="Events">
       {pages.isLoading && <Loading rows={12} what="events" />}
       {pages.error && pages.items.length === 0 && <Failure error={pages.error} retry={pages.reload} />}
       {!pages.isLoading && !pages.error && pages.items.length === 0 && (
-        <Empty title="No event matches">Type and source are compared whole, upper and lower case apart.</Empty>
+        <Empty title="No event matches">
+          {isByIdAlone
+            ? 'An id that a client gave is looked for under its source: fill in both. What failed stands under Failed.'
+            : 'Type, id and source are compared whole, upper and lower case apart.'}
+        </Empty>
       )}
       {pages.items.length > 0 && (
         <>

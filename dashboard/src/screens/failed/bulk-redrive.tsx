@@ -69,7 +69,7 @@ export function BulkRedrive({ filter, onClose }: BulkRedriveProps) {
           </p>
           {count.data.skipped > 0 && (
             <p className="box-text">
-              {plural(count.data.skipped, 'event')} can not be redriven without an edit and would stay.
+              {plural(count.data.skipped, 'event')} cannot be redriven without an edit and would stay.
             </p>
           )}
         </>

@@ -45,7 +45,7 @@ export function DiscardBox({ failed, onClose, onDiscarded }: DiscardBoxProps) {
       }
     >
       <p className="box-text">
-        It can not be redriven any more. The record stays here to be read, and the ledger goes on counting it as failed.
+        It cannot be redriven any more. The record stays here to be read, and the ledger goes on counting it as failed.
       </p>
       {refusal && <Failure error={refusal} />}
     </Dialog>

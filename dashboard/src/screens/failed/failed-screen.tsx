@@ -67,7 +67,7 @@ export function FailedScreen() {
         {pages.error && pages.items.length === 0 && <Failure error={pages.error} retry={pages.reload} />}
         {!pages.isLoading && !pages.error && pages.items.length === 0 && (
           <Empty title={hasFilter ? 'No failed event matches' : (emptyTexts[state] ?? 'No failed event matches')}>
-            An event that can not be stored is never dropped: it is kept here, whole, with the reason.
+            An event that cannot be stored is never dropped: it is kept here, whole, with the reason.
           </Empty>
         )}
         {pages.items.length > 0 && (

@@ -19,7 +19,7 @@ export const reasons: Readonly<Record<string, string>> = {
   missing_id: 'No id',
   event_too_large: 'Too large',
   nested_too_deep: 'Nested too deep',
-  unsupported_value: 'A value that can not be kept',
+  unsupported_value: 'A value that cannot be kept',
   rejected_by_store: 'Refused by the store',
 };
 

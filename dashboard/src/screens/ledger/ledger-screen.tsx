@@ -4,9 +4,11 @@ import { Loading } from '../../components/states.tsx';
 import { useTitle } from '../../components/use-title.ts';
 import { formatCount, plural } from '../../format/numbers.ts';
 import { useLive } from '../../live/live-provider.tsx';
+import { AsOf } from '../../shell/as-of.tsx';
 import { FirstRun } from '../first-run.tsx';
 import { Lag } from './lag.tsx';
 import './ledger.css';
+import { HaltedPartitions } from './halted-partitions.tsx';
 import { ledgerTerms } from './ledger-terms.ts';
 import { PartitionTable } from './partition-table.tsx';
 
@@ -17,7 +19,10 @@ export function LedgerScreen() {
   return (
     <>
       <div className="page-head">
-        <h1>Ledger</h1>
+        <div className="page-title">
+          <h1>Ledger</h1>
+          <AsOf />
+        </div>
       </div>
       {!snapshot && (
         <div className="panel">
@@ -60,6 +65,7 @@ export function LedgerScreen() {
             className="ledger-part"
             note={`${plural(snapshot.ledger.partitions.length, 'partition')}, ${formatCount(snapshot.ledger.pruned)} rows pruned by retention`}
           >
+            <HaltedPartitions partitions={snapshot.ledger.partitions} />
             <PartitionTable partitions={snapshot.ledger.partitions} />
           </Panel>
         </>

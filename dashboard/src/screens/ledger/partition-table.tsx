@@ -16,6 +16,7 @@ export function PartitionTable({ partitions }: { readonly partitions: readonly P
         <thead>
           <tr>
             <th scope="col">Partition</th>
+            <th scope="col">State</th>
             {hasOldLogs && <th scope="col">Log</th>}
             <th scope="col" className="number">
               Appended
@@ -34,13 +35,15 @@ export function PartitionTable({ partitions }: { readonly partitions: readonly P
             <th scope="col" className="number">
               Log end
             </th>
-            <th scope="col">State</th>
           </tr>
         </thead>
         <tbody>
           {partitions.map((partition) => (
             <tr key={`${partition.log_no} ${partition.partition}`}>
               <th scope="row">{partition.partition}</th>
+              <td>
+                <PartitionState partition={partition} />
+              </td>
               {hasOldLogs && <td>{partition.log_no}</td>}
               <td className="number">{formatCount(partition.appended)}</td>
               {ledgerTerms.map(({ key, isBad }) => (
@@ -53,9 +56,6 @@ export function PartitionTable({ partitions }: { readonly partitions: readonly P
                 {formatCount(partition.base)} to {formatCount(partition.next_offset)}
               </td>
               <td className="number soft">{partition.log_end === null ? noNumber : formatCount(partition.log_end)}</td>
-              <td>
-                <PartitionState partition={partition} />
-              </td>
             </tr>
           ))}
         </tbody>
@@ -71,13 +71,6 @@ function tone(count: number, isBad: boolean): string {
 
 function PartitionState({ partition }: { readonly partition: Partition }) {
   if (!partition.balanced) return <Badge tone="bad">Unbalanced</Badge>;
-  if (partition.halted !== null) {
-    return (
-      <div className="ledger-halted">
-        <Badge tone="bad">Halted</Badge>
-        <p className="soft">{partition.halted}</p>
-      </div>
-    );
-  }
+  if (partition.halted !== null) return <Badge tone="bad">Halted</Badge>;
   return <Badge tone="good">Balanced</Badge>;
 }

@@ -38,7 +38,7 @@ export function FailedPanel({ openCount }: { readonly openCount: number }) {
       {!error && !data && <Loading what="failed events" />}
       {data?.failed_events.length === 0 && (
         <Empty title="Nothing is waiting here">
-          Events that can not be stored are kept here, whole, with the reason.
+          Events that cannot be stored are kept here, whole, with the reason.
         </Empty>
       )}
       {data && data.failed_events.length > 0 && (

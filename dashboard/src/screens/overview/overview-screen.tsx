@@ -5,6 +5,7 @@ import { useTitle } from '../../components/use-title.ts';
 import { useLive } from '../../live/live-provider.tsx';
 import { useWindow } from '../../routing/use-window.ts';
 import { windowNames, windows } from '../../routing/windows.ts';
+import { AsOf } from '../../shell/as-of.tsx';
 import { FirstRun } from '../first-run.tsx';
 import { EventTypes } from './event-types.tsx';
 import { FailedPanel } from './failed-panel.tsx';
@@ -28,7 +29,10 @@ export function OverviewScreen() {
   if (snapshot && snapshot.ledger.appended === 0) return <FirstRun />;
   const head = (
     <div className="page-head">
-      <h1>Overview</h1>
+      <div className="page-title">
+        <h1>Overview</h1>
+        <AsOf />
+      </div>
       <Choice legend="Time window" value={window} options={windowOptions} onChange={setWindow} />
     </div>
   );

@@ -59,7 +59,7 @@ export function RateChart({ steps, stepSeconds, range, windowLabel, ratePerSecon
       heightPx={heightPx}
       // The entry whose name changes under the pointer stands last, so that it moves nothing.
       legend={[
-        { name: 'Peak', className: 'legend-plain', value: formatRate(peak?.perSecond ?? 0) },
+        { name: 'Peak step', className: 'legend-plain', value: formatRate(peak?.perSecond ?? 0) },
         {
           name: under ? formatStep(under.at, stepSeconds) : 'Now',
           className: 'legend-rate',

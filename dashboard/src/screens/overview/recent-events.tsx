@@ -9,6 +9,7 @@ import { formatCount, plural } from '../../format/numbers.ts';
 import { useLive } from '../../live/live-provider.tsx';
 import { paths } from '../../routing/paths.ts';
 import { EventRow, EventTableHead } from '../events/event-row.tsx';
+import { useArrivals } from './arrivals.ts';
 import './recent-events.css';
 
 const rowsShown = 12;
@@ -36,6 +37,7 @@ export function RecentEvents() {
     if (!isNear) setHeld(null);
   };
   const shown = (held ?? recent).slice(0, rowsShown);
+  const lit = useArrivals(recent);
   const shownIds = new Set(held?.map((event) => event.id));
   const waiting = held === null ? 0 : recent.filter((event) => !shownIds.has(event.id)).length;
 
@@ -79,7 +81,7 @@ export function RecentEvents() {
             <EventTableHead />
             <tbody>
               {shown.map((event) => (
-                <EventRow key={event.id} event={event} isNew={held === null} />
+                <EventRow key={event.id} event={event} isNew={lit.has(event.id)} />
               ))}
             </tbody>
           </table>
