@@ -86,6 +86,16 @@ export const limits = {
   /** Rows that one maintenance transaction may prune: keeps it near 50 ms, so it never holds up a batch. */
   pruneRowsMax: 5_000,
   maintenanceEveryMs: 10_000,
+  /** A clock that is set ahead by no more than this may remove what it makes old; past it, only after it has stood for a day. */
+  clockAheadMaxMs: 3_600_000,
+  clockAheadHeldMs: 24 * 3_600_000,
+  /** The same for a process that starts, against the newest event: machines are off for a weekend, and idle over holidays. */
+  clockAheadAtStartMaxMs: 7 * 24 * 3_600_000,
+  /**
+   * A clock that is set back by more than this reaches steps that metrics may have forgotten. They keep five minutes more
+   * than windows show (metrics-steps.ts).
+   */
+  clockBackMaxMs: 60_000,
   /** Rollups of 10 s steps are folded into minutes after this time. The finest window that needs them is 15 min. */
   rollupFineKeptMs: 2 * 3_600_000,
   /** Minutes are folded into hours after this time. The longest window that needs them is 24 h. */

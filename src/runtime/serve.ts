@@ -42,7 +42,7 @@ export type ServerRole = 'all' | 'api';
  * @returns the address
  */
 export async function serve(config: Config, role: ServerRole, surroundings: Surroundings): Promise<string> {
-  const { telemetry, lifecycle, now } = surroundings;
+  const { telemetry, lifecycle, now, elapsed } = surroundings;
   const parts = await openServerParts(config, surroundings);
   const { source, handlers } = parts.worker;
   const host =
@@ -64,7 +64,7 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     store,
     metrics,
     telemetry,
-    now,
+    elapsed,
     pause,
     // Nobody else writes the files of one directory.
     ...(parts.isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
@@ -87,6 +87,7 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     metrics,
     redrive,
     now,
+    elapsed,
     halted: () => host?.status().halted ?? new Map(),
     async verify() {
       const { createReference } = parts;

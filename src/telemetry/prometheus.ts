@@ -52,6 +52,7 @@ export function createPrometheus({
   listenToIngest(registry, telemetry);
   listenToPartitions(registry, telemetry);
   listenToParts(registry, telemetry);
+  listenToClock(registry, telemetry);
   listenToRest(registry, telemetry);
   const readGauges = createGaugeReader(registry, gauges, readTimeoutMs);
 
@@ -226,6 +227,18 @@ function listenToParts(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('part.back', ({ part }) => up.set({ part }, 1));
   telemetry.on('log.replaced', () => replaced.set(1));
   telemetry.on('log.recognised', () => replaced.set(0));
+}
+
+/** Whether what is removed for its age goes by the clock as it stands. */
+function listenToClock(registry: Registry, telemetry: Telemetry): void {
+  const ahead = gauge(
+    registry,
+    'esp_clock_ahead',
+    '1 while the clock is so far ahead that retention does not follow it',
+  );
+  ahead.set(0);
+  telemetry.on('clock.ahead', () => ahead.set(1));
+  telemetry.on('clock.followed', () => ahead.set(0));
 }
 
 function listenToRest(registry: Registry, telemetry: Telemetry): void {
