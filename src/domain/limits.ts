@@ -156,6 +156,10 @@ export const limits = {
   /** A redrive job that runs is saved at least this often, and one that was not saved for so long has lost its process. */
   jobSaveEveryMs: 5_000,
   jobAbandonedMs: 60_000,
+  /** Its own process goes on with it no longer than this after it was last saved: what it appends then ends before it is lost. */
+  jobHeldMs: 30_000,
+  /** Jobs that run, looked at in one go: a hundred processes with ten each. */
+  runningJobsReadMax: 1_000,
   /**
    * Metrics follow the store by a few milliseconds, and batches of a partition are further apart: a look that meets them at one
    * watermark is a matter of a few tries. So many take ten seconds.

@@ -50,7 +50,7 @@ async function setUp() {
       log,
       store,
       metrics,
-      redrive: createRedrive({ log, store, telemetry, now: Date.now, newId: () => 'job-1' }),
+      redrive: createRedrive({ log, store, telemetry, ...machineClocks, random: () => 1, pause, newId: () => 'job-1' }),
       halted: () => new Map(),
       verify: () => store.verify('store'),
       ...machineClocks,

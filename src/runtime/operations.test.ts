@@ -16,7 +16,11 @@ async function setUp() {
     log,
     store,
     metrics,
-    redrive: { start: async () => ({ job: null, matched: 0, skipped: 0 }), drain: async () => undefined },
+    redrive: {
+      start: async () => ({ job: null, matched: 0, skipped: 0, taken: 0 }),
+      isRunning: () => false,
+      drain: async () => undefined,
+    },
     halted: () => new Map([[1, { message: 'x is not a function' }]]),
     verify: async () => [],
     now: () => clock.now,

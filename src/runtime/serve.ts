@@ -57,7 +57,9 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
   await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
 
   const [log, store, metrics] = [lateLog(parts.log), callsOf(lateStore), lateMetrics(parts.metrics)];
-  const jobs = endAbandonedJobs({ store, telemetry, now, isShared: parts.isShared, pause });
+  const redrive = createRedrive({ log, store, telemetry, now, elapsed, random: Math.random, pause, newId: randomUUID });
+  const { isShared } = parts;
+  const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
   lifecycle.add('abandoned jobs', () => jobs.stop());
   const watch = createPartsWatch({
     log,
@@ -70,7 +72,6 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     ...(parts.isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
   });
   lifecycle.add('parts watch', () => watch.stop());
-  const redrive = createRedrive({ log, store, telemetry, now, newId: randomUUID });
   lifecycle.add('redrive jobs', () => redrive.drain());
 
   function closed(): Closed | null {

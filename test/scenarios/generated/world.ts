@@ -182,6 +182,9 @@ export async function createWorld(directory: string, random: () => number) {
         store: markFails ? { ...store, markRedriving: async () => [] } : store,
         telemetry,
         now,
+        elapsed: now,
+        random: () => 0,
+        pause: async () => undefined,
         newId,
       });
       await redrive.start({ select: { kind: 'ids', ids }, dryRun: false });
