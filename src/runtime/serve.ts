@@ -131,7 +131,7 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     telemetry,
     prometheus: () => prometheus.expose(),
     readiness,
-    options: { version: productVersion(), allowedHosts: config.allowedHosts, dashboardDir: existingDashboard() },
+    options: { ...httpOptions(config), dashboardDir: existingDashboard() },
   });
   lifecycle.add('http', () => app.close());
   return listen(app, { ...config, portVariable: 'PORT' });
@@ -141,6 +141,10 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
 function replacedLog(watch: PartsWatch, host: WorkerHost | null): string | null {
   const halted = [...(host?.status().halted.values() ?? [])];
   return watch.replaced() ?? halted.find(({ reason }) => reason === 'log_replaced')?.message ?? null;
+}
+
+function httpOptions({ allowedHosts, allowedOrigins }: Config) {
+  return { version: productVersion(), allowedHosts, allowedOrigins };
 }
 
 function existingDashboard(): string | null {

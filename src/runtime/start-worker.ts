@@ -80,7 +80,12 @@ async function listenForHealth(config: Config, work: Work, surroundings: Surroun
     telemetry,
     prometheus: () => prometheus.expose(),
     readiness,
-    options: { version: productVersion(), allowedHosts: config.allowedHosts, dashboardDir: null },
+    options: {
+      version: productVersion(),
+      allowedHosts: config.allowedHosts,
+      allowedOrigins: config.allowedOrigins,
+      dashboardDir: null,
+    },
   });
   lifecycle.add('http', () => app.close());
   return listen(app, { host: config.host, port: config.workerPort, portVariable: 'ESP_WORKER_PORT' });

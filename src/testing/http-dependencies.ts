@@ -40,7 +40,12 @@ export function createHttpDependencies(overrides: Partial<HttpDependencies> = {}
     telemetry,
     prometheus: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'esp_up 1\n' }),
     readiness: () => state.ready,
-    options: { version: '1.2.3', allowedHosts: ['localhost', '127.0.0.1', '::1'], dashboardDir: null },
+    options: {
+      version: '1.2.3',
+      allowedHosts: ['localhost', '127.0.0.1', '::1'],
+      allowedOrigins: ['https://events.example', 'http://localhost:5173'],
+      dashboardDir: null,
+    },
     ...overrides,
   };
   return { dependencies, state, telemetry };
