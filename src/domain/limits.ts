@@ -85,6 +85,11 @@ export const limits = {
 
   /** Rows that one maintenance transaction may prune: keeps it near 50 ms, so it never holds up a batch. */
   pruneRowsMax: 5_000,
+  /** Likewise of the inbox, whose rows may be large: 128 MiB at most. */
+  pruneFailedMax: 500,
+  pruneJobsMax: 1_000,
+  /** What became of a job can be asked for so long; its events tell for themselves. */
+  jobKeptMs: 7 * 24 * 3_600_000,
   maintenanceEveryMs: 10_000,
   /** A clock that is set ahead by no more than this may remove what it makes old; past it, only after it has stood for a day. */
   clockAheadMaxMs: 3_600_000,

@@ -21,7 +21,8 @@ import type { RollupDelta } from '../domain/rollup.ts';
  *             `alreadyCommitted: true`. Anything else that finds other values answers `fenced`, and nothing was written.
  * Unique      No two rows of `events` share an id, whichever partitions race.
  * Counted     At every moment, in every snapshot: next_offset − base = stored + duplicate + failed + lost + skipped, per
- *             partition; rollups, type totals and progress tell the same counts; rows + pruned = stored.
+ *             partition; rollups, type totals and progress tell the same counts; rows + pruned = stored, and
+ *             likewise for the inbox and `failed`.
  * Exact       A payload comes back as the same JSON value with every digit of its numbers; order of keys and spelling may be the
  *             store's own. What it can't hold so, it refuses. Everything else comes back as it was given.
  * Maintained  Retention and folding of rollups are commits like any other: same guard, new token, same next_offset.
@@ -160,8 +161,15 @@ export interface MaintenanceRequest {
   readonly previousToken: string;
   readonly token: string;
   readonly now: number;
-  /** Rows received before this are pruned (at most limits.pruneRowsMax a call); null keeps all. */
+  /**
+   * Rows received before this are pruned (at most limits.pruneRowsMax a call), and inbox rows settled before it (at most
+   * limits.pruneFailedMax); null keeps all.
+   */
   readonly pruneBefore: number | null;
+  /** Inbox rows past the partition's mark of publication are kept. */
+  readonly publishedOnly: boolean;
+  /** Jobs of the whole store that ended before this are pruned (at most limits.pruneJobsMax a call); null keeps all. */
+  readonly jobsEndedBefore: number | null;
   /** 10 s rollups that start before this are folded into minutes, in whole minutes. */
   readonly foldFineBefore: number;
   /** Minute rollups that start before this are folded into hours, in whole hours. */
@@ -175,6 +183,8 @@ export type MaintenanceResult =
       readonly kind: 'committed';
       readonly alreadyCommitted: boolean;
       readonly prunedRows: number;
+      /** Inbox rows. */
+      readonly prunedFailed: number;
       readonly foldedRows: number;
       readonly more: boolean;
     }

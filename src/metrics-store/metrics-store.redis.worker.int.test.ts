@@ -36,6 +36,7 @@ async function setUp() {
     retentionNow: async () => Date.now(),
     freshToken: randomUUID,
     retentionMs: null,
+    publishesFailures: false,
     oldestUnreadAt: async () => null,
   });
   const { worker } = start({ feed, maintenance, telemetry, ...clocks, idleMs: 2_000 });

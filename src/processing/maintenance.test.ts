@@ -56,6 +56,7 @@ function setUp(options: Partial<MaintenanceOptions> = {}) {
     retentionNow: async () => clock.now,
     freshToken: () => `token ${tokens++}`,
     retentionMs: null,
+    publishesFailures: false,
     oldestUnreadAt: async () => null,
     everyMs: 10_000,
     ...options,
@@ -68,6 +69,7 @@ const committed = (more = false): MaintenanceResult => ({
   kind: 'committed',
   alreadyCommitted: false,
   prunedRows: 4,
+  prunedFailed: 1,
   foldedRows: 2,
   more,
 });
@@ -109,7 +111,7 @@ describe('maintenance', () => {
         recent: [],
       },
     ]);
-    expect(done).toEqual([{ partition: 0, prunedRows: 4, foldedRows: 2 }]);
+    expect(done).toEqual([{ partition: 0, prunedRows: 4, prunedFailed: 1, foldedRows: 2 }]);
   });
 
   it('that had nothing to do leaves the token, and tells nobody', async () => {
@@ -183,6 +185,16 @@ describe('retention', () => {
     await run();
     expect(requests[0]).toMatchObject({ now: startAt, pruneBefore: startAt - 86_400_000 });
     expect(requests[0]!.foldMinutesBefore).toBeLessThan(startAt);
+  });
+
+  it('takes settled failed events once they are published, where they are, and for one partition ended jobs', async () => {
+    const { run, requests } = setUp({ retentionMs: 86_400_000, publishesFailures: true });
+    await run(progressOf(0));
+    await run(progressOf(1));
+    expect(requests).toMatchObject([
+      { publishedOnly: true, jobsEndedBefore: startAt - limits.jobKeptMs },
+      { publishedOnly: true, jobsEndedBefore: null },
+    ]);
   });
 
   it('waits where that is not known', async () => {

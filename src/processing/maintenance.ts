@@ -29,6 +29,8 @@ export interface MaintenanceOptions extends Clocks {
   readonly retentionMs: number | null;
   /** received_at of the oldest record that any consumer has still to read; null when none waits. */
   readonly oldestUnreadAt: () => Promise<number | null>;
+  /** Failed events are told on a topic, and must not go before they are. */
+  readonly publishesFailures: boolean;
   readonly everyMs?: number;
 }
 
@@ -85,6 +87,9 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
       token,
       now: at,
       pruneBefore: retentionMs === null ? null : (await oldestNeededAt(at)) - retentionMs,
+      publishedOnly: options.publishesFailures,
+      // Jobs are nobody's: the owner of one partition does it for all.
+      jobsEndedBefore: partition === 0 ? at - limits.jobKeptMs : null,
       foldFineBefore: stepStart(at - limits.rollupFineKeptMs, rollupSteps.minuteMs),
       foldMinutesBefore: stepStart(at - limits.rollupMinuteKeptMs, rollupSteps.hourMs),
     });
@@ -97,7 +102,8 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
       delta: { counts: [], latencies: [] },
       recent: [],
     });
-    telemetry.emit('maintenance.done', { partition, prunedRows: result.prunedRows, foldedRows: result.foldedRows });
+    const { prunedRows, prunedFailed, foldedRows } = result;
+    telemetry.emit('maintenance.done', { partition, prunedRows, prunedFailed, foldedRows });
     if (result.more) dueAt.set(partition, 0);
     return { commitToken: token };
   }

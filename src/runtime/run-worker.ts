@@ -80,6 +80,7 @@ export function runWorker({ parts, settings, telemetry, now, elapsed, onClaimed 
       retentionNow,
       freshToken: randomUUID,
       retentionMs: settings.retentionMs,
+      publishesFailures: failures !== null,
       oldestUnreadAt,
       everyMs: settings.maintenanceEveryMs,
     }),

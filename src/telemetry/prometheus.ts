@@ -255,7 +255,7 @@ function listenToRest(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('inbox.added', ({ code, count }) => inbox.inc({ reason: code }, count));
   telemetry.on('metrics.rebuilt', () => rebuilt.inc());
   telemetry.on('metrics.unavailable', () => away.inc());
-  telemetry.on('maintenance.done', ({ prunedRows }) => pruned.inc(prunedRows));
+  telemetry.on('maintenance.done', ({ prunedRows, prunedFailed }) => pruned.inc(prunedRows + prunedFailed));
   telemetry.on('redrive.finished', (job) => redriven.inc(job.redriven));
   telemetry.on('request.failed', () => failures.inc());
 }

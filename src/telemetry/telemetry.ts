@@ -94,7 +94,13 @@ export interface TelemetryEvents {
     readonly retryInMs: number;
     readonly attempt: number;
   };
-  'maintenance.done': { readonly partition: number; readonly prunedRows: number; readonly foldedRows: number };
+  'maintenance.done': {
+    readonly partition: number;
+    readonly prunedRows: number;
+    /** Settled failed events. */
+    readonly prunedFailed: number;
+    readonly foldedRows: number;
+  };
   /** The log's consumer group: what of it is this process's, and what is in the way. */
   'group.joined': { readonly group: string; readonly generation: number; readonly partitions: readonly number[] };
   'group.ended': { readonly group: string; readonly reason: string };

@@ -91,6 +91,7 @@ export async function createWorld(directory: string, random: () => number) {
         retentionNow: async () => nowMs,
         freshToken: newId,
         retentionMs,
+        publishesFailures: false,
         oldestUnreadAt: async () => oldestUnreadReceivedAt(log, await parts.store.progress(storeConsumer)),
       }),
       atPoint: (point) => plan.atPoint(point),
