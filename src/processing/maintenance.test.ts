@@ -264,6 +264,17 @@ describe('a wall clock that is set back', () => {
     expect(refreshed).toHaveLength(1);
   });
 
+  it('has them made anew however short it was ahead', async () => {
+    const { run, clock, refreshed } = setUp();
+    await run();
+    clock.set = 7_200_000;
+    await run();
+    clock.set = 0;
+    clock.now += limits.metricsCheckEveryMs;
+    await run();
+    expect(refreshed).toHaveLength(1);
+  });
+
   it('by little, as clocks are kept right, changes nothing', async () => {
     const { run, clock, refreshed } = setUp();
     await run();

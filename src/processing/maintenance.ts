@@ -45,6 +45,8 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
   async function run(progress: PartitionProgress, signal: AbortSignal): Promise<MaintenanceEnd> {
     const { partition, commitToken } = progress;
     const at = elapsed();
+    // Behind each batch: metrics may have forgotten something as soon as one was counted.
+    highest.set(partition, Math.max(highest.get(partition) ?? Number.NEGATIVE_INFINITY, now() - at));
     if (at >= (checkAt.get(partition) ?? 0)) {
       checkAt.set(partition, at + limits.metricsCheckEveryMs);
       checkMetrics(progress);
@@ -62,8 +64,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
 
   function checkMetrics({ partition, logNo, nextOffset, commitToken }: PartitionProgress): void {
     const offset = now() - elapsed();
-    const before = highest.get(partition) ?? offset;
-    highest.set(partition, Math.max(before, offset));
+    const before = highest.get(partition)!;
     if (offset >= before - limits.clockBackMaxMs) {
       feed.check(partition);
       return;
