@@ -2,7 +2,7 @@ import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 
 /** Where `vite dashboard` finds the API while the dashboard itself is worked on. */
-const apiOrigin = 'http://127.0.0.1:3000';
+const proxy = { target: 'http://127.0.0.1:3000', changeOrigin: false };
 
 export default defineConfig({
   root: import.meta.dirname,
@@ -16,5 +16,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
   },
-  server: { proxy: { '/api': apiOrigin, '/health': apiOrigin } },
+  // Host stays as the browser sends it, so that to the API the page is of its own origin.
+  server: { proxy: { '/api': proxy, '/health': proxy } },
 });

@@ -179,8 +179,12 @@ async function redrive(ids: readonly string[], options: RedriveOptions, context:
   if (isIncomplete || (!byFilter && receipt.skipped > 0)) throw new CommandError('', exitCodes.failed);
 }
 
-function describeRedrive({ matched, skipped }: RedriveReceipt, job: JobView | null, dryRun: boolean): string {
-  const left = skipped > 0 ? `, ${formatCount(skipped)} left out: not open, or no event without another --payload` : '';
+function describeRedrive(receipt: RedriveReceipt, job: JobView | null, dryRun: boolean): string {
+  const { matched, skipped, taken } = receipt;
+  const others = skipped - taken;
+  const left =
+    (taken > 0 ? `, ${formatCount(taken)} left out: another job has them` : '') +
+    (others > 0 ? `, ${formatCount(others)} left out: not open, or no event without another --payload` : '');
   if (!job) return `${formatCount(matched)} ${dryRun ? 'would be sent again' : 'sent again'}${left}`;
   const failed =
     job.failed > 0 ? `, ${formatCount(job.failed)} could not be: ${job.message ?? 'see the server log'}` : '';

@@ -85,7 +85,22 @@ export const limits = {
 
   /** Rows that one maintenance transaction may prune: keeps it near 50 ms, so it never holds up a batch. */
   pruneRowsMax: 5_000,
+  /** Likewise of the inbox, whose rows may be large: 128 MiB at most. */
+  pruneFailedMax: 500,
+  pruneJobsMax: 1_000,
+  /** What became of a job can be asked for so long; its events tell for themselves. */
+  jobKeptMs: 7 * 24 * 3_600_000,
   maintenanceEveryMs: 10_000,
+  /** A clock that is set ahead by no more than this may remove what it makes old; past it, only after it has stood for a day. */
+  clockAheadMaxMs: 3_600_000,
+  clockAheadHeldMs: 24 * 3_600_000,
+  /** The same for a process that starts, against the newest event: machines are off for a weekend, and idle over holidays. */
+  clockAheadAtStartMaxMs: 7 * 24 * 3_600_000,
+  /**
+   * A clock that is set back by more than this reaches steps that metrics may have forgotten. They keep five minutes more
+   * than windows show (metrics-steps.ts).
+   */
+  clockBackMaxMs: 60_000,
   /** Rollups of 10 s steps are folded into minutes after this time. The finest window that needs them is 15 min. */
   rollupFineKeptMs: 2 * 3_600_000,
   /** Minutes are folded into hours after this time. The longest window that needs them is 24 h. */
@@ -146,6 +161,10 @@ export const limits = {
   /** A redrive job that runs is saved at least this often, and one that was not saved for so long has lost its process. */
   jobSaveEveryMs: 5_000,
   jobAbandonedMs: 60_000,
+  /** Its own process goes on with it no longer than this after it was last saved: what it appends then ends before it is lost. */
+  jobHeldMs: 30_000,
+  /** Jobs that run, looked at in one go: a hundred processes with ten each. */
+  runningJobsReadMax: 1_000,
   /**
    * Metrics follow the store by a few milliseconds, and batches of a partition are further apart: a look that meets them at one
    * watermark is a matter of a few tries. So many take ten seconds.

@@ -20,8 +20,7 @@ export interface KafkaStreamOptions {
 interface Reading {
   readonly feed: Feed;
   isBusy: boolean;
-  /** When records were last handed out, and last asked for, by performance.now(). */
-  takenAt: number;
+  /** When records were last asked for, by performance.now(). */
   askedAt: number;
 }
 
@@ -36,7 +35,7 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
   const readings = new Map<number, Reading>();
   for (const [partition, offset] of offsets) {
     const feed = createFeed(partition, offset, feedBytesMax);
-    readings.set(partition, { feed, isBusy: false, takenAt: Number.NEGATIVE_INFINITY, askedAt: performance.now() });
+    readings.set(partition, { feed, isBusy: false, askedAt: performance.now() });
   }
   const fetcher = createFetcher({
     brokers: options.brokers,
@@ -69,12 +68,9 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
       throwIfAny(feed.failure());
       return [];
     }
-    const lingerMs = Math.max(limits.lingerMs, reading.takenAt + (limits.spacingMs ?? 0) - performance.now());
-    if (lingerMs > 0) await feed.until(() => feed.isFull(limits) || isOver(), lingerMs, signal);
+    if (limits.lingerMs > 0) await feed.until(() => feed.isFull(limits) || isOver(), limits.lingerMs, signal);
     throwIfAny(over());
-    const records = feed.take(limits);
-    reading.takenAt = performance.now();
-    return records;
+    return feed.take(limits);
   }
 
   async function next(partition: number, limits: BatchLimits, idleMs: number, signal: AbortSignal): Promise<LogBatch> {

@@ -76,8 +76,6 @@ interface Cursor {
   nextOffset: number;
   batch: Take['batch'];
   isBusy: boolean;
-  /** When records were last handed out, by performance.now(). */
-  takenAt: number;
 }
 
 function createStream(
@@ -89,7 +87,7 @@ function createStream(
   const { marks } = source;
   const cursors = new Map<number, Cursor>();
   for (const [partition, nextOffset] of offsets) {
-    cursors.set(partition, { nextOffset, batch: null, isBusy: false, takenAt: Number.NEGATIVE_INFINITY });
+    cursors.set(partition, { nextOffset, batch: null, isBusy: false });
   }
   let isClosed = false;
   const over = () => (isClosed ? new UnavailableError('stream_closed', 'the stream is closed') : assignmentOver());
@@ -117,9 +115,8 @@ function createStream(
       known = marks.end(partition);
       source.fill(taken, partition, limits);
     }
-    const lingerMs = Math.max(limits.lingerMs, cursor.takenAt + (limits.spacingMs ?? 0) - performance.now());
-    if (!taken.isFull && lingerMs > 0) {
-      await endPasses(partition, fullAt(taken, limits) - 1, lingerMs, signal);
+    if (!taken.isFull && limits.lingerMs > 0) {
+      await endPasses(partition, fullAt(taken, limits) - 1, limits.lingerMs, signal);
       source.fill(taken, partition, limits);
     }
     return taken;
@@ -137,7 +134,6 @@ function createStream(
         const { records, nextOffset, batch } = await take(partition, cursor, limits, idleMs, signal);
         // Only what is handed out moves the cursor: an aborted call leaves its records for the next one.
         cursor.nextOffset = nextOffset;
-        if (records.length > 0) cursor.takenAt = performance.now();
         cursor.batch = batch !== null && nextOffset < batch.base + batch.count ? batch : null;
         return { partition, records, end: marks.end(partition), acknowledge: () => undefined };
       } finally {

@@ -118,8 +118,6 @@ export interface BatchLimits {
   readonly bytesMax: number;
   /** How long a batch that is not full waits for more records after its first. */
   readonly lingerMs: number;
-  /** A batch that is not full is taken no sooner than this after the partition's last one. */
-  readonly spacingMs?: number;
 }
 
 export interface LogStream {

@@ -1,4 +1,4 @@
-import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
+import type { InboxEntry, InboxResolution, InboxState } from '../domain/inbox.ts';
 import type { BoundedSource } from './event-store.postgres.bounded.ts';
 import type { Connection, SqlValue } from './event-store.postgres.connection.ts';
 import type { Database } from './event-store.postgres.database.ts';
@@ -6,13 +6,11 @@ import { inboxRange, inboxRows } from './event-store.postgres.listings.ts';
 import { currentLog } from './event-store.postgres.rows.ts';
 import { scanNewestFirst } from './event-store.postgres.scan.ts';
 import { together } from './event-store.postgres.together.ts';
-import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
+import type { EventReader, InboxQuery, InboxWriter, Page } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
-export function createInboxReads(
-  database: Pick<Database, 'read'>,
-): Pick<EventReader, 'inboxEntry' | 'inboxEntries' | 'job'> {
+export function createInboxReads(database: Pick<Database, 'read'>): Pick<EventReader, 'inboxEntry' | 'inboxEntries'> {
   async function inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>> {
     const [first, ...others] = conditionsOf(query);
     const range = inboxRange();
@@ -35,16 +33,6 @@ export function createInboxReads(
         connection.rows<InboxRow>(`SELECT ${inboxColumns} FROM inbox WHERE id = $1`, [id]),
       );
       return row === undefined ? null : toInboxEntry(row);
-    },
-    async job(id) {
-      const [row] = await database.read((connection) =>
-        connection.rows<Job>(
-          `SELECT id, kind, state, total, done, failed, message, created_at AS "createdAt", updated_at AS "updatedAt"
-           FROM jobs WHERE id = $1`,
-          [id],
-        ),
-      );
-      return row === undefined ? null : { ...row };
     },
   };
 }
@@ -74,52 +62,33 @@ function conditionsOf({ eventId, eventType, code, state }: InboxQuery): (readonl
   return all.flatMap(([column, value]) => (value === undefined ? [] : [[column, value] as const]));
 }
 
-export function createInboxWriter(database: Pick<Database, 'write'>): InboxWriter {
-  /** Answers which of the ids `assignments` changed, in their order. They are locked in one order, whoever asks. */
-  async function changeOpen(
-    ids: readonly string[],
-    from: 'open' | 'redriving',
-    assignments: string,
-    values: readonly SqlValue[],
-  ): Promise<readonly string[]> {
-    const rows = await database.write((connection) =>
-      connection.rows<{ id: string }>(
-        `UPDATE inbox SET ${assignments} FROM (
-           SELECT id FROM inbox WHERE id = ANY($1::text[]) AND state = $2 ORDER BY id FOR UPDATE
-         ) AS locked
-         WHERE inbox.id = locked.id RETURNING inbox.id`,
-        [ids, from, ...values],
-      ),
-    );
-    const changed = new Set(rows.map(({ id }) => id));
-    return ids.filter((id) => changed.delete(id));
-  }
+/**
+ * Which of the rows are open, in the order of `ids`. They are locked until the transaction ends, in one order, whoever asks:
+ * who claims, discards or settles one of them waits, and what is asked next sees what those before have done.
+ */
+export async function lockOpen(connection: Connection, ids: readonly string[]): Promise<readonly string[]> {
+  const rows = await connection.rows<{ id: string; state: InboxState }>(
+    'SELECT id, state FROM inbox WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE',
+    [ids],
+  );
+  const open = new Set(rows.flatMap(({ id, state }) => (state === 'open' ? [id] : [])));
+  return ids.filter((id) => open.delete(id));
+}
 
+export function createInboxWriter(database: Pick<Database, 'write'>): InboxWriter {
   return {
-    markRedriving: (ids, jobId) => changeOpen(ids, 'open', `state = 'redriving', job_id = $3`, [jobId]),
-    async reopen(ids) {
-      await changeOpen(ids, 'redriving', `state = 'open', job_id = NULL`, []);
-    },
     discard: (ids, now) =>
-      changeOpen(ids, 'open', `state = 'discarded', resolution = $3::jsonb, settled_at = $4`, [discarded, now]),
-    async saveJob({ id, kind, state, total, done, failed, message, createdAt, updatedAt }) {
-      await database.write((connection) =>
-        connection.changes(
-          `INSERT INTO jobs (id, kind, state, total, done, failed, message, created_at, updated_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           ON CONFLICT ON CONSTRAINT jobs_id DO UPDATE SET state = excluded.state, total = excluded.total,
-             done = excluded.done, failed = excluded.failed, message = excluded.message, updated_at = excluded.updated_at`,
-          [id, kind, state, total, done, failed, message, createdAt, updatedAt],
-        ),
-      );
-    },
-    endJobs: (message, now, savedBefore) =>
-      database.write((connection) =>
-        connection.changes(
-          `UPDATE jobs SET state = 'failed', message = $1, updated_at = $2 WHERE state = 'running' AND updated_at < $3`,
-          [message, now, savedBefore],
-        ),
-      ),
+      database.write(async (connection) => {
+        const open = await lockOpen(connection, ids);
+        const rows = await connection.rows<{ id: string }>(
+          `UPDATE inbox SET state = 'discarded', resolution = $2::jsonb, settled_at = $3
+           WHERE id = ANY($1::text[]) AND NOT EXISTS (SELECT FROM redrive_claims WHERE inbox_id = inbox.id)
+           RETURNING id`,
+          [open, discarded, now],
+        );
+        const changed = new Set(rows.map(({ id }) => id));
+        return open.filter((id) => changed.has(id));
+      }),
     adoptLog: (logId, now) => database.write((connection) => adoptLog(connection, logId, now)),
   };
 }

@@ -4,6 +4,7 @@ import { createCommit } from './event-store.postgres.commit.ts';
 import { createDatabase, type Database } from './event-store.postgres.database.ts';
 import { createEventReads } from './event-store.postgres.events.ts';
 import { createInboxReads, createInboxWriter } from './event-store.postgres.inbox.ts';
+import { createJobReads, createRedriveJobs } from './event-store.postgres.jobs.ts';
 import { createMaintain } from './event-store.postgres.maintenance.ts';
 import { readPartitionMetrics } from './event-store.postgres.metrics.ts';
 import { inspectServer } from './event-store.postgres.migrations.ts';
@@ -52,6 +53,7 @@ export async function createPostgresEventStore(options: PostgresEventStoreOption
     ...createReader(database),
     ...writer,
     ...createInboxWriter(database),
+    ...createRedriveJobs(database),
     ...createInboxPublication(database),
   };
   return closable(port, () => database.close());
@@ -61,6 +63,7 @@ function createReader(database: Database): EventReader {
   return {
     ...createEventReads(database),
     ...createInboxReads(database),
+    ...createJobReads(database),
     progress: (consumer) => database.read((connection) => readProgress(connection, consumer)),
     ledger: (consumer) => database.read((connection) => readLedger(connection, consumer)),
     partitionMetrics: (consumer, partition, at) =>

@@ -6,7 +6,7 @@ import type { Connection } from './event-store.postgres.connection.ts';
 import { readHistory } from './event-store.postgres.progress.ts';
 import { together } from './event-store.postgres.together.ts';
 import type { Discrepancy, RollupCountRow, TypeTotals } from './event-store.ts';
-import { createFindings, createVerification, type PositionedRow } from './verification.ts';
+import { createFindings, createVerification, type PositionedRow, type PrunedInbox } from './verification.ts';
 
 /** Rows read at a time: some ten milliseconds of both sides. */
 const stepRows = 10_000;
@@ -48,6 +48,11 @@ async function partitionsOf(connection: Connection): Promise<readonly number[]> 
 }
 
 async function readInbox({ connection, verification }: Verifying, consumer: string): Promise<void> {
+  const pruned = await connection.rows<PrunedInbox>(
+    'SELECT log_no AS "logNo", partition, counted_as AS "countedAs", rows FROM inbox_pruned WHERE consumer = $1',
+    [consumer],
+  );
+  for (const row of pruned) verification.inboxPruned(row);
   type Row = PositionedRow & { id: string };
   const steps = readSteps<Row>((last) =>
     connection.rows(

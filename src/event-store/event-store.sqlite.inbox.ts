@@ -4,19 +4,12 @@ import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
 import { type Attempt, firstRow, inTransaction } from './event-store.sqlite.connection.ts';
 import { createCurrentLog } from './event-store.sqlite.rows.ts';
 import { type Condition, type RowShape, scanNewestFirst } from './event-store.sqlite.scan.ts';
-import type { EventReader, InboxQuery, InboxWriter, Job, Page } from './event-store.ts';
+import type { EventReader, InboxQuery, InboxWriter, Page } from './event-store.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 import { type InboxRow, inboxColumns, toInboxEntry } from './rows.ts';
 
-export function createInboxReads(
-  db: DatabaseSync,
-  attempt: Attempt,
-): Pick<EventReader, 'inboxEntry' | 'inboxEntries' | 'job'> {
+export function createInboxReads(db: DatabaseSync, attempt: Attempt): Pick<EventReader, 'inboxEntry' | 'inboxEntries'> {
   const byId = db.prepare(`SELECT ${inboxColumns} FROM inbox WHERE id = ?`);
-  const jobById = db.prepare(
-    `SELECT id, kind, state, total, done, failed, message, created_at AS createdAt, updated_at AS updatedAt
-     FROM jobs WHERE id = ?`,
-  );
 
   async function inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>> {
     const [first, ...others] = conditionsOf(query);
@@ -41,10 +34,6 @@ export function createInboxReads(
       const row = await attempt(() => firstRow<InboxRow>(byId, id));
       return row === null ? null : toInboxEntry(row);
     },
-    async job(id) {
-      const row = await attempt(() => firstRow<Job>(jobById, id));
-      return row === null ? null : { ...row };
-    },
   };
 }
 
@@ -68,50 +57,34 @@ function conditionsOf({ eventId, eventType, code, state }: InboxQuery): Conditio
 /** Rows of one short write: about a millisecond, so that it never holds up the event loop or a batch. */
 const idsPerTransaction = 200;
 
+/** Answers the ids that `change` changed. */
+export async function changeEach(
+  db: DatabaseSync,
+  attempt: Attempt,
+  ids: readonly string[],
+  change: (id: string) => boolean,
+): Promise<string[]> {
+  const changed: string[] = [];
+  for (let from = 0; from < ids.length; from += idsPerTransaction) {
+    if (from > 0) await nextTurn();
+    const chunk = ids.slice(from, from + idsPerTransaction);
+    changed.push(...(await attempt(() => inTransaction(db, () => chunk.filter(change)))));
+  }
+  return changed;
+}
+
 export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWriter {
-  const mark = db.prepare(`UPDATE inbox SET state = 'redriving', job_id = ? WHERE id = ? AND state = 'open'`);
-  const reopenOne = db.prepare(`UPDATE inbox SET state = 'open', job_id = NULL WHERE id = ? AND state = 'redriving'`);
   const discardOne = db.prepare(
-    `UPDATE inbox SET state = 'discarded', resolution = ?, settled_at = ? WHERE id = ? AND state = 'open'`,
+    `UPDATE inbox SET state = 'discarded', resolution = ?, settled_at = ?
+     WHERE id = ? AND state = 'open' AND NOT EXISTS (SELECT 1 FROM redrive_claims WHERE inbox_id = inbox.id)`,
   );
   const discarded = JSON.stringify({ kind: 'discarded' } satisfies InboxResolution);
-  const upsertJob = db.prepare(
-    `INSERT INTO jobs (id, kind, state, total, done, failed, message, created_at, updated_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET state = excluded.state, total = excluded.total, done = excluded.done,
-       failed = excluded.failed, message = excluded.message, updated_at = excluded.updated_at`,
-  );
-  const endRunning = db.prepare(
-    `UPDATE jobs SET state = 'failed', message = ?, updated_at = ? WHERE state = 'running' AND updated_at < ?`,
-  );
   const currentLog = createCurrentLog(db);
   const hasProgress = db.prepare('SELECT 1 FROM progress WHERE log_no = ? LIMIT 1');
   const insertLog = db.prepare('INSERT INTO logs (log_no, log_id, adopted_at) VALUES (?, ?, ?)');
 
-  /** Answers the ids that `change` changed. */
-  async function changeEach(ids: readonly string[], change: (id: string) => boolean): Promise<string[]> {
-    const changed: string[] = [];
-    for (let from = 0; from < ids.length; from += idsPerTransaction) {
-      if (from > 0) await nextTurn();
-      const chunk = ids.slice(from, from + idsPerTransaction);
-      changed.push(...(await attempt(() => inTransaction(db, () => chunk.filter(change)))));
-    }
-    return changed;
-  }
-
   return {
-    markRedriving: (ids, jobId) => changeEach(ids, (id) => mark.run(jobId, id).changes === 1),
-    async reopen(ids) {
-      await changeEach(ids, (id) => reopenOne.run(id).changes === 1);
-    },
-    discard: (ids, now) => changeEach(ids, (id) => discardOne.run(discarded, now, id).changes === 1),
-    async saveJob(job) {
-      const { id, kind, state, total, done, failed, message, createdAt, updatedAt } = job;
-      await attempt(() => {
-        upsertJob.run(id, kind, state, total, done, failed, message, createdAt, updatedAt);
-      });
-    },
-    endJobs: (message, now, savedBefore) => attempt(() => Number(endRunning.run(message, now, savedBefore).changes)),
+    discard: (ids, now) => changeEach(db, attempt, ids, (id) => discardOne.run(discarded, now, id).changes === 1),
     adoptLog: (logId, now) =>
       attempt(() =>
         inTransaction(db, () => {

@@ -25,11 +25,12 @@ import {
   startAt,
 } from '../testing/event-store.batches.ts';
 import type { EventStoreHarness } from '../testing/event-store.contract.harness.ts';
+import { jobOf } from '../testing/event-store.contract.jobs.ts';
 import { eventStoreContract } from '../testing/event-store.contract.ts';
 import { createCommits } from './event-store.sqlite.commit.ts';
 import { openConnection, toStoreError } from './event-store.sqlite.connection.ts';
 import { createSqliteEventStore, type SqliteEventStoreOptions } from './event-store.sqlite.ts';
-import type { EventStore, Job } from './event-store.ts';
+import type { EventStore } from './event-store.ts';
 
 async function makeDirectory() {
   const directory = await mkdtemp(join(tmpdir(), 'event-store-'));
@@ -72,17 +73,14 @@ describe('event store on SQLite, its own promises', () => {
   });
   afterEach(() => directory.dispose());
 
-  const job: Job = {
-    id: 'job-1',
-    kind: 'redrive',
-    state: 'running',
-    total: 1,
-    done: 0,
-    failed: 0,
-    message: null,
-    createdAt: 1,
-    updatedAt: 1,
-  };
+  /** A store with one failed record, and a client's handle beside the owner's. */
+  async function openBoth(options: { readonly busyMs?: number } = {}) {
+    const store = await directory.open();
+    await commitBatch(store, await store.claim(claimOf()), [rejectedOf()]);
+    return directory.open({ role: 'client', ...options });
+  }
+  const failed = 'store:1:0:0';
+  const stateOf = async (client: EventStore) => (await client.inboxEntry(failed))?.state;
 
   /** Somebody who writes and does not end it. */
   function lock(): { release(): void } {
@@ -121,11 +119,10 @@ describe('event store on SQLite, its own promises', () => {
     });
 
     it('lets a client wait for its turn without holding up the event loop', async () => {
-      await directory.open();
-      const client = await directory.open({ role: 'client' });
+      const client = await openBoth();
       const held = lock();
       let settled = false;
-      const saved = client.saveJob(job).finally(() => {
+      const saved = client.discard([failed], 9).finally(() => {
         settled = true;
       });
       // Turns of the event loop that go by while the write waits: one that waited inside SQLite would allow none.
@@ -133,30 +130,28 @@ describe('event store on SQLite, its own promises', () => {
       expect(settled).toBe(false);
       held.release();
       await saved;
-      expect(await client.job(job.id)).toEqual(job);
+      expect(await stateOf(client)).toBe('discarded');
     });
 
     it('closes after the write that waits', async () => {
-      await directory.open();
-      const client = await directory.open({ role: 'client' });
+      const client = await openBoth();
       const held = lock();
-      const saved = client.saveJob(job);
+      const saved = client.discard([failed], 9);
       const closed = client.close();
-      await expect(client.job(job.id)).rejects.toThrow(/closed/);
+      await expect(client.job('job-1')).rejects.toThrow(/closed/);
       held.release();
       await saved;
       await closed;
-      expect(await (await directory.open({ role: 'client' })).job(job.id)).toEqual(job);
+      expect(await stateOf(await directory.open({ role: 'client' }))).toBe('discarded');
     });
 
     it('gives up in the end', async () => {
-      await directory.open();
-      const client = await directory.open({ role: 'client', busyMs: 100 });
+      const client = await openBoth({ busyMs: 100 });
       const held = lock();
-      await expect(client.saveJob(job)).rejects.toMatchObject({ name: 'UnavailableError', code: 'store_busy' });
-      await expect(client.markRedriving(['x'], 'job-1')).rejects.toBeInstanceOf(UnavailableError);
+      await expect(client.discard([failed], 9)).rejects.toMatchObject({ name: 'UnavailableError', code: 'store_busy' });
+      await expect(client.claimForRedrive([failed], jobOf())).rejects.toBeInstanceOf(UnavailableError);
       held.release();
-      await client.saveJob(job);
+      await client.discard([failed], 9);
     });
   });
 

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { inTransaction } from './event-store.sqlite.connection.ts';
 import { createFolding } from './event-store.sqlite.folding.ts';
 import { createGuardCheck } from './event-store.sqlite.guard.ts';
+import { createInboxPruning, createJobPruning } from './event-store.sqlite.inbox-pruning.ts';
 import { createPruning } from './event-store.sqlite.pruning.ts';
 import type { MaintenanceRequest, MaintenanceResult } from './event-store.ts';
 
@@ -9,6 +10,8 @@ import type { MaintenanceRequest, MaintenanceResult } from './event-store.ts';
 export function createMaintain(db: DatabaseSync): (request: MaintenanceRequest) => MaintenanceResult {
   const checkGuard = createGuardCheck(db);
   const prune = createPruning(db);
+  const pruneInbox = createInboxPruning(db);
+  const pruneJobs = createJobPruning(db);
   const fold = createFolding(db);
   const renewToken = db.prepare(
     `UPDATE progress SET commit_token = ?
@@ -19,13 +22,16 @@ export function createMaintain(db: DatabaseSync): (request: MaintenanceRequest) 
     const finding = checkGuard(request);
     // How much the earlier try did is not known any more; one more call finds out whether anything is left.
     if (finding.kind === 'landed') {
-      return { kind: 'committed', alreadyCommitted: true, prunedRows: 0, foldedRows: 0, more: true };
+      return { kind: 'committed', alreadyCommitted: true, prunedRows: 0, prunedFailed: 0, foldedRows: 0, more: true };
     }
     if (finding.kind === 'fenced') return finding;
 
     const folded = fold(request);
     const pruned = prune(request);
-    if (folded.rows + pruned.rows === 0) return { kind: 'idle' };
+    const failed = pruneInbox(request);
+    const jobs = pruneJobs(request);
+    const work = [folded, pruned, failed, jobs];
+    if (work.every(({ rows }) => rows === 0)) return { kind: 'idle' };
     const { changes } = renewToken.run(
       request.token,
       request.consumer,
@@ -36,8 +42,14 @@ export function createMaintain(db: DatabaseSync): (request: MaintenanceRequest) 
       request.previousToken,
     );
     if (changes !== 1) throw new Error('Progress changed inside a transaction that had locked it.');
-    const more = folded.more || pruned.more;
-    return { kind: 'committed', alreadyCommitted: false, prunedRows: pruned.rows, foldedRows: folded.rows, more };
+    return {
+      kind: 'committed',
+      alreadyCommitted: false,
+      prunedRows: pruned.rows,
+      prunedFailed: failed.rows,
+      foldedRows: folded.rows,
+      more: work.some(({ more }) => more),
+    };
   }
 
   return (request) => inTransaction(db, () => maintain(request));

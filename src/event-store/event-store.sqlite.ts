@@ -15,6 +15,7 @@ import {
 import { createEventReads } from './event-store.sqlite.events.ts';
 import { createGroupCommit } from './event-store.sqlite.group.ts';
 import { createInboxReads, createInboxWriter } from './event-store.sqlite.inbox.ts';
+import { createJobReads, createRedriveJobs } from './event-store.sqlite.jobs.ts';
 import { createMaintain } from './event-store.sqlite.maintenance.ts';
 import { createMetricsRead } from './event-store.sqlite.metrics.ts';
 import { assertMigrated, createSqliteMigrationTarget } from './event-store.sqlite.migrations.ts';
@@ -61,6 +62,7 @@ export async function createSqliteEventStore(options: SqliteEventStoreOptions): 
     ...createReader(db, path, attempt, patient),
     ...(role === 'owner' ? createWriter(db, options, now, attempt) : refuseBatches),
     ...createInboxWriter(db, patient),
+    ...createRedriveJobs(db, patient),
     ...createInboxPublication(db, patient),
   };
   return closable(port, async () => db.close());
@@ -72,6 +74,7 @@ function createReader(db: DatabaseSync, path: string, attempt: Attempt, patient:
   return {
     ...createEventReads(db, attempt),
     ...createInboxReads(db, attempt),
+    ...createJobReads(db, attempt),
     progress: (consumer) => attempt(() => progress(consumer)),
     ledger: (consumer) => attempt(() => ledger(consumer)),
     partitionMetrics: (consumer, partition, at) => attempt(() => readMetrics(consumer, partition, at)),

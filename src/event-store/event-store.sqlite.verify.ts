@@ -9,7 +9,7 @@ import { createCoverage } from './coverage.ts';
 import { type Attempt, allRows, firstRow, openConnection, sqliteSettings } from './event-store.sqlite.connection.ts';
 import type { Discrepancy, RollupCountRow, TypeTotals } from './event-store.ts';
 import { type ProgressRow, progressColumns, toProgress } from './rows.ts';
-import { createFindings, createVerification, type PositionedRow } from './verification.ts';
+import { createFindings, createVerification, type PositionedRow, type PrunedInbox } from './verification.ts';
 
 /** Rows read at a time: a few milliseconds, and then the event loop runs. */
 const stepRows = 2_000;
@@ -76,6 +76,10 @@ async function readInbox({ db, verification, pause }: Verifying, consumer: strin
     `SELECT rowid AS row_no, log_no AS logNo, partition, log_offset AS "offset", counted_as AS countedAs
      FROM inbox WHERE rowid > ? AND consumer = ? ORDER BY rowid LIMIT ${stepRows}`,
   );
+  const pruned = db.prepare(
+    'SELECT log_no AS logNo, partition, counted_as AS countedAs, rows FROM inbox_pruned WHERE consumer = ?',
+  );
+  for (const row of allRows<PrunedInbox>(pruned, consumer)) verification.inboxPruned(row);
   type Row = PositionedRow & { row_no: number };
   for (const step of readSteps<Row>((last) => allRows(select, last?.row_no ?? -1, consumer))) {
     for (const row of step) verification.inboxEntry(row);

@@ -21,7 +21,8 @@ import type { RollupDelta } from '../domain/rollup.ts';
  *             `alreadyCommitted: true`. Anything else that finds other values answers `fenced`, and nothing was written.
  * Unique      No two rows of `events` share an id, whichever partitions race.
  * Counted     At every moment, in every snapshot: next_offset − base = stored + duplicate + failed + lost + skipped, per
- *             partition; rollups, type totals and progress tell the same counts; rows + pruned = stored.
+ *             partition; rollups, type totals and progress tell the same counts; rows + pruned = stored, and
+ *             likewise for the inbox and `failed`.
  * Exact       A payload comes back as the same JSON value with every digit of its numbers; order of keys and spelling may be the
  *             store's own. What it can't hold so, it refuses. Everything else comes back as it was given.
  * Maintained  Retention and folding of rollups are commits like any other: same guard, new token, same next_offset.
@@ -160,8 +161,15 @@ export interface MaintenanceRequest {
   readonly previousToken: string;
   readonly token: string;
   readonly now: number;
-  /** Rows received before this are pruned (at most limits.pruneRowsMax a call); null keeps all. */
+  /**
+   * Rows received before this are pruned (at most limits.pruneRowsMax a call), and inbox rows settled before it (at most
+   * limits.pruneFailedMax); null keeps all.
+   */
   readonly pruneBefore: number | null;
+  /** Inbox rows past the partition's mark of publication are kept. */
+  readonly publishedOnly: boolean;
+  /** Jobs of the whole store that ended before this are pruned (at most limits.pruneJobsMax a call); null keeps all. */
+  readonly jobsEndedBefore: number | null;
   /** 10 s rollups that start before this are folded into minutes, in whole minutes. */
   readonly foldFineBefore: number;
   /** Minute rollups that start before this are folded into hours, in whole hours. */
@@ -175,6 +183,8 @@ export type MaintenanceResult =
       readonly kind: 'committed';
       readonly alreadyCommitted: boolean;
       readonly prunedRows: number;
+      /** Inbox rows. */
+      readonly prunedFailed: number;
       readonly foldedRows: number;
       readonly more: boolean;
     }
@@ -317,28 +327,42 @@ export interface EventReader {
   /** How records ended, in their order. Only for positions below progress; at most limits.outcomesReadMax at a time. */
   outcomesOf(consumer: string, records: readonly AppendedRecord[]): Promise<readonly SettledOutcome[]>;
   job(id: string): Promise<Job | null>;
+  /** Inbox id → the job that has claimed it, of those that one has. */
+  claimsOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Compares rows, rollups, totals and progress, whole. Reads everything: minutes on a large store. */
   verify(consumer: string): Promise<readonly Discrepancy[]>;
 }
 
-/** What operators change outside of batches: states of inbox rows and jobs; never outcomes, rollups or rows. */
+/** What operators change outside of batches: states of inbox rows; never outcomes, rollups or rows. */
 export interface InboxWriter {
-  /** open → redriving, under this job. Answers the ids that were open. */
-  markRedriving(ids: readonly string[], jobId: string): Promise<readonly string[]>;
-  /** redriving → open again, for those whose append failed. */
-  reopen(ids: readonly string[]): Promise<void>;
+  /** open → discarded, but for rows that a job has claimed. Answers which were. */
   discard(ids: readonly string[], now: number): Promise<readonly string[]>;
-  saveJob(job: Job): Promise<void>;
-  /**
-   * running → failed, of the jobs that were last saved before `savedBefore`: those of a process that has ended, which nobody
-   * goes on with. Answers how many. A job whose process lives after all tells so when it is saved next.
-   */
-  endJobs(message: string, now: number, savedBefore: number): Promise<number>;
   /**
    * Makes `logId` the current log under the next log_no, also where the current one has the same id: an older copy of a log
    * keeps it. Progress on earlier logs stays as history. Answers the current log_no as it is while it has no progress.
    */
   adoptLog(logId: string, now: number): Promise<number>;
+}
+
+/**
+ * Jobs, and their claims on inbox rows. A claim is held by one job at a time, whichever process that runs in, and keeps
+ * everybody else from redriving or discarding the row. It ends with its job: also where somebody ends that, because the
+ * process that ran it is not heard of any more.
+ */
+export interface RedriveJobs {
+  /**
+   * Claims for this job those rows that are open and that no job has claimed, and saves the job as running, with their number
+   * as its total: both or nothing. Answers which; where there are none, no job is saved.
+   */
+  claimForRedrive(ids: readonly string[], job: Job): Promise<readonly string[]>;
+  /** open → redriving, of those that this job has claimed, whose claims end. Answers which were open. */
+  markRedriving(ids: readonly string[], jobId: string): Promise<readonly string[]>;
+  /** Saved as done or failed, it loses what it has still claimed. False: it does not run any more, and nothing was written. */
+  saveJob(job: Job): Promise<boolean>;
+  /** In the order of their ids, at most limits.runningJobsReadMax. */
+  runningJobs(): Promise<readonly Job[]>;
+  /** running → failed, of those that were not saved since they were read so; their claims end. Answers how many. */
+  endJobs(jobs: readonly Pick<Job, 'id' | 'updatedAt'>[], message: string, now: number): Promise<number>;
 }
 
 /**
@@ -359,6 +383,6 @@ export interface InboxPublication {
   markPublished(consumer: string, position: Position): Promise<void>;
 }
 
-export interface EventStore extends EventWriter, EventReader, InboxWriter, InboxPublication {
+export interface EventStore extends EventWriter, EventReader, InboxWriter, RedriveJobs, InboxPublication {
   close(): Promise<void>;
 }

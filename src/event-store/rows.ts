@@ -85,6 +85,9 @@ export function toInboxEntry(row: InboxRow): InboxEntry {
   };
 }
 
+export const jobColumns =
+  'id, kind, state, total, done, failed, message, created_at AS "createdAt", updated_at AS "updatedAt"';
+
 export const progressColumns =
   'consumer, log_no, partition, log_id, base, next_offset, last_offset, last_hash, owner_epoch, commit_token, stored, ' +
   'duplicate, failed, lost, skipped, pruned';

@@ -27,6 +27,10 @@ export interface PositionedRow {
   readonly countedAs: string;
 }
 
+export interface PrunedInbox extends Omit<PositionedRow, 'offset'> {
+  readonly rows: number;
+}
+
 interface Tally {
   stored: number;
   duplicate: number;
@@ -77,7 +81,7 @@ export function createVerification(progress: readonly PartitionProgress[], findi
       stored - row.pruned,
       eventRows.get(logKey(row)) ?? 0,
     );
-    compare('inbox_differs', `${where}: rows in the inbox`, failed, inboxRows.get(logKey(row)) ?? 0);
+    compare('inbox_differs', `${where}: rows in the inbox or pruned from it`, failed, inboxRows.get(logKey(row)) ?? 0);
   }
 
   function compareTypes(): void {
@@ -99,7 +103,12 @@ export function createVerification(progress: readonly PartitionProgress[], findi
         total.stored - total.pruned,
         eventRowsByType.get(key) ?? 0,
       );
-      compare('total_differs', `${where}: rows in the inbox`, total.failed, inboxRowsByType.get(key) ?? 0);
+      compare(
+        'total_differs',
+        `${where}: rows in the inbox or pruned from it`,
+        total.failed,
+        inboxRowsByType.get(key) ?? 0,
+      );
     }
   }
 
@@ -133,6 +142,11 @@ export function createVerification(progress: readonly PartitionProgress[], findi
       increment(inboxRows, logKey(row));
       increment(inboxRowsByType, typeKey(row.partition, row.countedAs));
     },
+    /** Inbox rows that retention has removed. */
+    inboxPruned(row: PrunedInbox): void {
+      increment(inboxRows, logKey(row), row.rows);
+      increment(inboxRowsByType, typeKey(row.partition, row.countedAs), row.rows);
+    },
     rollup(partition: number, row: RollupCountRow): void {
       addTally(rollups, typeKey(partition, row.eventType), row);
     },
@@ -159,6 +173,6 @@ function addTally(tallies: Map<string, Tally>, key: string, row: Readonly<Tally>
 const logKey = ({ logNo, partition }: { logNo: number; partition: number }) => `${logNo}:${partition}`;
 const typeKey = (partition: number, eventType: string) => `${partition}:${eventType}`;
 
-function increment(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function increment(counts: Map<string, number>, key: string, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }

@@ -231,13 +231,39 @@ describe('the Host header', () => {
     ['GET', 'http://evil.example', 200],
     ['POST', 'http://evil.example', 403],
     ['POST', 'null', 403],
+    ['POST', 'http://localhost:3000', 200],
+    ['POST', 'HTTP://LOCALHOST.:3000', 200],
+    // What else runs on this machine: another port, another scheme, another name of the same address.
+    ['POST', 'http://localhost:8080', 403],
+    ['POST', 'http://localhost', 403],
+    ['POST', 'https://localhost:3000', 403],
+    ['POST', 'http://127.0.0.1:3000', 403],
+    ['POST', 'http://localhost:3000/', 403],
+    ['POST', 'http://user@localhost:3000', 403],
+    // Configured.
     ['POST', 'http://localhost:5173', 200],
+    ['POST', 'https://events.example', 200],
+    ['POST', 'https://events.example:443', 200],
+    ['POST', 'http://events.example', 403],
   ] as const)('%s from a page of %s: %i', async (method, origin, status) => {
     const { app } = setUp();
     const url = method === 'GET' ? '/api/ledger' : '/api/verify';
-    const answer = await app.inject({ method, url, headers: { origin } });
+    const answer = await app.inject({ method, url, headers: { host: 'localhost:3000', origin } });
     expect(answer.statusCode).toBe(status);
     if (status === 403) expect(answer.json().code).toBe('origin_not_allowed');
+  });
+
+  it.each([
+    ['localhost', 'http://localhost', 200],
+    ['localhost:80', 'http://localhost', 200],
+    ['localhost', 'http://localhost:80', 200],
+    ['[::1]:3000', 'http://[::1]:3000', 200],
+    ['localhost', 'https://localhost', 403],
+  ] as const)('%s, asked by a page of %s: %i', async (host, origin, status) => {
+    const { app } = setUp();
+    expect((await app.inject({ method: 'POST', url: '/api/verify', headers: { host, origin } })).statusCode).toBe(
+      status,
+    );
   });
 });
 

@@ -50,7 +50,7 @@ export function createBareApp(
   httpLimits: HttpLimits = limits,
 ): BareApp {
   const requestIds = createRequestIds();
-  const hostGuard = createHostGuard(deps.options.allowedHosts);
+  const hostGuard = createHostGuard(deps.options);
   const handleError = createErrorHandler(deps.telemetry);
   const app = Fastify({
     // Telemetry does the logging; nothing here logs by itself.
@@ -90,7 +90,7 @@ export function createBareApp(
   });
   app.addHook('onRequest', (request, _reply, done) => {
     if (isClosing) throw new ProblemError('shutting_down', 'The server is stopping. Send this again in a moment.');
-    hostGuard.check(request.method, request.raw.url ?? '/', request.headers);
+    hostGuard.check(request.raw);
     done();
   });
   app.addHook('onSend', (request, reply, payload, done) => {

@@ -209,7 +209,12 @@ export const RedriveMany = Type.Object(
 export type RedriveMany = Static<typeof RedriveMany>;
 
 /** Of a dry run `job_id` is null. `skipped` counts ids that are not open or hold no event. */
-export const RedriveReceipt = Type.Object({ job_id: nullable(Type.String()), matched: count, skipped: count });
+export const RedriveReceipt = Type.Object({
+  job_id: nullable(Type.String()),
+  matched: count,
+  skipped: count,
+  taken: count,
+});
 export type RedriveReceipt = Static<typeof RedriveReceipt>;
 
 export const JobView = Type.Object({

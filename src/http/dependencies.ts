@@ -22,6 +22,8 @@ export interface HttpOptions {
   readonly version: string;
   /** Names that the Host header may carry (without port), lower case; loopback names by default. */
   readonly allowedHosts: readonly string[];
+  /** Origins whose pages may change things, beside the one that a request came to; none by default. */
+  readonly allowedOrigins: readonly string[];
   /** The built dashboard; null where there is none, and /dashboard then says how to build it. */
   readonly dashboardDir: string | null;
 }

@@ -18,6 +18,7 @@ export interface LiveReceiver extends LiveClient {
   send(snapshot: string): void;
   sendEvents(eventsJson: string, shown: number, leftOut: number): void;
   comment(text: string): void;
+  /** @param now by performance.now() */
   destroyIfStalled(now: number, stalledMs: number): void;
   end(): void;
 }
@@ -30,7 +31,7 @@ export function createLiveReceiver(sink: LiveSink, onClosed: () => void): LiveRe
 
   function write(text: string): void {
     if (isOver) return;
-    if (!sink.write(text)) blockedSince = Date.now();
+    if (!sink.write(text)) blockedSince = performance.now();
   }
 
   return {

@@ -107,6 +107,18 @@ describe('a live client', () => {
     expect(sink.take().map(({ event }) => event)).toEqual(['snapshot']);
   });
 
+  it('gets them as before when the clock is set back', async () => {
+    const { live, state } = setUp();
+    const sink = createSink();
+    live.connect('15m', sink);
+    await settle();
+    sink.take();
+    vi.setSystemTime(Date.now() - 3_600_000);
+    state.metrics.add([makeEvent()]);
+    await vi.advanceTimersByTimeAsync(liveLimits.snapshotMinMs);
+    expect(sink.take().map(({ event }) => event)).toEqual(['snapshot', 'event']);
+  });
+
   it('gets one at most every 200 ms while something does', async () => {
     const { live, state } = setUp();
     const sink = createSink();

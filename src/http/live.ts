@@ -35,6 +35,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
   let ticking = false;
   let isClosed = false;
   let changed = false;
+  /** By performance.now(): a wall clock that is set back must not stop the ticks. */
   let lastTickAt = 0;
   let fresh: RecentEvent[] = [];
   let freshCount = 0;
@@ -42,7 +43,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
   let storedBefore: number | null = null;
 
   function start(): void {
-    lastTickAt = Date.now();
+    lastTickAt = performance.now();
     storedBefore = null;
     unsubscribe = metrics.subscribe(({ recent }) => {
       freshCount += recent.length;
@@ -71,13 +72,13 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     timer = null;
     if (ticking || clients.size === 0) return;
     const interval = changed ? limits.snapshotMinMs : limits.snapshotIdleMs;
-    timer = setTimeout(() => void tick(), Math.max(0, lastTickAt + interval - Date.now()));
+    timer = setTimeout(() => void tick(), Math.max(0, lastTickAt + interval - performance.now()));
   }
 
   async function tick(): Promise<void> {
     timer = null;
     ticking = true;
-    lastTickAt = Date.now();
+    lastTickAt = performance.now();
     changed = false;
     const events = sample(fresh);
     const eventCount = freshCount;

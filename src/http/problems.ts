@@ -24,6 +24,7 @@ export const problemTable = {
   job_not_found: { status: 404, title: 'No job with this id', retriable: false },
   method_not_allowed: { status: 405, title: 'This address does not take this method', retriable: false },
   request_timeout: { status: 408, title: 'The request did not arrive in time', retriable: true },
+  being_redriven: { status: 409, title: 'A job is redriving this failed event', retriable: true },
   not_redrivable: { status: 409, title: 'This can not be done with this failed event now', retriable: false },
   body_too_large: { status: 413, title: 'The request is too large', retriable: false },
   too_many_events: { status: 413, title: 'The request holds too many events', retriable: false },

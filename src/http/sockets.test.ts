@@ -124,11 +124,61 @@ describe('the Host of a raw request', () => {
       'GET http://localhost/health/live HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n',
       'host_not_allowed',
     ],
+    [
+      'a second one',
+      'GET /health/live HTTP/1.1\r\nhost: localhost\r\nHost: evil.example\r\nconnection: close\r\n\r\n',
+      'invalid_request',
+    ],
+    [
+      'the same one twice',
+      'GET /health/live HTTP/1.1\r\nhost: localhost\r\nHOST: localhost\r\nconnection: close\r\n\r\n',
+      'invalid_request',
+    ],
+    [
+      'a target of another kind',
+      'GET ftp://localhost/health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
+      'invalid_request',
+    ],
   ])('%s is refused', async (_name, bytes, code) => {
     const { port } = await listen();
     const client = dial(port);
     client.send(bytes);
     expect(problemIn(await client.ended()).code).toBe(code);
+  });
+
+  // The fastest way through has the same guard.
+  it.each([
+    ['POST /api/events HTTP/1.1\r\nhost: localhost\r\nhost: evil.example', 'invalid_request'],
+    ['POST http://evil.example/api/events HTTP/1.1\r\nhost: localhost', 'host_not_allowed'],
+    ['POST /api/events HTTP/1.1', 'invalid_request'],
+    ['POST /api/events HTTP/1.1\r\nhost: localhost:3000\r\norigin: http://localhost:8080', 'origin_not_allowed'],
+    // It came to the target, not to what Host says.
+    [
+      'POST http://localhost:3000/api/events HTTP/1.1\r\nhost: localhost:8080\r\norigin: http://localhost:8080',
+      'origin_not_allowed',
+    ],
+  ])('%s: no event is taken', async (head, code) => {
+    let submitted = 0;
+    const { port } = await listen(
+      {},
+      {
+        ingest: {
+          submit: () => {
+            submitted += 1;
+            return Promise.reject(new Error('nothing is to be taken'));
+          },
+          queue: () => ({ records: 0, bytes: 0 }),
+          drain: async () => undefined,
+        },
+      },
+    );
+    const client = dial(port);
+    const event = '{"event_type":"a","payload":{}}';
+    client.send(
+      `${head}\r\ncontent-type: application/json\r\ncontent-length: ${event.length}\r\nconnection: close\r\n\r\n${event}`,
+    );
+    expect(problemIn(await client.ended()).code).toBe(code);
+    expect(submitted).toBe(0);
   });
 
   it('may stand in an absolute target', async () => {

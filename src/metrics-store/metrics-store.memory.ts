@@ -32,7 +32,8 @@ export function createMemoryMetricsStore(options: { readonly now: () => number }
   }
 
   function expireSometimes(now: number): void {
-    if (now - expiredAt < expireEveryMs) return;
+    // Either way: the clock may have been set back.
+    if (Math.abs(now - expiredAt) < expireEveryMs) return;
     expiredAt = now;
     mergedGrid().expire(now);
     for (const { grid } of partitions.values()) grid.expire(now);

@@ -55,8 +55,8 @@ async function applyTo(
   const values: Value[] = [...steps];
   if (delta.counts.length > 0) values.push(totalsValue(of, types, [state.grid, change]));
 
-  const events = newest(update.recent, eventsMax(at - state.publishedAt));
-  if (events.length > 0) state.publishedAt = at;
+  const events = newest(update.recent, eventsMax(performance.now() - state.publishedAt));
+  if (events.length > 0) state.publishedAt = performance.now();
 
   const [outcome, detail] = (await runScript(
     link,

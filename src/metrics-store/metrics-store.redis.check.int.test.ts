@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
 import { createTestClient } from '../testing/redis-client.ts';
 import { freePort } from '../testing/stack/free-port.ts';
@@ -102,6 +104,22 @@ it('tells a server that is away or a URL that can not be meant, and nothing of a
   expect(await check(server.url.replace('//', '//app:hunter2@'))).toEqual([
     expect.objectContaining({ level: 'problem', what: expect.stringMatching(/WRONGPASS.*REDIS_URL is wrong/) }),
   ]);
+});
+
+it('asks a server that is silent once', async () => {
+  let connections = 0;
+  const silent = createServer((socket) => {
+    connections += 1;
+    socket.on('error', () => undefined);
+  });
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  onTestFinished(() => void silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const findings = await check(`redis://127.0.0.1:${port}`);
+  expect(findings).toEqual([expect.objectContaining({ level: 'problem' })]);
+  // What it is and what its user may do, each on a connection of its own.
+  expect(connections).toBe(2);
 });
 
 it('looks at every primary of a cluster, and at the cluster', async () => {

@@ -47,7 +47,6 @@ async function onServer(
   target: RedisTarget,
   server: RedisServer,
   look: (checked: Checked) => Promise<RedisFinding[]>,
-  isAgain = false,
 ): Promise<RedisFinding[]> {
   const connection = createRedisConnection({ target, server: () => server });
   const address = addressOf(server);
@@ -56,8 +55,6 @@ async function onServer(
     return await look({ connection, target, address });
   } catch (error) {
     if (!(error instanceof UnavailableError) && replyCode(error) === null) throw error;
-    // A process that has only now begun may be too busy with itself to be in time at its first try.
-    if (error instanceof UnavailableError && !isAgain) return await onServer(target, server, look, true);
     const what = error instanceof UnavailableError ? error.message : `Redis at ${address}: ${explain(error as Error)}`;
     return [{ level: 'problem', what, advice: ['events are stored meanwhile; metrics come back with it'] }];
   } finally {

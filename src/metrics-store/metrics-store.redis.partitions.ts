@@ -1,4 +1,5 @@
 import { UnavailableError } from '../domain/failure.ts';
+import { limits } from '../domain/limits.ts';
 import { createMetricsGrid, createTypeNumbers, type MetricsGrid, type TypeNumbers } from './metrics-grid.ts';
 import { decodeEntry } from './metrics-store.redis.journal.ts';
 import {
@@ -21,7 +22,7 @@ export interface PartitionState {
   sequence: number;
   watermark: MetricsWatermark;
   readonly grid: MetricsGrid;
-  /** When this process last published events of it; 0: not yet. */
+  /** When this process last published events of it, by performance.now(); −Infinity: not yet. */
   publishedAt: number;
 }
 
@@ -170,6 +171,12 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
 
   function expireSometimes(): void {
     const at = now();
+    // Set back: steps that windows reach again were forgotten. Reading them anew is all it takes.
+    if (at < expiredAt - limits.clockBackMaxMs) {
+      states.clear();
+      sum = null;
+      expiredAt = at;
+    }
     if (at - expiredAt < expireEveryMs) return;
     expiredAt = at;
     sum?.expire(at);
@@ -189,8 +196,8 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
       return head === null ? null : load(partition, head);
     },
     async merged() {
-      await refreshed();
       expireSometimes();
+      await refreshed();
       if (sum === null) {
         sum = createMetricsGrid(types);
         for (const { grid } of states.values()) sum.merge(grid);
@@ -241,7 +248,7 @@ function createLoader(link: Pick<RedisLink, 'send'>, keys: Keys, types: TypeNumb
         const ofSteps = steps.map((name, index) => ({ name, value: values[index] ?? null }));
         unpackInto(grid, known, totals ?? null, ofSteps);
         const { generation, sequence, watermark } = read;
-        return { generation, types: known, sequence, watermark, grid, publishedAt: 0 };
+        return { generation, types: known, sequence, watermark, grid, publishedAt: Number.NEGATIVE_INFINITY };
       }
       head = read ?? head;
     }

@@ -79,7 +79,9 @@ export async function rebuildPartition(
   const isDone = outcome === 'switched';
   const unused = isDone ? old : of;
   if (unused !== null) await unlessUnavailable(remove(link, unused));
-  return isDone ? { generation, types: known, sequence: 0, watermark, grid, publishedAt: 0 } : null;
+  return isDone
+    ? { generation, types: known, sequence: 0, watermark, grid, publishedAt: Number.NEGATIVE_INFINITY }
+    : null;
 }
 
 /**

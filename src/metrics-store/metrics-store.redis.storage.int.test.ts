@@ -329,3 +329,16 @@ describe('recent events', () => {
     expect(await store.recent(5)).toEqual(recent);
   });
 });
+
+it('a reader whose clock was ahead for a while reads again what it had forgotten', async () => {
+  const clock = { aheadMs: 0 };
+  const reader = await createRedisMetricsStore({ url, prefix, now: () => now() + clock.aheadMs });
+  onTestFinished(() => reader.close());
+  const totalOf = async () => (await reader.read('7d', now() + clock.aheadMs)).total;
+  const before = await totalOf();
+  expect(before).toBeGreaterThan(0);
+  clock.aheadMs = 30 * 24 * 3_600_000;
+  expect(await totalOf()).toBe(0);
+  clock.aheadMs = 0;
+  expect(await totalOf()).toBe(before);
+});

@@ -26,17 +26,20 @@ async function setUp() {
   const telemetry = createTelemetry();
   const rebuilt: TelemetryEvents['metrics.rebuilt'][] = [];
   telemetry.on('metrics.rebuilt', (event) => rebuilt.push(event));
-  const feed = createMetricsFeed({ metrics, store, telemetry, now: Date.now });
+  const clocks = { now: Date.now, elapsed: () => performance.now() };
+  const feed = createMetricsFeed({ metrics, store, telemetry, ...clocks });
   const maintenance = createMaintenance({
     store,
     feed,
     telemetry,
-    now: Date.now,
+    ...clocks,
+    retentionNow: async () => Date.now(),
     freshToken: randomUUID,
     retentionMs: null,
-    oldestUnreadAt: async () => Date.now(),
+    publishesFailures: false,
+    oldestUnreadAt: async () => null,
   });
-  const { worker } = start({ feed, maintenance, telemetry, now: Date.now, idleMs: 2_000 });
+  const { worker } = start({ feed, maintenance, telemetry, ...clocks, idleMs: 2_000 });
   onTestFinished(() => worker.stop());
 
   async function untilExact(): Promise<void> {

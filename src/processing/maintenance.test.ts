@@ -3,7 +3,7 @@ import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { rollupSteps } from '../domain/rollup.ts';
 import type { MaintenanceRequest, MaintenanceResult, PartitionProgress } from '../event-store/event-store.ts';
-import type { MetricsUpdate } from '../metrics-store/metrics-store.ts';
+import type { MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
 import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
 import { createMaintenance, type MaintenanceOptions } from './maintenance.ts';
 
@@ -25,10 +25,12 @@ const progressOf = (partition = 0): PartitionProgress => ({
 });
 
 function setUp(options: Partial<MaintenanceOptions> = {}) {
-  const clock = { now: startAt };
+  /** The wall clock, and how far it has been set from the one that only grows. */
+  const clock = { now: startAt, set: 0 };
   const requests: MaintenanceRequest[] = [];
   const pushed: MetricsUpdate[] = [];
   const checked: number[] = [];
+  const refreshed: (MetricsWatermark & { readonly partition: number; readonly reason: string })[] = [];
   const done: TelemetryEvents['maintenance.done'][] = [];
   const answers: (MaintenanceResult | Error)[] = [];
   const telemetry = createTelemetry();
@@ -43,23 +45,31 @@ function setUp(options: Partial<MaintenanceOptions> = {}) {
         return answer;
       },
     },
-    feed: { push: (update) => pushed.push(update), check: (partition) => checked.push(partition) },
+    feed: {
+      push: (update) => pushed.push(update),
+      check: (partition) => checked.push(partition),
+      refresh: (partition, watermark, reason) => refreshed.push({ partition, ...watermark, reason }),
+    },
     telemetry,
-    now: () => clock.now,
+    now: () => clock.now + clock.set,
+    elapsed: () => clock.now - startAt,
+    retentionNow: async () => clock.now,
     freshToken: () => `token ${tokens++}`,
     retentionMs: null,
-    oldestUnreadAt: async () => clock.now,
+    publishesFailures: false,
+    oldestUnreadAt: async () => null,
     everyMs: 10_000,
     ...options,
   });
   const run = (progress = progressOf(), signal = never) => maintenance.run(progress, signal);
-  return { run, clock, answers, requests, pushed, checked, done };
+  return { run, clock, answers, requests, pushed, checked, refreshed, done };
 }
 
 const committed = (more = false): MaintenanceResult => ({
   kind: 'committed',
   alreadyCommitted: false,
   prunedRows: 4,
+  prunedFailed: 1,
   foldedRows: 2,
   more,
 });
@@ -101,7 +111,7 @@ describe('maintenance', () => {
         recent: [],
       },
     ]);
-    expect(done).toEqual([{ partition: 0, prunedRows: 4, foldedRows: 2 }]);
+    expect(done).toEqual([{ partition: 0, prunedRows: 4, prunedFailed: 1, foldedRows: 2 }]);
   });
 
   it('that had nothing to do leaves the token, and tells nobody', async () => {
@@ -163,6 +173,30 @@ describe('retention', () => {
     expect(requests[0]?.pruneBefore).toBe(unreadAt - 86_400_000);
   });
 
+  it('does not go by a record from the future, as there are where the clock was ahead', async () => {
+    const { run, requests, clock } = setUp({ retentionMs: 86_400_000, oldestUnreadAt: async () => startAt + 1e10 });
+    await run();
+    expect(requests[0]?.pruneBefore).toBe(clock.now - 86_400_000);
+  });
+
+  it('and folding go by a clock of their own', async () => {
+    const { run, requests, clock } = setUp({ retentionMs: 86_400_000 });
+    clock.set = 365 * 86_400_000;
+    await run();
+    expect(requests[0]).toMatchObject({ now: startAt, pruneBefore: startAt - 86_400_000 });
+    expect(requests[0]!.foldMinutesBefore).toBeLessThan(startAt);
+  });
+
+  it('takes settled failed events once they are published, where they are, and for one partition ended jobs', async () => {
+    const { run, requests } = setUp({ retentionMs: 86_400_000, publishesFailures: true });
+    await run(progressOf(0));
+    await run(progressOf(1));
+    expect(requests).toMatchObject([
+      { publishedOnly: true, jobsEndedBefore: startAt - limits.jobKeptMs },
+      { publishedOnly: true, jobsEndedBefore: null },
+    ]);
+  });
+
   it('waits where that is not known', async () => {
     const { run, requests } = setUp({
       retentionMs: 86_400_000,
@@ -199,4 +233,65 @@ it('has the metrics compared with the store every few seconds, also when nothing
   clock.now += limits.metricsCheckEveryMs;
   await run(progressOf(0));
   expect(checked).toEqual([0, 1, 0]);
+});
+
+describe('a wall clock that is set back', () => {
+  it('holds up neither maintenance nor the look at the metrics', async () => {
+    const { run, clock, requests, checked } = setUp();
+    await run();
+    clock.set = -3_600_000;
+    clock.now += 10_000;
+    await run();
+    await run();
+    expect(requests).toHaveLength(2);
+    clock.now += limits.metricsCheckEveryMs;
+    await run();
+    expect(checked).toEqual([0, 0]);
+  });
+
+  it('has the metrics made anew, once: they may have forgotten steps that windows show again', async () => {
+    const { run, clock, refreshed } = setUp();
+    clock.set = 7_200_000;
+    await run();
+    clock.set = 3_600_000;
+    clock.now += limits.metricsCheckEveryMs;
+    await run();
+    expect(refreshed).toEqual([
+      { partition: 0, logNo: 2, nextOffset: 7, commitToken: 'before', reason: 'clock_set_back' },
+    ]);
+    clock.now += limits.metricsCheckEveryMs;
+    await run();
+    expect(refreshed).toHaveLength(1);
+  });
+
+  it('has them made anew however short it was ahead', async () => {
+    const { run, clock, refreshed } = setUp();
+    await run();
+    clock.set = 7_200_000;
+    await run();
+    clock.set = 0;
+    clock.now += limits.metricsCheckEveryMs;
+    await run();
+    expect(refreshed).toHaveLength(1);
+  });
+
+  it('by little, as clocks are kept right, changes nothing', async () => {
+    const { run, clock, refreshed } = setUp();
+    await run();
+    clock.set = -limits.clockBackMaxMs;
+    clock.now += limits.metricsCheckEveryMs;
+    await run();
+    expect(refreshed).toEqual([]);
+  });
+
+  it('little by little is the same as at once', async () => {
+    const { run, clock, refreshed } = setUp();
+    await run();
+    for (const set of [-40_000, -80_000]) {
+      clock.set = set;
+      clock.now += limits.metricsCheckEveryMs;
+      await run();
+    }
+    expect(refreshed).toHaveLength(1);
+  });
 });

@@ -1,3 +1,4 @@
+import type { Clocks } from '../domain/clocks.ts';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
@@ -17,46 +18,66 @@ export interface Maintenance {
 /** `reopen`: the store was away in the middle of it, so what progress says now has to be claimed anew. */
 export type MaintenanceEnd = { readonly commitToken: string } | 'fenced' | 'reopen';
 
-export interface MaintenanceOptions {
+export interface MaintenanceOptions extends Clocks {
   readonly store: Pick<EventWriter, 'maintain'>;
-  readonly feed: Pick<MetricsFeed, 'push' | 'check'>;
+  readonly feed: Pick<MetricsFeed, 'push' | 'check' | 'refresh'>;
   readonly telemetry: Telemetry;
-  readonly now: () => number;
+  /** What is removed or folded away goes by this one (retention-clock.ts). */
+  readonly retentionNow: () => Promise<number>;
   readonly freshToken: () => string;
   /** Null: rows are kept for ever. */
   readonly retentionMs: number | null;
-  /** received_at of the oldest record that any consumer has still to read; now when none waits. */
-  readonly oldestUnreadAt: () => Promise<number>;
+  /** received_at of the oldest record that any consumer has still to read; null when none waits. */
+  readonly oldestUnreadAt: () => Promise<number | null>;
+  /** Failed events are told on a topic, and must not go before they are. */
+  readonly publishesFailures: boolean;
   readonly everyMs?: number;
 }
 
 export function createMaintenance(options: MaintenanceOptions): Maintenance {
-  const { store, feed, telemetry, now, retentionMs } = options;
+  const { store, feed, telemetry, now, elapsed, retentionMs } = options;
   const everyMs = options.everyMs ?? limits.maintenanceEveryMs;
   const dueAt = new Map<number, number>();
   const checkAt = new Map<number, number>();
+  /** How far the wall clock was before the other, at most, since the partition's metrics were known to be whole. */
+  const highest = new Map<number, number>();
 
   async function run(progress: PartitionProgress, signal: AbortSignal): Promise<MaintenanceEnd> {
     const { partition, commitToken } = progress;
-    const at = now();
+    const at = elapsed();
+    // Behind each batch: metrics may have forgotten something as soon as one was counted.
+    highest.set(partition, Math.max(highest.get(partition) ?? Number.NEGATIVE_INFINITY, now() - at));
     if (at >= (checkAt.get(partition) ?? 0)) {
       checkAt.set(partition, at + limits.metricsCheckEveryMs);
-      feed.check(partition);
+      checkMetrics(progress);
     }
     if (signal.aborted || at < (dueAt.get(partition) ?? 0)) return { commitToken };
     dueAt.set(partition, at + everyMs);
 
     try {
-      return await maintainOnce(progress, at);
+      return await maintainOnce(progress);
     } catch (error) {
       if (error instanceof UnavailableError) return 'reopen';
       throw error;
     }
   }
 
-  async function maintainOnce(progress: PartitionProgress, at: number): Promise<{ commitToken: string } | 'fenced'> {
+  function checkMetrics({ partition, logNo, nextOffset, commitToken }: PartitionProgress): void {
+    const offset = now() - elapsed();
+    const before = highest.get(partition)!;
+    if (offset >= before - limits.clockBackMaxMs) {
+      feed.check(partition);
+      return;
+    }
+    highest.set(partition, offset);
+    telemetry.emit('clock.set_back', { partition, byMs: Math.round(before - offset) });
+    feed.refresh(partition, { logNo, nextOffset, commitToken }, 'clock_set_back');
+  }
+
+  async function maintainOnce(progress: PartitionProgress): Promise<{ commitToken: string } | 'fenced'> {
     const { consumer, logNo, partition, ownerEpoch, nextOffset, commitToken } = progress;
     const token = options.freshToken();
+    const at = await options.retentionNow();
     const result = await store.maintain({
       consumer,
       logNo,
@@ -66,8 +87,10 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
       previousToken: commitToken,
       token,
       now: at,
-      // A duplicate that still waits in a log must find the row it doubles, so rows outlive the oldest unread record.
-      pruneBefore: retentionMs === null ? null : (await options.oldestUnreadAt()) - retentionMs,
+      pruneBefore: retentionMs === null ? null : (await oldestNeededAt(at)) - retentionMs,
+      publishedOnly: options.publishesFailures,
+      // Jobs are nobody's: the owner of one partition does it for all.
+      jobsEndedBefore: partition === 0 ? at - limits.jobKeptMs : null,
       foldFineBefore: stepStart(at - limits.rollupFineKeptMs, rollupSteps.minuteMs),
       foldMinutesBefore: stepStart(at - limits.rollupMinuteKeptMs, rollupSteps.hourMs),
     });
@@ -80,9 +103,16 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
       delta: { counts: [], latencies: [] },
       recent: [],
     });
-    telemetry.emit('maintenance.done', { partition, prunedRows: result.prunedRows, foldedRows: result.foldedRows });
+    const { prunedRows, prunedFailed, foldedRows } = result;
+    telemetry.emit('maintenance.done', { partition, prunedRows, prunedFailed, foldedRows });
     if (result.more) dueAt.set(partition, 0);
     return { commitToken: token };
+  }
+
+  /** A duplicate that still waits in a log must find the row it doubles, so rows outlive the oldest unread record. */
+  async function oldestNeededAt(at: number): Promise<number> {
+    // A record may be from the future, if the clock has been set back since.
+    return Math.min(at, (await options.oldestUnreadAt()) ?? at);
   }
 
   return { run };

@@ -78,7 +78,8 @@ function setUp() {
       },
     },
     telemetry,
-    now: () => clock.now,
+    now: () => now,
+    elapsed: () => clock.now,
   });
 
   /** What the metrics show, against what was committed. */
@@ -283,7 +284,7 @@ describe('a partition is rebuilt from the store', () => {
     const telemetry = createTelemetry();
     const metrics = createMemoryMetricsStore({ now: () => now });
     const store = { partitionMetrics: async () => null };
-    const feed = createMetricsFeed({ metrics, store, telemetry, now: () => now });
+    const feed = createMetricsFeed({ metrics, store, telemetry, now: () => now, elapsed: () => 0 });
     feed.refresh(0, { logNo: 1, nextOffset: 0, commitToken: 't' }, 'lost_answer');
     await feed.settle();
     expect(await metrics.watermark(0)).toBeNull();

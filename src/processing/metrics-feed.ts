@@ -1,3 +1,4 @@
+import type { Clocks } from '../domain/clocks.ts';
 import { tellFailure } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
@@ -22,11 +23,10 @@ export interface MetricsFeed {
   settle(): Promise<void>;
 }
 
-export interface MetricsFeedOptions {
+export interface MetricsFeedOptions extends Clocks {
   readonly metrics: MetricsWriter;
   readonly store: Pick<EventReader, 'partitionMetrics'>;
   readonly telemetry: Telemetry;
-  readonly now: () => number;
 }
 
 /** Updates of one partition that may wait; more are dropped and healed by a rebuild. */
@@ -38,11 +38,11 @@ interface Lane {
   rebuildReason: string | null;
   last: MetricsWatermark | null;
   checkDue: boolean;
-  /** While the metrics store is away, updates are not worth a try before this. */
+  /** While the metrics store is away, updates are not worth a try before this, by `elapsed`. */
   retryAt: number;
 }
 
-export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFeedOptions): MetricsFeed {
+export function createMetricsFeed({ metrics, store, telemetry, now, elapsed }: MetricsFeedOptions): MetricsFeed {
   const lanes = new Map<number, Lane>();
 
   function laneOf(partition: number): Lane {
@@ -78,7 +78,7 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
       // Whatever it is, also a bug: the next check tries again, or a push after a while; the store has everything.
       lane.waiting.length = 0;
       lane.rebuildReason ??= 'unavailable';
-      lane.retryAt = now() + limits.metricsRetryMs;
+      lane.retryAt = elapsed() + limits.metricsRetryMs;
       telemetry.emit('metrics.unavailable', { partition, error: tellFailure(error) });
     }
   }
@@ -104,7 +104,7 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
     const reason = lane.rebuildReason ?? 'unknown';
     // Before the snapshot is taken: a reason that comes later is for one that comes later.
     lane.rebuildReason = null;
-    const startedAt = now();
+    const startedAt = elapsed();
     const expected = await metrics.watermark(partition);
     const snapshot = await store.partitionMetrics(storeConsumer, partition, now());
     if (snapshot === null) return;
@@ -115,7 +115,7 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
     // The snapshot has everything that was committed before it: what waits up to its own token is in it.
     const covered = lane.waiting.findIndex((update) => update.watermark.commitToken === snapshot.watermark.commitToken);
     if (covered >= 0) lane.waiting.splice(0, covered + 1);
-    telemetry.emit('metrics.rebuilt', { partition, reason, durationMs: now() - startedAt });
+    telemetry.emit('metrics.rebuilt', { partition, reason, durationMs: elapsed() - startedAt });
   }
 
   return {
@@ -123,7 +123,7 @@ export function createMetricsFeed({ metrics, store, telemetry, now }: MetricsFee
       const lane = laneOf(update.partition);
       lane.last = update.watermark;
       // Dozens of batches a second would all find out the same; the rebuild that is due has what they bring.
-      if (lane.running === null && lane.rebuildReason !== null && now() < lane.retryAt) return;
+      if (lane.running === null && lane.rebuildReason !== null && elapsed() < lane.retryAt) return;
       lane.waiting.push(update);
       if (lane.waiting.length > waitingMax) {
         lane.waiting.length = 0;

@@ -38,7 +38,7 @@ function setUp() {
       },
     },
     {
-      now: () => clock.now,
+      elapsed: () => clock.now,
       async pause(ms) {
         await nextTurn();
         clock.now += ms;

@@ -21,7 +21,7 @@ export type WaitForOutcomes = (
  */
 export function createOutcomeWait(
   store: Pick<EventReader, 'progress' | 'outcomesOf'>,
-  options: { readonly now: () => number; readonly pause: (ms: number, signal: AbortSignal) => Promise<void> },
+  options: { readonly elapsed: () => number; readonly pause: (ms: number, signal: AbortSignal) => Promise<void> },
 ): WaitForOutcomes {
   let look: Promise<Progress> | null = null;
 
@@ -53,10 +53,10 @@ export function createOutcomeWait(
   }
 
   return async function waitForOutcomes(appended, timeoutMs, signal) {
-    const deadline = options.now() + timeoutMs;
+    const deadline = options.elapsed() + timeoutMs;
     const outcomes: (SettledOutcome | null)[] = appended.map(() => null);
     let waiting = appended.map((_, index) => index);
-    const isOver = () => signal.aborted || options.now() >= deadline;
+    const isOver = () => signal.aborted || options.elapsed() >= deadline;
     while (waiting.length > 0 && !signal.aborted) {
       const { logNo, next } = await nextLook();
       const settled = waiting.filter((index) => (next.get(appended[index]!.partition) ?? 0) > appended[index]!.offset);

@@ -285,6 +285,8 @@ describe('maintenance', () => {
           token: `maintained ${nextOffset}`,
           now: startAt,
           pruneBefore: startAt + 1,
+          publishedOnly: false,
+          jobsEndedBefore: null,
           foldFineBefore: 0,
           foldMinutesBefore: 0,
         });

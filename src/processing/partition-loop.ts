@@ -1,3 +1,4 @@
+import type { Clocks } from '../domain/clocks.ts';
 import { type Histogram, mergeInto } from '../domain/histogram.ts';
 import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../event-log/event-log.ts';
 import type { CommitRequest, EventWriter, PartitionProgress, WriteSet } from '../event-store/event-store.ts';
@@ -13,7 +14,7 @@ import { createRecentSample } from './recent-sample.ts';
 /** Faults that the generated tests inject: called at points of the path of a batch, `committed` and `fed` once a transaction. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
 
-export interface PartitionLoopOptions {
+export interface PartitionLoopOptions extends Clocks {
   readonly log: Pick<LogReader, 'examineGap'>;
   readonly store: EventWriter;
   readonly feed: MetricsFeed;
@@ -21,7 +22,6 @@ export interface PartitionLoopOptions {
   /** Null where there is no failed topic. */
   readonly failures?: Pick<FailurePublisher, 'notice'> | null;
   readonly telemetry: Telemetry;
-  readonly now: () => number;
   readonly random: () => number;
   readonly freshToken: () => string;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -147,12 +147,12 @@ function createBatchRunner(
   cursor: Cursor,
   signal: AbortSignal,
 ): RunBatch {
-  const { telemetry, feed, now } = options;
+  const { telemetry, feed, elapsed } = options;
   const { partition } = claimed;
-  const sampleRecent = createRecentSample(now);
+  const sampleRecent = createRecentSample(elapsed);
 
   return async function run(records, gap) {
-    const startedAt = now();
+    const startedAt = elapsed();
     const gapLength = gap === null ? 0 : gap.to - gap.from;
     if (gap?.kind === 'lost') telemetry.emit('gap.lost', { partition, from: gap.from, to: gap.to });
     const frame: BatchFrame = {
@@ -161,7 +161,7 @@ function createBatchRunner(
       nextOffset: (records.at(-1)?.offset ?? (gap?.to ?? cursor.nextOffset) - 1) + 1,
       skipped: gap?.kind === 'skipped' ? gapLength : 0,
       lost: gap?.kind === 'lost' ? gapLength : 0,
-      storedAt: startedAt,
+      storedAt: options.now(),
     };
     const request = buildBatch(frame, records);
     await options.atPoint?.('built', partition);
@@ -170,7 +170,7 @@ function createBatchRunner(
       const previousToken = cursor.commitToken;
       cursor.nextOffset = done.nextOffset;
       cursor.commitToken = done.token;
-      announce(options, done, written, alreadyCommitted, now() - startedAt);
+      announce(options, done, written, alreadyCommitted, elapsed() - startedAt);
       await options.atPoint?.('committed', partition);
       if (written === null || written.failed.length > 0) options.failures?.notice(partition);
       const watermark = { logNo: done.logNo, nextOffset: done.nextOffset, commitToken: done.token };

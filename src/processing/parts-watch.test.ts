@@ -30,7 +30,7 @@ async function setUp(partitions = 2) {
       },
       metrics: { watermark: () => metrics.watermark() },
       telemetry,
-      now: () => clock.now,
+      elapsed: () => clock.now,
       async pause(_ms, signal) {
         await pause(1, signal);
         clock.now += limits.partsWatchEveryMs;

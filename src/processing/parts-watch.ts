@@ -32,14 +32,14 @@ export interface PartsWatchOptions {
   readonly store: Pick<EventReader, 'progress' | 'ledger'>;
   readonly metrics: Pick<MetricsStore, 'watermark'>;
   readonly telemetry: Telemetry;
-  readonly now: () => number;
+  readonly elapsed: () => number;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   /** How often the records that progress was made on are looked at, beside the log's id and its ends. */
   readonly recordsCheckEveryMs?: number;
 }
 
 export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
-  const { log, store, metrics, telemetry, now } = options;
+  const { log, store, metrics, telemetry, elapsed } = options;
   const recordsCheckEveryMs = options.recordsCheckEveryMs ?? limits.logRecordsCheckEveryMs;
   const stopping = new AbortController();
   const away = new Map<PartName, { readonly reason: string; readonly since: number }>();
@@ -69,7 +69,7 @@ export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
 
   function markAway(part: PartName, error: unknown): void {
     const reason = error instanceof UnavailableError ? error.message : String(error);
-    const since = away.get(part)?.since ?? now();
+    const since = away.get(part)?.since ?? elapsed();
     if (!away.has(part)) telemetry.emit('part.away', { part, reason });
     away.set(part, { reason, since });
     if (part !== 'metrics') forget();
@@ -79,7 +79,7 @@ export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
     const was = away.get(part);
     if (was === undefined) return;
     away.delete(part);
-    telemetry.emit('part.back', { part, awayMs: now() - was.since });
+    telemetry.emit('part.back', { part, awayMs: elapsed() - was.since });
   }
 
   /** What comes back may be another log, or an older copy of the store; and nobody can work meanwhile. */
@@ -97,8 +97,8 @@ export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
     progress = await store.progress(storeConsumer);
     await logAsked;
     if (description === null || away.has('log')) return;
-    idle = idlePartitions.look(description, progress, now());
-    const isDue = comparedAt === null || now() - comparedAt >= recordsCheckEveryMs;
+    idle = idlePartitions.look(description, progress, elapsed());
+    const isDue = comparedAt === null || elapsed() - comparedAt >= recordsCheckEveryMs;
     if (isDue || replaced !== null || looksReplaced(description, progress)) await compare();
   }
 
@@ -111,7 +111,7 @@ export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
       if (error instanceof UnavailableError) return;
       throw error;
     }
-    comparedAt = now();
+    comparedAt = elapsed();
     if (message !== null && replaced === null) telemetry.emit('log.replaced', { message });
     if (message === null && replaced !== null) telemetry.emit('log.recognised', { logId: description?.logId ?? '' });
     replaced = message;

@@ -6,13 +6,13 @@ import type { RecentEvent } from '../metrics-store/metrics-store.ts';
  * Picks what a partition's batches show as recent: the newest few, and of each stretch of time no more than the live stream
  * shows of all partitions together. Whole events are carried to the metrics store, so what nobody will see costs as well.
  */
-export function createRecentSample(now: () => number) {
+export function createRecentSample(elapsed: () => number) {
   let stretch = Number.NaN;
   let left = 0;
 
   /** @param nextOffset of the batch */
   return (written: WriteSet, nextOffset: number): RecentEvent[] => {
-    const current = Math.floor(now() / limits.liveSnapshotMinMs);
+    const current = Math.floor(elapsed() / limits.liveSnapshotMinMs);
     if (current !== stretch) {
       stretch = current;
       left = limits.liveEventsPerTick;

@@ -1,43 +1,18 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { redriveEventId } from '../domain/identity.ts';
-import { type InboxEntry, inboxId } from '../domain/inbox.ts';
+import type { InboxEntry } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import { partitionOf } from '../domain/partitioner.ts';
-import { decodeRecord, encodeRecord } from '../domain/record-codec.ts';
+import { decodeRecord } from '../domain/record-codec.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { InboxQuery, Job } from '../event-store/event-store.ts';
 import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
-import { eventOf } from '../testing/event-store.batches.ts';
-import { createRedrive, prepareRedrive } from './redrive.ts';
+import { entryOf, failedReceivedAt } from '../testing/failed-entries.ts';
+import { createRedrive } from './redrive.ts';
 
-const receivedAt = Date.UTC(2026, 0, 5, 8);
-const now = receivedAt + 3_600_000;
-const eventId = '0190a3f0-0000-7000-8000-00000000000a';
-
-function entryOf(offset: number, overrides: Partial<InboxEntry> = {}): InboxEntry {
-  const position = { logNo: 1, partition: 1, offset };
-  return {
-    id: inboxId('store', position),
-    consumer: 'store',
-    position,
-    state: 'open',
-    code: 'conflict',
-    message: 'no',
-    attempt: 1,
-    eventId,
-    eventType: 'order.placed',
-    key: null,
-    value: encodeRecord(eventOf({ id: eventId, receivedAt })),
-    receivedAt,
-    failedAt: receivedAt,
-    countedAs: 'order.placed',
-    jobId: null,
-    resolution: null,
-    settledAt: null,
-    ...overrides,
-  };
-}
+const now = failedReceivedAt + 3_600_000;
 
 function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
   const journal: string[] = [];
@@ -46,7 +21,11 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
   const jobs: Job[] = [];
   const queries: InboxQuery[] = [];
   const finished: TelemetryEvents['redrive.finished'][] = [];
-  const before: Partial<Record<'append' | 'markRedriving' | 'saveJob', () => void | Promise<void>>> = {};
+  const before: Partial<Record<'append' | 'claim' | 'markRedriving' | 'saveJob', () => void | Promise<void>>> = {};
+  /** Inbox id → job. */
+  const claims = new Map<string, string>();
+  const clock = { elapsed: 0, pauses: [] as number[] };
+  let ids = 0;
   const telemetry = createTelemetry();
   telemetry.on('redrive.finished', (payload) => finished.push(payload));
   const redrive = createRedrive({
@@ -68,24 +47,38 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
         const items = entries.slice(from, from + query.limit);
         return { items, nextCursor: from + query.limit < entries.length ? String(from + query.limit) : null };
       },
-      async markRedriving(ids, jobId) {
+      claimsOf: async (wanted) => new Map([...claims].filter(([id]) => wanted.includes(id))),
+      async claimForRedrive(wanted, job) {
+        await before.claim?.();
+        const free = wanted.filter((id) => !claims.has(id) && !marked.includes(id));
+        for (const id of free) claims.set(id, job.id);
+        if (free.length > 0) jobs.push({ ...job, total: free.length });
+        return free;
+      },
+      async markRedriving(wanted, jobId) {
         await before.markRedriving?.();
-        journal.push(`mark ${ids.length} ${jobId}`);
-        marked.push(...ids);
-        return ids;
+        journal.push(`mark ${wanted.length} ${jobId}`);
+        marked.push(...wanted);
+        return wanted;
       },
       async saveJob(job) {
         await before.saveJob?.();
+        const last = jobs.findLast(({ id }) => id === job.id);
+        if (last?.state !== 'running') return false;
         jobs.push(job);
+        for (const [id, jobId] of claims) if (job.state !== 'running' && jobId === job.id) claims.delete(id);
+        return true;
       },
-      endJobs: async () => 0,
-      reopen: async () => undefined,
-      discard: async () => [],
-      adoptLog: async () => 1,
     },
     telemetry,
     now: () => now,
-    newId: () => 'job-1',
+    elapsed: () => clock.elapsed,
+    random: () => 0.5,
+    async pause(ms) {
+      clock.pauses.push(ms);
+      await nextTurn();
+    },
+    newId: () => `job-${++ids}`,
   });
 
   async function run(ids: readonly string[] | 'all', payloadJson?: string, dryRun = false) {
@@ -101,7 +94,7 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
       if (!decoded.ok) throw new Error(decoded.rejection.message);
       return decoded.event;
     });
-  return { run, redrive, before, journal, appended, events, marked, jobs, queries, finished };
+  return { run, redrive, before, claims, clock, journal, appended, events, marked, jobs, queries, finished };
 }
 
 describe('a redrive', () => {
@@ -116,8 +109,10 @@ describe('a redrive', () => {
   });
 
   it('does the same again when it is started again', async () => {
-    const { run, appended } = setUp([entryOf(3)]);
+    const { run, appended, marked } = setUp([entryOf(3)]);
     await run(['store:1:1:3']);
+    // As after a job that died before it marked it: the row is open, and nobody has claimed it.
+    marked.splice(0);
     await run(['store:1:1:3']);
     expect(Buffer.compare(appended[0]!.value, appended[1]!.value)).toBe(0);
   });
@@ -129,7 +124,7 @@ describe('a redrive', () => {
       entryOf(5, { state: 'redriving' }),
     ]);
     const ids = ['store:1:1:3', 'store:1:1:3', 'store:1:1:4', 'store:1:1:5', 'store:1:1:99'];
-    expect(await run(ids)).toMatchObject({ matched: 1, skipped: 4 });
+    expect(await run(ids)).toMatchObject({ matched: 1, skipped: 4, taken: 1 });
     expect(appended).toHaveLength(1);
   });
 
@@ -164,13 +159,13 @@ describe('a redrive', () => {
   it('that is tried dry changes nothing', async () => {
     const { run, journal, jobs } = setUp([entryOf(3), entryOf(4, { state: 'discarded' })]);
     const started = await run(['store:1:1:3', 'store:1:1:4'], undefined, true);
-    expect(started).toEqual({ job: null, matched: 1, skipped: 1 });
+    expect(started).toEqual({ job: null, matched: 1, skipped: 1, taken: 0 });
     expect([...journal, ...jobs]).toEqual([]);
   });
 
   it('of nothing makes no job', async () => {
     const { run, jobs } = setUp([entryOf(3, { state: 'discarded' })]);
-    expect(await run(['store:1:1:3'])).toEqual({ job: null, matched: 0, skipped: 1 });
+    expect(await run(['store:1:1:3'])).toEqual({ job: null, matched: 0, skipped: 1, taken: 0 });
     expect(jobs).toEqual([]);
   });
 
@@ -199,8 +194,8 @@ describe('a redrive', () => {
 it('a row that was settled before its turn came is left alone', async () => {
   const entries = [entryOf(3)];
   const { run, before, journal, jobs } = setUp(entries);
-  before.saveJob = () => {
-    entries[0] = entryOf(3, { state: 'discarded' });
+  before.claim = () => {
+    entries[0] = entryOf(3, { state: 'resolved' });
   };
   await run('all');
   expect(journal).toEqual([]);
@@ -254,15 +249,90 @@ it('a row that could not be marked was appended all the same, and says which row
   expect(jobs.at(-1)).toMatchObject({ state: 'failed', failed: 1 });
 });
 
-it('a store that is away does not end the job', async () => {
-  const { run, before, marked } = setUp([entryOf(3)]);
-  let saves = 0;
-  before.saveJob = () => {
-    saves += 1;
-    if (saves > 1) throw new UnavailableError('store_busy', 'locked');
-  };
-  await run('all');
-  expect(marked).toEqual(['store:1:1:3']);
+describe('a row that several jobs want', () => {
+  const three = ['store:1:1:3', 'store:1:1:4', 'store:1:1:5'];
+
+  it('is one job’s: the others leave it out, and say so', async () => {
+    const { redrive, appended, jobs } = setUp([entryOf(3), entryOf(4), entryOf(5)]);
+    const start = (ids: readonly string[]) => redrive.start({ select: { kind: 'ids', ids }, dryRun: false });
+    const started = await Promise.all([start(three.slice(0, 2)), start(three), ...three.map((id) => start([id]))]);
+    await redrive.drain();
+    expect(appended).toHaveLength(3);
+    expect(started.map(({ matched, taken }) => matched + taken)).toEqual([2, 3, 1, 1, 1]);
+    const ended = jobs.filter(({ state }) => state === 'done');
+    expect(ended).toHaveLength(started.filter(({ job }) => job !== null).length);
+    expect(ended.map(({ done }) => done).reduce((sum, done) => sum + done)).toBe(3);
+  });
+
+  it('is counted as another’s by a dry run', async () => {
+    const { run, claims } = setUp([entryOf(3), entryOf(4)]);
+    claims.set('store:1:1:4', 'job-9');
+    expect(await run('all', undefined, true)).toEqual({ job: null, matched: 1, skipped: 1, taken: 1 });
+  });
+
+  it('is nobody’s where the claim failed', async () => {
+    const { run, redrive, before, journal } = setUp([entryOf(3)]);
+    before.claim = () => {
+      throw new UnavailableError('store_busy', 'locked');
+    };
+    await expect(run('all')).rejects.toThrow(UnavailableError);
+    expect(redrive.isRunning('job-1')).toBe(false);
+    expect(journal).toEqual([]);
+  });
+});
+
+describe('a job and the store', () => {
+  it('is not ended by a store that is away for a moment, which holds up no process that stops', async () => {
+    const { run, before, marked } = setUp([entryOf(3)]);
+    before.saveJob = () => {
+      throw new UnavailableError('store_busy', 'locked');
+    };
+    await run('all');
+    expect(marked).toEqual(['store:1:1:3']);
+  });
+
+  it('appends nothing that it may have lost while the store was away', async () => {
+    const { redrive, before, clock, journal, jobs } = setUp([entryOf(3)]);
+    before.claim = () => {
+      clock.elapsed += limits.jobHeldMs;
+    };
+    before.saveJob = () => {
+      if (clock.pauses.length < 3) throw new UnavailableError('store_busy', 'locked');
+    };
+    await redrive.start({ select: { kind: 'filter' }, dryRun: false });
+    await vi.waitUntil(() => !redrive.isRunning('job-1'));
+    expect(journal).toEqual([]);
+    expect(jobs.at(-1)).toMatchObject({
+      state: 'failed',
+      failed: 1,
+      message: expect.stringContaining('does not answer'),
+    });
+  });
+
+  it('appends nothing after others have ended it: its rows may be theirs', async () => {
+    const { run, before, clock, journal, jobs } = setUp([entryOf(3)]);
+    before.claim = () => {
+      // Frozen for long.
+      clock.elapsed += limits.jobAbandonedMs;
+    };
+    before.saveJob = () => void jobs.push({ ...jobs[0]!, state: 'failed', message: 'ended by others' });
+    await run('all');
+    expect(journal).toEqual([]);
+    expect(jobs.at(-1)?.message).toBe('ended by others');
+  });
+
+  it('is said to be over until the store knows, since its claims end with it', async () => {
+    const { redrive, before, claims, clock, jobs } = setUp([entryOf(3)]);
+    before.saveJob = () => {
+      if (clock.pauses.length < 5) throw new UnavailableError('store_busy', 'locked');
+    };
+    await redrive.start({ select: { kind: 'filter' }, dryRun: false });
+    expect(redrive.isRunning('job-1')).toBe(true);
+    await vi.waitUntil(() => !redrive.isRunning('job-1'));
+    expect(jobs.at(-1)).toMatchObject({ state: 'done', done: 1 });
+    expect(claims).toEqual(new Map());
+    expect(clock.pauses).toHaveLength(5);
+  });
 });
 
 it('a job is saved again and again while an append takes long, so that it is not taken for abandoned', async () => {
@@ -286,53 +356,9 @@ it('a job is saved again and again while an append takes long, so that it is not
   expect(jobs).toHaveLength(saves);
 });
 
-describe('the event that is redriven', () => {
-  it('keeps its id, and says which row it is to settle and when it was received anew', () => {
-    const entry = entryOf(3, { code: 'rejected_by_store' });
-    expect(prepareRedrive(entry, now)).toMatchObject({ id: eventId, redriveOf: 'store:1:1:3', receivedAt: now });
-  });
-
-  it('gets an id of its own where the id is what it failed for', () => {
-    const derived = redriveEventId('store:1:1:3');
-    expect(prepareRedrive(entryOf(3), now)?.id).toBe(derived);
-    const record = Buffer.from('{"event_type":"a","payload":{}}');
-    const nameless = entryOf(3, { code: 'missing_id', eventId: null, value: record });
-    expect(prepareRedrive(nameless, now)?.id).toBe(derived);
-  });
-
-  it('keeps everything else as it was sent', () => {
-    const sent = eventOf({ id: eventId, source: 'shop', key: 'k', occurredAt: '2026-01-01T00:00:00Z', receivedAt });
-    const prepared = prepareRedrive(entryOf(3, { code: 'rejected_by_store', value: encodeRecord(sent) }), now);
-    expect(prepared).toEqual({ ...sent, receivedAt: now, redriveOf: 'store:1:1:3' });
-  });
-
-  it('has the payload that the operator gives', () => {
-    const entry = entryOf(3, { code: 'rejected_by_store' });
-    expect(prepareRedrive(entry, now, '{"fixed":1}')).toMatchObject({ id: eventId, payloadJson: '{"fixed":1}' });
-  });
-
-  it('can be made with a new payload of a record that has at least a type', () => {
-    const broken = { code: 'invalid_event', value: Buffer.from('{"event_type":"a","payload":[]}') } as const;
-    const entry = entryOf(3, { ...broken, eventId: null, eventType: 'a', key: 'k' });
-    expect(prepareRedrive(entry, now)).toBeNull();
-    expect(prepareRedrive(entry, now, '{"fixed":1}')).toEqual({
-      id: redriveEventId('store:1:1:3'),
-      eventType: 'a',
-      clientId: null,
-      source: null,
-      key: 'k',
-      occurredAt: null,
-      receivedAt: now,
-      redriveOf: 'store:1:1:3',
-      payloadJson: '{"fixed":1}',
-    });
-    expect(prepareRedrive({ ...entry, eventType: null }, now, '{"fixed":1}')).toBeNull();
-  });
-
-  it('that can not be made is left out, and counted', async () => {
-    const broken = entryOf(4, { code: 'invalid_json', value: Buffer.from('{'), eventType: null, eventId: null });
-    const { run, events } = setUp([entryOf(3), broken]);
-    expect(await run('all')).toMatchObject({ matched: 1, skipped: 1 });
-    expect(events()).toMatchObject([{ redriveOf: 'store:1:1:3' }]);
-  });
+it('a record that no event can be made of is left out, and counted', async () => {
+  const broken = entryOf(4, { code: 'invalid_json', value: Buffer.from('{'), eventType: null, eventId: null });
+  const { run, events } = setUp([entryOf(3), broken]);
+  expect(await run('all')).toMatchObject({ matched: 1, skipped: 1 });
+  expect(events()).toMatchObject([{ redriveOf: 'store:1:1:3' }]);
 });

@@ -1,14 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { EventEnvelope } from '../domain/event.ts';
-import { UnavailableError } from '../domain/failure.ts';
-import { redriveEventId } from '../domain/identity.ts';
 import type { InboxEntry } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import { partitionOf } from '../domain/partitioner.ts';
-import { decodeRecord, encodeRecord } from '../domain/record-codec.ts';
-import type { LogAppender } from '../event-log/event-log.ts';
-import type { EventReader, InboxWriter, Job } from '../event-store/event-store.ts';
-import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { EventReader, Job, RedriveJobs } from '../event-store/event-store.ts';
+import { prepareRedrive } from './prepare-redrive.ts';
+import { type RedriveJobOptions, runRedriveJob } from './redrive-job.ts';
 
 export type RedriveSelection =
   | { readonly kind: 'ids'; readonly ids: readonly string[] }
@@ -24,65 +19,86 @@ export interface RedriveRequest {
 export interface RedriveStarted {
   /** Null for a dry run, and where nothing matched. */
   readonly job: Job | null;
-  /** Entries that can be redriven. */
+  /** Entries that are redriven, or could be. */
   readonly matched: number;
-  /** Entries that can't: not open, or no event can be made of them without an edit. */
+  /** Entries that are not: not open, another job's, or no event can be made of them without an edit. */
   readonly skipped: number;
+  /** Of those that are skipped, the ones that another job has, or that were settled since they were looked at. */
+  readonly taken: number;
 }
 
 export interface Redrive {
   start(request: RedriveRequest): Promise<RedriveStarted>;
+  /** Whether this is a job of this process, which goes on with it. */
+  isRunning(jobId: string): boolean;
   /** Resolves when the jobs that run have ended. */
   drain(): Promise<void>;
 }
 
-export interface RedriveOptions {
-  readonly log: Pick<LogAppender, 'append' | 'laneOf' | 'partitions'>;
-  readonly store: Pick<EventReader, 'inboxEntry' | 'inboxEntries'> & InboxWriter;
-  readonly telemetry: Telemetry;
-  readonly now: () => number;
+export interface RedriveOptions extends RedriveJobOptions {
+  readonly store: Pick<EventReader, 'inboxEntry' | 'inboxEntries' | 'claimsOf'> &
+    Pick<RedriveJobs, 'claimForRedrive' | 'markRedriving' | 'saveJob'>;
   readonly newId: () => string;
 }
 
 /**
  * Redrive appends the event anew and keeps its id; a conflict, or a record without an id, gets one derived from its inbox
- * id. Appending comes before marking, and ids never change from one try to the next: a job that dies in between, or runs
- * twice, repeats no effect. The batch that takes the new record settles the old inbox row.
+ * id. The batch that takes the new record settles the old inbox row.
+ *
+ * A job claims its rows before anybody is told that it was started: of several that want one row, in whatever process, one
+ * gets it, and nobody discards it meanwhile. Appending comes before marking, and ids never change from one try to the next:
+ * where a job dies in between and another does its work again, the second record is a duplicate.
  */
 export function createRedrive(options: RedriveOptions): Redrive {
-  const { store, telemetry, now } = options;
-  const running = new Set<Promise<void>>();
+  const { store } = options;
+  const running = new Map<string, Promise<void>>();
+  const stopping = new AbortController();
 
   async function start(request: RedriveRequest): Promise<RedriveStarted> {
     const { payloadJson } = request;
     // Ids only: ten thousand of the largest records would be gigabytes. The job reads each again when its turn comes.
     const ready: string[] = [];
     let looked = 0;
+    let taken = 0;
     for await (const entry of select(request.select)) {
       looked += 1;
       // An embedded store answers at once, and a record may be large: requests are served in between.
       await nextTurn();
-      if (entry.state === 'open' && prepareRedrive(entry, now(), payloadJson) !== null) ready.push(entry.id);
+      if (entry.state === 'redriving') taken += 1;
+      if (entry.state === 'open' && prepareRedrive(entry, options.now(), payloadJson) !== null) ready.push(entry.id);
     }
-    const skipped = (request.select.kind === 'ids' ? request.select.ids.length : looked) - ready.length;
-    if (request.dryRun || ready.length === 0) return { job: null, matched: ready.length, skipped };
+    const asked = request.select.kind === 'ids' ? request.select.ids.length : looked;
+    const { job, ids } = request.dryRun ? await unclaimedOf(ready) : await startJob(ready, payloadJson);
+    taken += ready.length - ids.length;
+    return { job, matched: ids.length, skipped: asked - ids.length, taken };
+  }
 
-    const at = now();
-    const job: Job = {
-      id: options.newId(),
-      kind: 'redrive',
-      state: 'running',
-      total: ready.length,
-      done: 0,
-      failed: 0,
-      message: null,
-      createdAt: at,
-      updatedAt: at,
+  async function unclaimedOf(ready: readonly string[]): Promise<Started> {
+    const claims = await store.claimsOf(ready);
+    return { job: null, ids: ready.filter((id) => !claims.has(id)) };
+  }
+
+  async function startJob(ready: readonly string[], payloadJson: string | undefined): Promise<Started> {
+    if (ready.length === 0) return { job: null, ids: [] };
+    const wanted = newJob(options.newId(), ready.length, options.now());
+    const ended = Promise.withResolvers<void>();
+    const end = () => {
+      running.delete(wanted.id);
+      ended.resolve();
     };
-    await store.saveJob(job);
-    const run = runJob(job, ready, payloadJson).finally(() => running.delete(run));
-    running.add(run);
-    return { job, matched: ready.length, skipped };
+    // Known as this process's own before it is in the store.
+    running.set(wanted.id, ended.promise);
+    const claimedAt = options.elapsed();
+    let ids: readonly string[] = [];
+    try {
+      ids = await store.claimForRedrive(ready, wanted);
+    } finally {
+      if (ids.length === 0) end();
+    }
+    if (ids.length === 0) return { job: null, ids };
+    const job = { ...wanted, total: ids.length };
+    void runRedriveJob(options, { job, ids, claimedAt, payloadJson }, stopping.signal).finally(end);
+    return { job, ids };
   }
 
   async function* select(selection: RedriveSelection): AsyncGenerator<InboxEntry> {
@@ -109,131 +125,31 @@ export function createRedrive(options: RedriveOptions): Redrive {
     } while (cursor !== undefined && left > 0);
   }
 
-  async function runJob(job: Job, ready: readonly string[], payloadJson: string | undefined): Promise<void> {
-    let done = 0;
-    let failed = 0;
-    let message: string | null = null;
-    let saved = Promise.resolve();
-    /** One after another, so that what the job was can't be saved over what it has become. */
-    const save = (state: Job['state']) => {
-      saved = saved.then(() => saveQuietly({ ...job, state, done, failed, message, updatedAt: now() }));
-      return saved;
-    };
-    // Also while an append takes long: a job that nobody saves is taken for one whose process has ended.
-    const heartbeat = setInterval(() => void save('running'), limits.jobSaveEveryMs);
-    try {
-      for (let from = 0; from < ready.length; from += chunkRecords) {
-        const ids = ready.slice(from, from + chunkRecords);
-        try {
-          const chunk = await prepareAll(ids, job.createdAt, payloadJson);
-          await appendAndMark(job, chunk);
-          done += chunk.length;
-        } catch (error) {
-          // Also what is a bug: nobody waits for this job, and the rows it did not get to are open as before.
-          failed += ids.length;
-          message = `${failed} were not redriven and are still open: ${error instanceof Error ? error.message : String(error)}`;
-        }
-        await save('running');
-      }
-    } finally {
-      clearInterval(heartbeat);
-    }
-    await save(failed === 0 ? 'done' : 'failed');
-    telemetry.emit('redrive.finished', { jobId: job.id, redriven: done, failed });
-  }
-
-  /** Whoever discarded one meanwhile, or redrove it with another payload, has decided: those are left out. */
-  async function prepareAll(ids: readonly string[], at: number, payloadJson?: string): Promise<PreparedRedrive[]> {
-    const prepared: PreparedRedrive[] = [];
-    for (const id of ids) {
-      const entry = await store.inboxEntry(id);
-      await nextTurn();
-      const event = entry?.state === 'open' ? prepareRedrive(entry, at, payloadJson) : null;
-      if (entry !== null && event !== null) prepared.push({ entry, event });
-    }
-    return prepared;
-  }
-
-  async function appendAndMark(job: Job, chunk: readonly PreparedRedrive[]): Promise<void> {
-    if (chunk.length === 0) return;
-    const lanes = new Map<number, { partition: number; value: Uint8Array }[]>();
-    for (const { entry, event } of chunk) {
-      const partition = partitionFor(entry, event);
-      const lane = options.log.laneOf(partition);
-      const records = lanes.get(lane) ?? [];
-      records.push({ partition, value: encodeRecord(event) });
-      lanes.set(lane, records);
-    }
-    await Promise.all([...lanes.values()].map((records) => options.log.append(records)));
-    await store.markRedriving(
-      chunk.map(({ entry }) => entry.id),
-      job.id,
-    );
-  }
-
-  /**
-   * Behind the record it is made of, so that whoever reads the log again, with a store put back to an older copy, meets them
-   * in this order and settles the inbox row again. A log with fewer partitions may have been adopted since.
-   */
-  function partitionFor({ position }: InboxEntry, { key, id }: EventEnvelope): number {
-    const { partitions } = options.log;
-    return position.partition < partitions ? position.partition : partitionOf(key ?? id, partitions);
-  }
-
-  /** A job's progress is for the eye: a store that is away must not end the job. */
-  async function saveQuietly(job: Job): Promise<void> {
-    try {
-      await store.saveJob(job);
-    } catch (error) {
-      if (error instanceof UnavailableError) return;
-      telemetry.emit('listener.failed', { event: 'redrive job', error: String(error) });
-    }
-  }
-
   return {
     start,
+    isRunning: (jobId) => running.has(jobId),
     async drain() {
-      await Promise.all(running);
+      stopping.abort(new Error('the process stops'));
+      await Promise.all(running.values());
     },
   };
 }
 
-/** Bounds one append, and what a dying job leaves to be done again. */
-const chunkRecords = 100;
-
-interface PreparedRedrive {
-  readonly entry: InboxEntry;
-  readonly event: EventEnvelope;
+interface Started {
+  readonly job: Job | null;
+  readonly ids: readonly string[];
 }
 
-/**
- * The event a redrive appends.
- * @param payloadJson replaces the payload, where given
- * @returns null where no event can be made of the record
- */
-export function prepareRedrive(entry: InboxEntry, receivedAt: number, payloadJson?: string): EventEnvelope | null {
-  const derivedId = redriveEventId(entry.id);
-  const decoded = decodeRecord(entry.value, entry.receivedAt, { idWhenMissing: derivedId });
-  const id = entry.code === 'conflict' ? derivedId : (entry.eventId ?? derivedId);
-  if (decoded.ok) {
-    return {
-      ...decoded.event,
-      id,
-      receivedAt,
-      redriveOf: entry.id,
-      payloadJson: payloadJson ?? decoded.event.payloadJson,
-    };
-  }
-  if (payloadJson === undefined || entry.eventType === null) return null;
+function newJob(id: string, total: number, at: number): Job {
   return {
     id,
-    eventType: entry.eventType,
-    clientId: null,
-    source: null,
-    key: entry.key,
-    occurredAt: null,
-    receivedAt,
-    redriveOf: entry.id,
-    payloadJson,
+    kind: 'redrive',
+    state: 'running',
+    total,
+    done: 0,
+    failed: 0,
+    message: null,
+    createdAt: at,
+    updatedAt: at,
   };
 }

@@ -26,12 +26,12 @@ export async function oldestUnreadReceivedAt(
 }
 
 /** Keeps an answer for a while: the question is cheap, but not for every scrape and every snapshot. */
-export function cachedFor<T>(ms: number, now: () => number, ask: () => Promise<T>): () => Promise<T> {
+export function cachedFor<T>(ms: number, elapsed: () => number, ask: () => Promise<T>): () => Promise<T> {
   let asked: Promise<T> | null = null;
   let askedAt = 0;
   return () => {
-    if (asked === null || now() - askedAt >= ms) {
-      askedAt = now();
+    if (asked === null || elapsed() - askedAt >= ms) {
+      askedAt = elapsed();
       asked = ask().catch((error) => {
         asked = null;
         throw error;

@@ -61,6 +61,7 @@ function startWorker(log: EventLog, store: EventStore, telemetry = createTelemet
     maintenance: { run: async ({ commitToken }) => ({ commitToken }) },
     telemetry,
     now: Date.now,
+    elapsed: () => performance.now(),
     random: Math.random,
     freshToken: randomUUID,
     pause,

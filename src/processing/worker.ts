@@ -79,9 +79,10 @@ export function createWorker(options: WorkerOptions): Worker {
     }
     let quickEnds = 0;
     while (!signal.aborted) {
-      const startedAt = options.now();
+      const startedAt = options.elapsed();
       await workOnce(assignment, signal);
-      quickEnds = options.now() - startedAt > backoffMs(quickEndsMax, 1) ? 0 : Math.min(quickEnds + 1, quickEndsMax);
+      quickEnds =
+        options.elapsed() - startedAt > backoffMs(quickEndsMax, 1) ? 0 : Math.min(quickEnds + 1, quickEndsMax);
       await options.pause(backoffMs(quickEnds, options.random()), signal);
       // Never from this client's own idea of its assignment: the group must have confirmed it since.
       await retrying('confirm', () => assignment.confirm(), signal);

@@ -12,6 +12,7 @@ import { createRedrive } from '../processing/redrive.ts';
 import { createTelemetry, type PartName, type TelemetryEvents } from '../telemetry/telemetry.ts';
 import { callsOf, openLate } from './late-part.ts';
 import { lateIngest, lateLog, lateMetrics } from './late-server-parts.ts';
+import { machineClocks } from './machine-clocks.ts';
 import { createOperations } from './operations.ts';
 import { awayReasons, toReadiness } from './readiness.ts';
 
@@ -27,7 +28,7 @@ async function setUp() {
       },
       close: async () => undefined,
       telemetry,
-      now: Date.now,
+      elapsed: () => performance.now(),
       random: () => 1,
       pause,
     });
@@ -49,10 +50,10 @@ async function setUp() {
       log,
       store,
       metrics,
-      redrive: createRedrive({ log, store, telemetry, now: Date.now, newId: () => 'job-1' }),
+      redrive: createRedrive({ log, store, telemetry, ...machineClocks, random: () => 1, pause, newId: () => 'job-1' }),
       halted: () => new Map(),
       verify: () => store.verify('store'),
-      now: Date.now,
+      ...machineClocks,
     }),
     telemetry,
     prometheus: async () => ({ contentType: 'text/plain', body: '' }),
@@ -60,7 +61,7 @@ async function setUp() {
       const problems = Object.entries(parts).map(([name, part]) => [name as PartName, part.problem()] as const);
       return toReadiness(awayReasons(problems, new Map(), ['log']));
     },
-    options: { version: '0', allowedHosts: ['localhost', '127.0.0.1'], dashboardDir: null },
+    options: { version: '0', allowedHosts: ['localhost', '127.0.0.1'], allowedOrigins: [], dashboardDir: null },
   });
   onTestFinished(() => app.close());
   return { app, failures };

@@ -75,7 +75,7 @@ const storeOpenMs = 30_000;
 
 function openClientStore(
   { dataDir, eventTypesMax }: Config,
-  { telemetry, now }: Surroundings,
+  { telemetry, elapsed }: Surroundings,
   workerOpened: Promise<void>,
 ): LatePart<EventStore> {
   const path = dataFiles(dataDir).store;
@@ -87,7 +87,7 @@ function openClientStore(
     },
     close: (store) => store.close(),
     telemetry,
-    now,
+    elapsed,
     random: Math.random,
     pause,
   });

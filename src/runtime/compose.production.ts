@@ -111,9 +111,9 @@ function withTokenOf(path: string) {
 }
 
 function openPartOf<Part extends { close(): Promise<void> }>(
-  { telemetry, now }: Pick<Surroundings, 'telemetry' | 'now'>,
+  { telemetry, elapsed }: Pick<Surroundings, 'telemetry' | 'elapsed'>,
   name: PartName,
   open: () => Promise<Part>,
 ): LatePart<Part> {
-  return openLate({ name, open, close: (part) => part.close(), telemetry, now, random: Math.random, pause });
+  return openLate({ name, open, close: (part) => part.close(), telemetry, elapsed, random: Math.random, pause });
 }

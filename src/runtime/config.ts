@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path';
 import { limits } from '../domain/limits.ts';
+import { originOf } from '../http/host-guard.ts';
 import { type ProductionConfig, readProductionConfig } from './config.production.ts';
-import { type ConfigProblem, createConfigReader, type Environment } from './config.reader.ts';
+import { type ConfigProblem, type ConfigReader, createConfigReader, type Environment } from './config.reader.ts';
 
 /** Everything an operator can set, checked as a whole. */
 export interface Config {
@@ -14,6 +15,7 @@ export interface Config {
   readonly logRetentionMs: number;
   readonly eventTypesMax: number;
   readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly freeDiskBytesMin: number;
@@ -70,6 +72,7 @@ export function loadConfig(env: Environment): Loaded<Config> {
     logRetentionMs: Math.min(limits.logRetentionMs, retentionMs ?? Number.POSITIVE_INFINITY),
     eventTypesMax: read.integer('ESP_EVENT_TYPES_MAX', limits.eventTypesMax, { min: 1, max: 100_000 }),
     allowedHosts: read.list('ESP_ALLOWED_HOSTS', ['localhost', '127.0.0.1', '::1', host]),
+    allowedOrigins: readOrigins(read),
     logLevel: read.oneOf('ESP_LOG_LEVEL', 'info', logLevels),
     logFormat: read.oneOf('ESP_LOG_FORMAT', 'json', logFormats),
     freeDiskBytesMin: read.integer('ESP_FREE_DISK_BYTES_MIN', limits.freeDiskBytesMin, { min: 0, max: 2 ** 50 }),
@@ -81,6 +84,15 @@ export function loadConfig(env: Environment): Loaded<Config> {
     production: readProductionConfig(read),
   };
   return read.problems.length === 0 ? { ok: true, config } : { ok: false, problems: read.problems };
+}
+
+function readOrigins(read: ConfigReader): readonly string[] {
+  const variable = 'ESP_ALLOWED_ORIGINS';
+  const origins = read.list(variable, []);
+  for (const origin of origins.filter((each) => originOf(each) === null)) {
+    read.problems.push({ variable, message: `must be origins such as https://events.example, got "${origin}"` });
+  }
+  return origins;
 }
 
 export function loadClientConfig(env: Environment): Loaded<ClientConfig> {

@@ -12,7 +12,11 @@ import { checkTopics, type TopicsReport } from './topics.ts';
  * away hides nothing of the others.
  */
 export async function inspectProduction(config: Config, production: ProductionConfig): Promise<readonly Finding[]> {
-  const { checkDatabase, checkMetricsServer } = await import('./compose.checks.ts');
+  // All clients first: importing one takes hundreds of milliseconds, in which no answer of another part would be heard.
+  const [{ checkDatabase, checkMetricsServer }] = await Promise.all([
+    import('./compose.checks.ts'),
+    import('./compose.topics.ts'),
+  ]);
   const [kafka, postgres, redis] = await Promise.all([
     ask('Kafka', 'KAFKA_BROKERS', async () => judgeTopics(await checkTopics(config), production)),
     ask('PostgreSQL', 'DATABASE_URL', async () => judgePostgres(await checkDatabase(production))),

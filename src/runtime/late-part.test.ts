@@ -28,7 +28,7 @@ function setUp(...tries: (Error | Part)[]) {
     },
     close: async (part) => void closed.push(part),
     telemetry,
-    now: () => 0,
+    elapsed: () => 0,
     random: () => 0.5,
     pause: (_ms, signal) => pause(0, signal),
   });
@@ -83,7 +83,7 @@ it('answers its callers that it is unavailable, with the reason, until it is ope
     open: () => gate.promise,
     close: async () => undefined,
     telemetry: createTelemetry(),
-    now: () => 0,
+    elapsed: () => 0,
     random: () => 0,
     pause,
   });

@@ -29,7 +29,7 @@ export interface LatePartOptions<Part> {
   readonly open: () => Promise<Part>;
   readonly close: (part: Part) => Promise<void>;
   readonly telemetry: Telemetry;
-  readonly now: () => number;
+  readonly elapsed: () => number;
   readonly random: () => number;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -42,7 +42,7 @@ const words: Readonly<Record<PartName, string>> = {
 };
 
 export function openLate<Part>(options: LatePartOptions<Part>): LatePart<Part> {
-  const { name, telemetry, now } = options;
+  const { name, telemetry, elapsed } = options;
   const firstTry = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<Part>();
   // Either may be of no interest to the caller.
@@ -52,12 +52,12 @@ export function openLate<Part>(options: LatePartOptions<Part>): LatePart<Part> {
   let problem: string | null = `${words[name]} is being opened.`;
 
   async function run(): Promise<void> {
-    const startedAt = now();
+    const startedAt = elapsed();
     for (let attempt = 0; !closing.signal.aborted; attempt += 1) {
       try {
         part = { value: await options.open() };
         problem = null;
-        if (attempt > 0) telemetry.emit('part.opened', { part: name, waitedMs: now() - startedAt });
+        if (attempt > 0) telemetry.emit('part.opened', { part: name, waitedMs: elapsed() - startedAt });
         firstTry.resolve();
         opened.resolve(part.value);
         return;

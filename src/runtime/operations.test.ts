@@ -10,15 +10,21 @@ async function setUp() {
   const store = await temporaryStore();
   const log = scriptedLog(2);
   const metrics = createMemoryMetricsStore({ now: () => startAt });
-  const clock = { now: startAt };
+  /** `set`: by how much the wall clock was set; `now` has it. */
+  const clock = { now: startAt, set: 0 };
   const operations = createOperations({
     log,
     store,
     metrics,
-    redrive: { start: async () => ({ job: null, matched: 0, skipped: 0 }), drain: async () => undefined },
+    redrive: {
+      start: async () => ({ job: null, matched: 0, skipped: 0, taken: 0 }),
+      isRunning: () => false,
+      drain: async () => undefined,
+    },
     halted: () => new Map([[1, { message: 'x is not a function' }]]),
     verify: async () => [],
     now: () => clock.now,
+    elapsed: () => clock.now - startAt - clock.set,
   });
   return { store, log, metrics, operations, clock };
 }
@@ -56,4 +62,13 @@ it('tells the lag by when the oldest unread record was received, and none where 
   log.put(1, [encodeRecord(eventOf({ receivedAt: clock.now + 60_000 }))], clock.now);
   clock.now += 1_000;
   expect(await operations.lagSeconds()).toBe(0);
+});
+
+it('looks at the lag anew also when the clock has been set back', async () => {
+  const { log, operations, clock } = await setUp();
+  expect(await operations.lagSeconds()).toBe(0);
+  clock.set = -3_600_000;
+  clock.now += clock.set + 1_000;
+  log.put(1, [encodeRecord(eventOf({ receivedAt: clock.now - 2_500 }))]);
+  expect(await operations.lagSeconds()).toBe(2.5);
 });

@@ -1,3 +1,4 @@
+import type { Clocks } from '../domain/clocks.ts';
 import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
@@ -11,8 +12,7 @@ import { pause } from '../processing/pause.ts';
 import type { Redrive } from '../processing/redrive.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
 
-/** Puts what the API does beyond reading one port together. */
-export function createOperations(parts: {
+export interface OperationsParts extends Clocks {
   readonly log: LogReader;
   readonly store: EventStore;
   readonly metrics: MetricsStore;
@@ -20,11 +20,13 @@ export function createOperations(parts: {
   /** Partition → why the worker of this process has stopped working on it. */
   readonly halted: () => ReadonlyMap<number, { readonly message: string }>;
   readonly verify: Operations['verify'];
-  readonly now: () => number;
-}): Operations {
-  const { log, store, metrics, redrive, now } = parts;
+}
 
-  const lagSeconds = cachedFor(limits.lagReadEveryMs, now, async () => {
+/** Puts what the API does beyond reading one port together. */
+export function createOperations(parts: OperationsParts): Operations {
+  const { log, store, metrics, redrive, now, elapsed } = parts;
+
+  const lagSeconds = cachedFor(limits.lagReadEveryMs, elapsed, async () => {
     const receivedAt = await oldestUnreadReceivedAt(log, await store.progress(storeConsumer));
     return receivedAt === null ? 0 : Math.max(0, (now() - receivedAt) / 1000);
   });
@@ -61,7 +63,7 @@ export function createOperations(parts: {
       };
     },
     lagSeconds,
-    waitForOutcomes: createOutcomeWait(store, { now, pause }),
+    waitForOutcomes: createOutcomeWait(store, { elapsed, pause }),
     redrive: (request) => redrive.start(request),
     verify: parts.verify,
     rebuildMetrics,

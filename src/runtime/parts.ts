@@ -1,3 +1,4 @@
+import type { Clocks } from '../domain/clocks.ts';
 import type { EventLog, LogAppender, LogReader } from '../event-log/event-log.ts';
 import type { FailedTopic } from '../event-log/failed-topic.ts';
 import type { Discrepancy, EventStore } from '../event-store/event-store.ts';
@@ -10,10 +11,9 @@ import type { Lifecycle } from './lifecycle.ts';
 import type { Caller, Handlers } from './thread-channel.ts';
 
 /** What everything is opened with. */
-export interface Surroundings {
+export interface Surroundings extends Clocks {
   readonly telemetry: Telemetry;
   readonly lifecycle: Lifecycle;
-  readonly now: () => number;
 }
 
 /** What a process that serves HTTP works with. Each part is there, or not yet. */
@@ -75,11 +75,10 @@ export interface WorkerPartsOpening {
   close(): Promise<void>;
 }
 
-export interface WorkerOpening {
+export interface WorkerOpening extends Clocks {
   readonly source: WorkerSource;
   readonly settings: WorkerSettings;
   readonly telemetry: Telemetry;
-  readonly now: () => number;
   /** The main thread, where the worker runs in one of its own. */
   readonly main: Caller | null;
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Clocks } from '../domain/clocks.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import type { LogAppender } from '../event-log/event-log.ts';
@@ -7,6 +8,7 @@ import { createMetricsFeed } from '../processing/metrics-feed.ts';
 import { createPace } from '../processing/pace.ts';
 import { pause } from '../processing/pause.ts';
 import { createFailurePublisher } from '../processing/publish-failures.ts';
+import { createRetentionClock } from '../processing/retention-clock.ts';
 import { trimLog } from '../processing/trim-log.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
 import { createWorker, type WorkerOptions } from '../processing/worker.ts';
@@ -20,20 +22,25 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-export interface RunWorkerOptions {
+export interface RunWorkerOptions extends Clocks {
   readonly parts: WorkerParts;
   readonly settings: WorkerSettings;
   readonly telemetry: Telemetry;
-  readonly now: () => number;
   readonly onClaimed: NonNullable<WorkerOptions['onClaimed']>;
 }
 
 /** A worker with everything that goes with it: metrics, maintenance, trimming, the failed topic. In a thread or a process. */
-export function runWorker({ parts, settings, telemetry, now, onClaimed }: RunWorkerOptions): RunningWorker {
+export function runWorker({ parts, settings, telemetry, now, elapsed, onClaimed }: RunWorkerOptions): RunningWorker {
   const { log, store, metrics, failedTopic } = parts;
-  const feed = createMetricsFeed({ metrics, store, telemetry, now });
-  const oldestUnreadAt = cachedFor(limits.lagReadEveryMs, now, async () => {
-    return (await oldestUnreadReceivedAt(log, await store.progress(storeConsumer))) ?? now();
+  const feed = createMetricsFeed({ metrics, store, telemetry, now, elapsed });
+  const oldestUnreadAt = cachedFor(limits.lagReadEveryMs, elapsed, async () => {
+    return oldestUnreadReceivedAt(log, await store.progress(storeConsumer));
+  });
+  const retentionNow = createRetentionClock({
+    now,
+    elapsed,
+    telemetry,
+    newestStoredAt: async () => (await store.events({ limit: 1 })).items[0]?.receivedAt ?? null,
   });
   const failures =
     failedTopic === null
@@ -53,6 +60,7 @@ export function runWorker({ parts, settings, telemetry, now, onClaimed }: RunWor
     failures,
     telemetry,
     now,
+    elapsed,
     pause,
     pace: createPace(limits.batchSpacingMs),
     random: Math.random,
@@ -68,8 +76,11 @@ export function runWorker({ parts, settings, telemetry, now, onClaimed }: RunWor
       feed,
       telemetry,
       now,
+      elapsed,
+      retentionNow,
       freshToken: randomUUID,
       retentionMs: settings.retentionMs,
+      publishesFailures: failures !== null,
       oldestUnreadAt,
       everyMs: settings.maintenanceEveryMs,
     }),
@@ -85,7 +96,11 @@ export function runWorker({ parts, settings, telemetry, now, onClaimed }: RunWor
       await pause(settings.maintenanceEveryMs, stopping.signal).catch(() => undefined);
       if (stopping.signal.aborted) return;
       try {
-        await trimLog({ log, trim, store, telemetry }, [storeConsumer], now() - settings.logRetentionMs);
+        await trimLog(
+          { log, trim, store, telemetry },
+          [storeConsumer],
+          (await retentionNow()) - settings.logRetentionMs,
+        );
       } catch (error) {
         telemetry.emit('log.untrimmed', { reason: String(error) });
       }

@@ -42,7 +42,7 @@ export type ServerRole = 'all' | 'api';
  * @returns the address
  */
 export async function serve(config: Config, role: ServerRole, surroundings: Surroundings): Promise<string> {
-  const { telemetry, lifecycle, now } = surroundings;
+  const { telemetry, lifecycle, now, elapsed } = surroundings;
   const parts = await openServerParts(config, surroundings);
   const { source, handlers } = parts.worker;
   const host =
@@ -57,20 +57,21 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
   await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
 
   const [log, store, metrics] = [lateLog(parts.log), callsOf(lateStore), lateMetrics(parts.metrics)];
-  const jobs = endAbandonedJobs({ store, telemetry, now, isShared: parts.isShared, pause });
+  const redrive = createRedrive({ log, store, telemetry, now, elapsed, random: Math.random, pause, newId: randomUUID });
+  const { isShared } = parts;
+  const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
   lifecycle.add('abandoned jobs', () => jobs.stop());
   const watch = createPartsWatch({
     log,
     store,
     metrics,
     telemetry,
-    now,
+    elapsed,
     pause,
     // Nobody else writes the files of one directory.
     ...(parts.isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
   });
   lifecycle.add('parts watch', () => watch.stop());
-  const redrive = createRedrive({ log, store, telemetry, now, newId: randomUUID });
   lifecycle.add('redrive jobs', () => redrive.drain());
 
   function closed(): Closed | null {
@@ -87,6 +88,7 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     metrics,
     redrive,
     now,
+    elapsed,
     halted: () => host?.status().halted ?? new Map(),
     async verify() {
       const { createReference } = parts;
@@ -129,7 +131,7 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     telemetry,
     prometheus: () => prometheus.expose(),
     readiness,
-    options: { version: productVersion(), allowedHosts: config.allowedHosts, dashboardDir: existingDashboard() },
+    options: { ...httpOptions(config), dashboardDir: existingDashboard() },
   });
   lifecycle.add('http', () => app.close());
   return listen(app, { ...config, portVariable: 'PORT' });
@@ -139,6 +141,10 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
 function replacedLog(watch: PartsWatch, host: WorkerHost | null): string | null {
   const halted = [...(host?.status().halted.values() ?? [])];
   return watch.replaced() ?? halted.find(({ reason }) => reason === 'log_replaced')?.message ?? null;
+}
+
+function httpOptions({ allowedHosts, allowedOrigins }: Config) {
+  return { version: productVersion(), allowedHosts, allowedOrigins };
 }
 
 function existingDashboard(): string | null {

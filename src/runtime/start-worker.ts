@@ -11,6 +11,7 @@ import { openWorkerParts } from './compose.ts';
 import { type Config, workerSettings } from './config.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { listen } from './listen.ts';
+import { machineClocks } from './machine-clocks.ts';
 import { productVersion } from './package-files.ts';
 import type { Surroundings } from './parts.ts';
 import { awayReasons, closedReason, joiningReasons, toReadiness, workerReasons } from './readiness.ts';
@@ -37,8 +38,9 @@ export async function startWorker(config: Config): Promise<RunningWorkerProcess>
   const lifecycle = createLifecycle({ telemetry, deadlineMs: limits.shutdownMs });
   try {
     const work = createWork();
-    const url = await listenForHealth(config, work, { telemetry, lifecycle, now: Date.now });
-    await beginWork(config, work, { telemetry, lifecycle, now: Date.now });
+    const surroundings = { telemetry, lifecycle, ...machineClocks };
+    const url = await listenForHealth(config, work, surroundings);
+    await beginWork(config, work, surroundings);
     telemetry.emit('process.started', { role: 'worker', readyMs: Math.round(performance.now() - startedAt) });
     return { url, stop: (reason) => lifecycle.stop(reason), failed: work.failed.promise };
   } catch (error) {
@@ -78,24 +80,33 @@ async function listenForHealth(config: Config, work: Work, surroundings: Surroun
     telemetry,
     prometheus: () => prometheus.expose(),
     readiness,
-    options: { version: productVersion(), allowedHosts: config.allowedHosts, dashboardDir: null },
+    options: {
+      version: productVersion(),
+      allowedHosts: config.allowedHosts,
+      allowedOrigins: config.allowedOrigins,
+      dashboardDir: null,
+    },
   });
   lifecycle.add('http', () => app.close());
   return listen(app, { host: config.host, port: config.workerPort, portVariable: 'ESP_WORKER_PORT' });
 }
 
 /** Returns when every part has been tried once, or after a while; the work begins as soon as they are there. */
-async function beginWork(config: Config, work: Work, { telemetry, lifecycle, now }: Surroundings): Promise<void> {
+async function beginWork(
+  config: Config,
+  work: Work,
+  { telemetry, lifecycle, now, elapsed }: Surroundings,
+): Promise<void> {
   followOpening(telemetry, work.opening);
   const settings = workerSettings(config);
   const source = { kind: 'production', production: config.production! } as const;
-  const opening = await openWorkerParts({ source, settings, telemetry, now, main: null });
+  const opening = await openWorkerParts({ source, settings, telemetry, now, elapsed, main: null });
   lifecycle.add('parts', () => opening.close());
   await atMost(limits.partsFirstTryMs, opening.firstTry);
   void opening.opened.then(
     (parts) => {
       if (lifecycle.isStopping()) return;
-      const watch = createPartsWatch({ ...parts, telemetry, now, pause });
+      const watch = createPartsWatch({ ...parts, telemetry, elapsed, pause });
       work.watch = watch;
       lifecycle.add('parts watch', () => watch.stop());
       const worker = runWorker({
@@ -103,6 +114,7 @@ async function beginWork(config: Config, work: Work, { telemetry, lifecycle, now
         settings,
         telemetry,
         now,
+        elapsed,
         onClaimed(working, halted) {
           work.status = { running: true, working, halted };
         },

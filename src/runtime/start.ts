@@ -5,6 +5,7 @@ import { createTelemetry } from '../telemetry/telemetry.ts';
 import { connectionVariables } from './config.production.ts';
 import type { Config } from './config.ts';
 import { createLifecycle } from './lifecycle.ts';
+import { machineClocks } from './machine-clocks.ts';
 import { type ServerRole, serve } from './serve.ts';
 
 export interface RunningServer {
@@ -27,7 +28,7 @@ export async function startServer(config: Config, role: ServerRole = 'all'): Pro
   const lifecycle = createLifecycle({ telemetry, deadlineMs: limits.shutdownMs });
 
   try {
-    const url = await serve(config, role, { telemetry, lifecycle, now: () => Date.now() });
+    const url = await serve(config, role, { telemetry, lifecycle, ...machineClocks });
     telemetry.emit('process.started', { role, readyMs: Math.round(performance.now() - startedAt) });
     return { url, stop: (reason) => lifecycle.stop(reason) };
   } catch (error) {

@@ -2,6 +2,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { StartupError } from '../domain/failure.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
 import { openWorkerParts } from './compose.ts';
+import { machineClocks } from './machine-clocks.ts';
 import type { WorkerPartsOpening, WorkerSettings, WorkerSource } from './parts.ts';
 import { type RunningWorker, runWorker } from './run-worker.ts';
 import { createCaller, createOutbox, serveCalls } from './thread-channel.ts';
@@ -32,7 +33,6 @@ const main = createCaller(data.toMain);
 const post = createOutbox<WorkerThreadMessage>(parentPort!, (_message, error) => {
   throw error;
 });
-const now = () => Date.now();
 
 const telemetry = createTelemetry();
 telemetry.onAny((name, payload) => post({ kind: 'telemetry', name, payload }));
@@ -48,7 +48,7 @@ serveCalls(data.fromMain, {
 });
 
 try {
-  opening = await openWorkerParts({ source: data.source, settings: data.settings, telemetry, now, main });
+  opening = await openWorkerParts({ source: data.source, settings: data.settings, telemetry, main, ...machineClocks });
   await opening.firstTry;
 } catch (error) {
   // At once: this thread ends with the error.
@@ -61,7 +61,7 @@ worker = runWorker({
   parts,
   settings: data.settings,
   telemetry,
-  now,
+  ...machineClocks,
   onClaimed: (working, halted) => post({ kind: 'claimed', working, halted }),
 });
 await worker.ended;

@@ -218,6 +218,15 @@ describe('parts that are servers of their own', () => {
     expect((await scrape()).get('esp_log_replaced')).toBe(0);
   });
 
+  it('show that the clock is too far ahead to be followed', async () => {
+    const { telemetry, scrape } = setUp();
+    expect((await scrape()).get('esp_clock_ahead')).toBe(0);
+    telemetry.emit('clock.ahead', { aheadMs: 9e9, followedInMs: 1 });
+    expect((await scrape()).get('esp_clock_ahead')).toBe(1);
+    telemetry.emit('clock.followed', {});
+    expect((await scrape()).get('esp_clock_ahead')).toBe(0);
+  });
+
   it('show what a worker was given, and forget what was paused of it when that is over', async () => {
     const { telemetry, scrape } = setUp();
     telemetry.emit('group.joined', { group: 'esp', generation: 1, partitions: [0, 1, 2] });

@@ -52,6 +52,7 @@ export function createPrometheus({
   listenToIngest(registry, telemetry);
   listenToPartitions(registry, telemetry);
   listenToParts(registry, telemetry);
+  listenToClock(registry, telemetry);
   listenToRest(registry, telemetry);
   const readGauges = createGaugeReader(registry, gauges, readTimeoutMs);
 
@@ -228,6 +229,18 @@ function listenToParts(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('log.recognised', () => replaced.set(0));
 }
 
+/** Whether what is removed for its age goes by the clock as it stands. */
+function listenToClock(registry: Registry, telemetry: Telemetry): void {
+  const ahead = gauge(
+    registry,
+    'esp_clock_ahead',
+    '1 while the clock is so far ahead that retention does not follow it',
+  );
+  ahead.set(0);
+  telemetry.on('clock.ahead', () => ahead.set(1));
+  telemetry.on('clock.followed', () => ahead.set(0));
+}
+
 function listenToRest(registry: Registry, telemetry: Telemetry): void {
   const inbox = counter(registry, 'esp_inbox_added_total', 'Records put into the inbox, by reason', ['reason']);
   const rebuilt = counter(registry, 'esp_metrics_rebuilds_total', 'Times that a partition’s metrics were made anew');
@@ -242,7 +255,7 @@ function listenToRest(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('inbox.added', ({ code, count }) => inbox.inc({ reason: code }, count));
   telemetry.on('metrics.rebuilt', () => rebuilt.inc());
   telemetry.on('metrics.unavailable', () => away.inc());
-  telemetry.on('maintenance.done', ({ prunedRows }) => pruned.inc(prunedRows));
+  telemetry.on('maintenance.done', ({ prunedRows, prunedFailed }) => pruned.inc(prunedRows + prunedFailed));
   telemetry.on('redrive.finished', (job) => redriven.inc(job.redriven));
   telemetry.on('request.failed', () => failures.inc());
 }

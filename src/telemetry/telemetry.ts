@@ -94,12 +94,23 @@ export interface TelemetryEvents {
     readonly retryInMs: number;
     readonly attempt: number;
   };
-  'maintenance.done': { readonly partition: number; readonly prunedRows: number; readonly foldedRows: number };
+  'maintenance.done': {
+    readonly partition: number;
+    readonly prunedRows: number;
+    /** Settled failed events. */
+    readonly prunedFailed: number;
+    readonly foldedRows: number;
+  };
   /** The log's consumer group: what of it is this process's, and what is in the way. */
   'group.joined': { readonly group: string; readonly generation: number; readonly partitions: readonly number[] };
   'group.ended': { readonly group: string; readonly reason: string };
   /** It is tried again until it succeeds; told once for each reason. */
   'group.unavailable': { readonly group: string; readonly error: string };
+  /** The wall clock is far ahead of where it should be: retention does not follow it for a while. */
+  'clock.ahead': { readonly aheadMs: number; readonly followedInMs: number };
+  'clock.followed': Record<string, never>;
+  /** Metrics are made anew: they may have forgotten steps that windows show again. */
+  'clock.set_back': { readonly partition: number; readonly byMs: number };
   'log.trimmed': { readonly partition: number; readonly below: number };
   /** Nothing was removed for now; it is tried again when it is due again. */
   'log.untrimmed': { readonly reason: string };

@@ -90,19 +90,6 @@ export function streamCases(makeHarness: MakeEventLogHarness): void {
       expect(performance.now() - begun).toBeGreaterThan(50);
     });
 
-    it('keeps batches that are not full apart, and does not hold up the first', async () => {
-      const { log } = current();
-      const { stream } = await openStream(log);
-      const limits = { ...plentiful, recordsMax: 2, lingerMs: 0, spacingMs: longMs };
-      await log.append(recordsFor(0, ['alone']));
-      expect((await stream.next(0, limits, longMs, never)).records.map(textOf)).toEqual(['alone']);
-      await log.append(recordsFor(0, ['waits']));
-      const waiting = stream.next(0, limits, longMs, never);
-      // Full, it is taken at once: else this would last as long as the test may.
-      await log.append(recordsFor(0, ['fills it']));
-      expect((await waiting).records.map(textOf)).toEqual(['waits', 'fills it']);
-    });
-
     it('answers with a fresh end when nothing came', async () => {
       const { log } = current();
       const { stream } = await openStream(log);

@@ -139,6 +139,8 @@ export function maintenanceOf(
     token: randomUUID(),
     now: startAt + rollupSteps.hourMs,
     pruneBefore: null,
+    publishedOnly: false,
+    jobsEndedBefore: null,
     foldFineBefore: 0,
     foldMinutesBefore: 0,
     ...overrides,

@@ -4,6 +4,8 @@ import { commitCases } from './event-store.contract.commit.ts';
 import { failureCases } from './event-store.contract.failure.ts';
 import type { MakeEventStoreHarness } from './event-store.contract.harness.ts';
 import { inboxCases } from './event-store.contract.inbox.ts';
+import { inboxRetentionCases } from './event-store.contract.inbox-retention.ts';
+import { jobCases } from './event-store.contract.jobs.ts';
 import { maintenanceCases } from './event-store.contract.maintenance.ts';
 import { metricsCases } from './event-store.contract.metrics.ts';
 import { pageCases } from './event-store.contract.pages.ts';
@@ -17,6 +19,8 @@ export function eventStoreContract(name: string, makeHarness: MakeEventStoreHarn
     commitCases(makeHarness);
     failureCases(makeHarness);
     inboxCases(makeHarness);
+    inboxRetentionCases(makeHarness);
+    jobCases(makeHarness);
     maintenanceCases(makeHarness);
     metricsCases(makeHarness);
     pageCases(makeHarness);

@@ -18,6 +18,8 @@ export function createHttpDependencies(overrides: Partial<HttpDependencies> = {}
     duplicates: [] as DuplicateRecord[],
     inbox: [] as InboxEntry[],
     jobs: new Map<string, Job>(),
+    /** Inbox id → job. */
+    claims: new Map<string, string>(),
     eventQueries: [] as EventQuery[],
     inboxQueries: [] as InboxQuery[],
     redrives: [] as RedriveRequest[],
@@ -38,7 +40,12 @@ export function createHttpDependencies(overrides: Partial<HttpDependencies> = {}
     telemetry,
     prometheus: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'esp_up 1\n' }),
     readiness: () => state.ready,
-    options: { version: '1.2.3', allowedHosts: ['localhost', '127.0.0.1', '::1'], dashboardDir: null },
+    options: {
+      version: '1.2.3',
+      allowedHosts: ['localhost', '127.0.0.1', '::1'],
+      allowedOrigins: ['https://events.example', 'http://localhost:5173'],
+      dashboardDir: null,
+    },
     ...overrides,
   };
   return { dependencies, state, telemetry };
@@ -57,10 +64,6 @@ function storeOver(state: State): HttpDependencies['store'] {
     partitionMetrics: unused,
     outcomesOf: unused,
     verify: unused,
-    saveJob: unused,
-    endJobs: unused,
-    markRedriving: unused,
-    reopen: unused,
     adoptLog: unused,
     event: async (id) => state.events.find((event) => event.id === id) ?? null,
     duplicatesOf: async (id) => state.duplicates.filter((duplicate) => duplicate.eventId === id),
@@ -86,8 +89,11 @@ function storeOver(state: State): HttpDependencies['store'] {
       return { items: found.slice(0, query.limit), nextCursor: null };
     },
     job: async (id) => state.jobs.get(id) ?? null,
+    claimsOf: async (ids) => new Map([...state.claims].filter(([id]) => ids.includes(id))),
     async discard(ids, now) {
-      const open = state.inbox.filter((entry) => ids.includes(entry.id) && entry.state === 'open');
+      const open = state.inbox.filter(
+        (entry) => ids.includes(entry.id) && entry.state === 'open' && !state.claims.has(entry.id),
+      );
       state.inbox = state.inbox.map((entry) =>
         open.includes(entry)
           ? { ...entry, state: 'discarded', resolution: { kind: 'discarded' }, settledAt: now }
@@ -128,14 +134,16 @@ function operationsOver(state: State): Operations {
     waitForOutcomes: unused,
     async redrive(request) {
       state.redrives.push(request);
-      const open = state.inbox.filter(
+      const selected = state.inbox.filter(
         (entry) =>
           entry.state === 'open' && (request.select.kind === 'filter' || request.select.ids.includes(entry.id)),
       );
+      const open = selected.filter(({ id }) => !state.claims.has(id));
       const job = request.dryRun || open.length === 0 ? null : makeJob({ total: open.length });
       if (job) state.jobs.set(job.id, job);
-      const asked = request.select.kind === 'ids' ? request.select.ids.length : open.length;
-      return { job, matched: open.length, skipped: asked - open.length };
+      const asked = request.select.kind === 'ids' ? request.select.ids.length : selected.length;
+      const taken = selected.length - open.length;
+      return { job, matched: open.length, skipped: asked - open.length, taken };
     },
     async verify() {
       state.verifications += 1;

@@ -34,6 +34,7 @@ export function createMetricsFeeding(metrics: MetricsStore, partitions: readonly
     },
     telemetry,
     now,
+    elapsed: () => performance.now(),
   });
 
   /** One batch more of a partition, as an update. */

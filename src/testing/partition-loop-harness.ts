@@ -99,6 +99,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
       },
       telemetry,
       now: () => startAt,
+      elapsed: () => performance.now(),
       random: () => 0,
       freshToken: randomUUID,
       pause: async (_ms, signal) => signal.throwIfAborted(),

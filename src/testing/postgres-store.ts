@@ -78,6 +78,8 @@ async function emptyStore(url: string): Promise<void> {
   const tables = ['events', 'duplicates', 'inbox', 'rollup_counts', 'rollup_latency', 'type_totals', 'event_types'];
   await queryPostgres(
     url,
-    [...tables, 'publications', 'jobs', 'progress', 'logs'].map((table) => `DELETE FROM ${table}`).join(';'),
+    [...tables, 'publications', 'inbox_pruned', 'redrive_claims', 'jobs', 'progress', 'logs']
+      .map((table) => `DELETE FROM ${table}`)
+      .join(';'),
   );
 }

@@ -45,6 +45,7 @@ export async function workerHarness(partitions = 1) {
     maintenance: { run: async ({ commitToken }) => ({ commitToken }) },
     telemetry,
     now: () => clock.now,
+    elapsed: () => clock.now - startAt,
     random: () => 0.5,
     freshToken: randomUUID,
     async pause(ms, signal) {

@@ -46,7 +46,7 @@ const tamperings: readonly Tampering[] = [
     what: 'an inbox row that was deleted',
     sql: 'DELETE FROM inbox WHERE id = (SELECT min(id) FROM inbox)',
     code: 'inbox_differs',
-    line: /^inbox_differs: Log 1, partition \d+: rows in the inbox: \d+ by count, \d+ in the table\.$/m,
+    line: /^inbox_differs: Log 1, partition \d+: rows in the inbox or pruned from it: \d+ by count, \d+ in the table\.$/m,
   },
   {
     what: 'a count of the metrics that was changed',

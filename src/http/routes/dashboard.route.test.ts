@@ -20,7 +20,12 @@ function setUp(isBuilt: boolean) {
   writeFileSync(join(dashboardDir, 'theme.js'), 'theme');
   writeFileSync(join(dashboardDir, '.hidden.js'), 'hidden');
   writeFileSync(join(dashboardDir, 'assets', 'main-abc123.js'), 'main');
-  const options = { version: '1', allowedHosts: ['localhost'], dashboardDir: isBuilt ? dashboardDir : null };
+  const options = {
+    version: '1',
+    allowedHosts: ['localhost'],
+    allowedOrigins: [],
+    dashboardDir: isBuilt ? dashboardDir : null,
+  };
   const app = createHttpApp(createHttpDependencies({ options }).dependencies);
   closing.push(() => app.close());
   return app;

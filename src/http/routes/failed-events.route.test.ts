@@ -96,7 +96,7 @@ describe('redriving one', () => {
     const answer = await post('/api/failed-events/store:1:3:9/redrive');
     expect(answer.statusCode).toBe(202);
     expect(violations(RedriveReceipt, answer.json())).toEqual([]);
-    expect(answer.json()).toEqual({ job_id: 'job-1', matched: 1, skipped: 0 });
+    expect(answer.json()).toEqual({ job_id: 'job-1', matched: 1, skipped: 0, taken: 0 });
     expect(state.redrives).toEqual([{ select: { kind: 'ids', ids: ['store:1:3:9'] }, dryRun: false }]);
     const job = await app.inject(String(answer.headers.location));
     expect(violations(JobView, job.json())).toEqual([]);
@@ -157,6 +157,24 @@ describe('redriving one', () => {
     });
   });
 
+  it('answers 409 with the job where one has claimed it or sent it', async () => {
+    const { post, state } = setUp();
+    state.inbox.push(makeInboxEntry());
+    state.claims.set('store:1:3:9', 'job-7');
+    for (const what of ['redrive', 'discard']) {
+      const answer = (await post(`/api/failed-events/store:1:3:9/${what}`)).json();
+      expect(answer).toMatchObject({ status: 409, code: 'being_redriven', retriable: true });
+      expect(answer.detail).toContain('/api/jobs/job-7');
+    }
+    state.claims.clear();
+    state.inbox[0] = makeInboxEntry({ state: 'redriving', jobId: 'job-8' });
+    for (const what of ['redrive', 'discard']) {
+      const answer = (await post(`/api/failed-events/store:1:3:9/${what}`)).json();
+      expect(answer).toMatchObject({ status: 409, code: 'being_redriven' });
+      expect(answer.detail).toContain('/api/jobs/job-8');
+    }
+  });
+
   it('answers 404 where there is none', async () => {
     const { post } = setUp();
     expect((await post('/api/failed-events/store:1:3:9/redrive')).statusCode).toBe(404);
@@ -170,17 +188,23 @@ describe('redriving many', () => {
       { kind: 'ids', ids: ['store:1:3:9', 'other'] },
       false,
       202,
-      { job_id: 'job-1', matched: 1, skipped: 1 },
+      { job_id: 'job-1', matched: 1, skipped: 1, taken: 0 },
     ],
     [
       '{"filter":{"event_type":"a","reason":"conflict"}}',
       { kind: 'filter', eventType: 'a', code: 'conflict' },
       false,
       202,
-      { job_id: 'job-1', matched: 1, skipped: 0 },
+      { job_id: 'job-1', matched: 1, skipped: 0, taken: 0 },
     ],
-    ['{"filter":{},"dry_run":true}', { kind: 'filter' }, true, 200, { job_id: null, matched: 1, skipped: 0 }],
-    ['{"ids":["other"]}', { kind: 'ids', ids: ['other'] }, false, 202, { job_id: null, matched: 0, skipped: 1 }],
+    ['{"filter":{},"dry_run":true}', { kind: 'filter' }, true, 200, { job_id: null, matched: 1, skipped: 0, taken: 0 }],
+    [
+      '{"ids":["other"]}',
+      { kind: 'ids', ids: ['other'] },
+      false,
+      202,
+      { job_id: null, matched: 0, skipped: 1, taken: 0 },
+    ],
   ])('%s', async (body, select, dryRun, status, receipt) => {
     const { post, state } = setUp();
     state.inbox.push(makeInboxEntry());
@@ -189,6 +213,14 @@ describe('redriving many', () => {
     expect(violations(RedriveReceipt, answer.json())).toEqual([]);
     expect(answer.json()).toEqual(receipt);
     expect(state.redrives).toEqual([{ select, dryRun }]);
+  });
+
+  it('tells how many another job has', async () => {
+    const { post, state } = setUp();
+    state.inbox.push(makeInboxEntry(), makeInboxEntry({ position: { logNo: 1, partition: 0, offset: 1 } }));
+    state.claims.set('store:1:0:1', 'job-7');
+    const answer = await post('/api/failed-events/redrive', '{"filter":{}}');
+    expect(answer.json()).toEqual({ job_id: 'job-1', matched: 1, skipped: 1, taken: 1 });
   });
 
   it('tells every problem of the body at once', async () => {

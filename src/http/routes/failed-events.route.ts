@@ -97,14 +97,14 @@ function registerDiscard(app: FastifyInstance, { store }: Dependencies): void {
           tag: 'Failed events',
           summary: 'Settles an open failed event without storing it',
           answers: { 200: json('The failed event as it is now', FailedEventSummary) },
-          problems: ['failed_event_not_found', 'not_redrivable', 'store_unavailable'],
+          problems: ['failed_event_not_found', 'being_redriven', 'not_redrivable', 'store_unavailable'],
         },
       },
     },
     async ({ params: { id } }) => {
-      const entry = await findEntry(store, id);
+      await findEntry(store, id);
       const discarded = await store.discard([id], Date.now());
-      if (discarded.length === 0) throw notPossible((await store.inboxEntry(id)) ?? entry, 'discarded');
+      if (discarded.length === 0) throw await notPossible(store, id, 'discarded');
       return failedEventSummary(await findEntry(store, id));
     },
   );
@@ -126,6 +126,7 @@ function registerRedriveOne(app: FastifyInstance, { store, operations }: Depende
             'invalid_encoding',
             'invalid_request',
             'failed_event_not_found',
+            'being_redriven',
             'not_redrivable',
             'body_too_large',
             'unsupported_media_type',
@@ -139,13 +140,13 @@ function registerRedriveOne(app: FastifyInstance, { store, operations }: Depende
       const { id } = request.params;
       const payloadJson = readRedrivePayload(request);
       const entry = await findEntry(store, id);
-      if (entry.state !== 'open') throw notPossible(entry, 'redriven');
+      if (entry.state !== 'open') throw await notPossible(store, id, 'redriven');
       const started = await operations.redrive({
         select: { kind: 'ids', ids: [id] },
         dryRun: false,
         ...(payloadJson === undefined ? {} : { payloadJson }),
       });
-      if (started.job === null) throw notPossible((await store.inboxEntry(id)) ?? entry, 'redriven');
+      if (started.job === null) throw await notPossible(store, id, 'redriven');
       return reply.code(202).header('location', `/api/jobs/${started.job.id}`).send(receipt(started));
     },
   );
@@ -204,8 +205,8 @@ function selection({ ids, filter }: RedriveMany): RedriveRequest['select'] {
   );
 }
 
-function receipt({ job, matched, skipped }: RedriveStarted): RedriveReceipt {
-  return { job_id: job?.id ?? null, matched, skipped };
+function receipt({ job, matched, skipped, taken }: RedriveStarted): RedriveReceipt {
+  return { job_id: job?.id ?? null, matched, skipped, taken };
 }
 
 async function findEntry(store: HttpDependencies['store'], id: string): Promise<InboxEntry> {
@@ -214,8 +215,16 @@ async function findEntry(store: HttpDependencies['store'], id: string): Promise<
   return entry;
 }
 
-/** @param entry not open, or open and nothing that an event can be made of */
-function notPossible({ state }: InboxEntry, what: string): ProblemError {
+/** Why one can't be redriven or discarded, by what it has become meanwhile. */
+async function notPossible(store: HttpDependencies['store'], id: string, what: string): Promise<ProblemError> {
+  const { state, jobId } = await findEntry(store, id);
+  const claimedBy = state === 'redriving' ? jobId : ((await store.claimsOf([id])).get(id) ?? null);
+  if (claimedBy !== null) {
+    return new ProblemError(
+      'being_redriven',
+      `Job ${claimedBy} is redriving this failed event, so it can not be ${what} now: /api/jobs/${claimedBy} tells how far it is.`,
+    );
+  }
   const detail =
     state === 'open'
       ? 'No event can be made of this record as it is; with another payload one can, where its event_type could be read.'

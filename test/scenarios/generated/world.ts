@@ -64,13 +64,14 @@ export async function createWorld(directory: string, random: () => number) {
   function startWorker(plan: WorkerHooks, onClaimed: () => void = () => undefined): Worker {
     const { log, metrics, telemetry } = parts;
     const store = plan.wrap(parts.store);
-    const feed = createMetricsFeed({ metrics, store, telemetry, now });
+    const feed = createMetricsFeed({ metrics, store, telemetry, now, elapsed: now });
     const worker = createWorker({
       log,
       store,
       feed,
       telemetry,
       now,
+      elapsed: now,
       random: () => 0,
       freshToken: newId,
       // Time in here does not pass by itself; only the event loop must turn.
@@ -86,10 +87,12 @@ export async function createWorld(directory: string, random: () => number) {
         feed,
         telemetry,
         now,
+        elapsed: now,
+        retentionNow: async () => nowMs,
         freshToken: newId,
         retentionMs,
-        oldestUnreadAt: async () =>
-          (await oldestUnreadReceivedAt(log, await parts.store.progress(storeConsumer))) ?? now(),
+        publishesFailures: false,
+        oldestUnreadAt: async () => oldestUnreadReceivedAt(log, await parts.store.progress(storeConsumer)),
       }),
       atPoint: (point) => plan.atPoint(point),
       onClaimed,
@@ -180,6 +183,9 @@ export async function createWorld(directory: string, random: () => number) {
         store: markFails ? { ...store, markRedriving: async () => [] } : store,
         telemetry,
         now,
+        elapsed: now,
+        random: () => 0,
+        pause: async () => undefined,
         newId,
       });
       await redrive.start({ select: { kind: 'ids', ids }, dryRun: false });
