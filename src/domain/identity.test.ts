@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
+  conflictEventId,
   deriveEventId,
   idempotentEventId,
   isUuid,
@@ -29,6 +30,11 @@ describe('a derived id', () => {
   test.each(derived)('of source %s and id %s', (source, id, eventId) => {
     expect(deriveEventId(source, id)).toBe(eventId);
     expect(resolveEventId({ id, source })).toEqual({ id: eventId, clientId: id });
+  });
+
+  test('of a conflict comes from its id and its content', () => {
+    const hash = new Uint8Array(16).fill(7);
+    expect(conflictEventId('2608e34a-c27b-80b4-ad33-81217072ab17', hash)).toBe('ff010ae9-e18e-839f-a67c-77316388ff3d');
   });
 
   test('of a redriven record comes from its inbox id', () => {

@@ -32,9 +32,18 @@ export function deriveEventId(source: string | null, id: string): string {
   return uuidFromHash(hash('sha256', Buffer.concat([head, Buffer.from(from), Buffer.from(id)])), '8');
 }
 
-/** The id of a redriven record that must not keep its own: a conflict, or one that had none. Stable for each inbox row. */
+/** The id of a redriven record that had none, or that has another content than the one it failed with. Stable for each inbox row. */
 export function redriveEventId(inboxId: string): string {
   return uuidFromHash(hash('sha256', `esp1 redrive\0${inboxId}`), '8');
+}
+
+/**
+ * The id of a conflict that is redriven as it is. Stable for its content, so that a client's resending of one conflict, which
+ * makes an inbox row each time, makes one event of it.
+ * @param contentHash as `hashContent` makes it
+ */
+export function conflictEventId(eventId: string, contentHash: Uint8Array): string {
+  return uuidFromHash(hash('sha256', `esp1 conflict\0${eventId}${Buffer.from(contentHash).toString('hex')}`), '8');
 }
 
 /**

@@ -195,14 +195,26 @@ describe('a record that is no event is rejected', () => {
 });
 
 describe('what can be read of a rejected record is told', () => {
-  const nothing = { eventId: null, eventType: null, key: null, redriveOf: null, receivedAt: logTime };
+  const nothing = {
+    eventId: null,
+    eventType: null,
+    clientId: null,
+    source: null,
+    key: null,
+    occurredAt: null,
+    redriveOf: null,
+    receivedAt: logTime,
+  };
 
   test('as far as it goes', () => {
     const text = encodeRecord(full).toString();
     expect(rejected(text.slice(0, -5)).partial).toEqual({
       eventId: full.id,
       eventType: full.eventType,
+      clientId: full.clientId,
+      source: full.source,
       key: full.key,
+      occurredAt: full.occurredAt,
       redriveOf: full.redriveOf,
       receivedAt: full.receivedAt,
     });
@@ -216,15 +228,15 @@ describe('what can be read of a rejected record is told', () => {
   });
 
   test('derived, where the id is of another form', () => {
-    expect(rejected('{"id":"order-1","source":"shop","event_type":"a","payload":1}').partial.eventId).toBe(
-      deriveEventId('shop', 'order-1'),
-    );
+    const { eventId, clientId } = rejected('{"id":"order-1","source":"shop","event_type":"a","payload":1}').partial;
+    expect([eventId, clientId]).toEqual([deriveEventId('shop', 'order-1'), 'order-1']);
   });
 
   test.each([
     '{"id":"a\\u0000","event_type":"a\\u0000","key":"\\u0000"}',
     '{"id":"\\ud800","event_type":"\\udc00","key":"\\ud800x"}',
     '{"id":5,"event_type":{},"key":[]}',
+    '{"source":"\\u0000","client_id":"\\ud800","occurred_at":"yesterday"}',
     '{"id":"","event_type":"","key":""}',
     `{"id":"${'x'.repeat(257)}","event_type":"${'x'.repeat(201)}","key":"${'x'.repeat(257)}"}`,
   ])('but nothing that a text column could not hold: %s', (record) => {

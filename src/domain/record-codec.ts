@@ -20,7 +20,10 @@ export type DecodedRecord =
 export interface PartialRecord {
   readonly eventId: string | null;
   readonly eventType: string | null;
+  readonly clientId: string | null;
+  readonly source: string | null;
   readonly key: string | null;
+  readonly occurredAt: string | null;
   readonly redriveOf: string | null;
   /** Milliseconds since the epoch; the log's timestamp where the record does not tell. */
   readonly receivedAt: number;
@@ -249,9 +252,15 @@ function readPartial(text: string, timestampMs: number): PartialRecord {
     return value.isWellFormed() && !/[\u0000\ufffd]/.test(value) ? value : null;
   };
   const id = read(place.id, limits.idCharactersMax);
+  const source = read(place.source, limits.sourceCharactersMax);
+  const identity = id === null ? null : identify(id, source);
+  const occurredAt = read(place.occurredAt, limits.occurredAtCharactersMax);
   const eventType = read(place.eventType, limits.eventTypeCharactersMax);
   return {
-    eventId: id === null ? null : identify(id, read(place.source, limits.sourceCharactersMax)).id,
+    eventId: identity?.id ?? null,
+    clientId: identity?.clientId ?? read(place.clientId, limits.idCharactersMax),
+    source,
+    occurredAt: occurredAt !== null && isRfc3339(occurredAt) ? occurredAt : null,
     // What breaks the rule for types must not become a name in the metrics.
     eventType: eventType === null || controlCharacter.test(eventType) ? null : eventType,
     key: read(place.key, limits.keyCharactersMax),

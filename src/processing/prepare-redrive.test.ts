@@ -13,9 +13,22 @@ describe('the event that is redriven', () => {
     expect(prepareRedrive(entry, now)).toMatchObject({ id: eventId, redriveOf: 'store:1:1:3', receivedAt: now });
   });
 
-  it('gets an id of its own where the id is what it failed for', () => {
+  it('gets an id of its own where the id is what it failed for: one for each content', () => {
+    const [first, again, other] = [3, 4, 5].map((offset) => {
+      const value = encodeRecord(
+        eventOf({ id: eventId, payloadJson: `{"n":${offset === 5 ? 2 : 1}}`, receivedAt: offset }),
+      );
+      return prepareRedrive(entryOf(offset, { value }), now)!.id;
+    });
+    expect(first).not.toBe(eventId);
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
+    // With another payload it is the operator's, and of this row.
+    expect(prepareRedrive(entryOf(3), now, '{"n":1}')?.id).toBe(redriveEventId('store:1:1:3'));
+  });
+
+  it('gets one of its own where it has none', () => {
     const derived = redriveEventId('store:1:1:3');
-    expect(prepareRedrive(entryOf(3), now)?.id).toBe(derived);
     const record = Buffer.from('{"event_type":"a","payload":{}}');
     const nameless = entryOf(3, { code: 'missing_id', eventId: null, value: record });
     expect(prepareRedrive(nameless, now)?.id).toBe(derived);
@@ -33,16 +46,17 @@ describe('the event that is redriven', () => {
   });
 
   it('can be made with a new payload of a record that has at least a type', () => {
-    const broken = { code: 'invalid_event', value: Buffer.from('{"event_type":"a","payload":[]}') } as const;
+    const text = '{"event_type":"a","payload":[],"source":"shop","client_id":"7","occurred_at":"2026-01-01T00:00:00Z"}';
+    const broken = { code: 'invalid_event', value: Buffer.from(text) } as const;
     const entry = entryOf(3, { ...broken, eventId: null, eventType: 'a', key: 'k' });
     expect(prepareRedrive(entry, now)).toBeNull();
     expect(prepareRedrive(entry, now, '{"fixed":1}')).toEqual({
       id: redriveEventId('store:1:1:3'),
       eventType: 'a',
-      clientId: null,
-      source: null,
+      clientId: '7',
+      source: 'shop',
       key: 'k',
-      occurredAt: null,
+      occurredAt: '2026-01-01T00:00:00Z',
       receivedAt: now,
       redriveOf: 'store:1:1:3',
       payloadJson: '{"fixed":1}',

@@ -1,5 +1,6 @@
+import { hashContent } from '../domain/content.ts';
 import type { EventEnvelope } from '../domain/event.ts';
-import { redriveEventId } from '../domain/identity.ts';
+import { conflictEventId, redriveEventId } from '../domain/identity.ts';
 import type { InboxEntry } from '../domain/inbox.ts';
 import { decodeRecord } from '../domain/record-codec.ts';
 
@@ -9,28 +10,21 @@ import { decodeRecord } from '../domain/record-codec.ts';
  * @returns null where no event can be made of the record
  */
 export function prepareRedrive(entry: InboxEntry, receivedAt: number, payloadJson?: string): EventEnvelope | null {
-  const derivedId = redriveEventId(entry.id);
-  const decoded = decodeRecord(entry.value, entry.receivedAt, { idWhenMissing: derivedId });
-  const id = entry.code === 'conflict' ? derivedId : (entry.eventId ?? derivedId);
+  const ownId = redriveEventId(entry.id);
+  const decoded = decodeRecord(entry.value, entry.receivedAt, { idWhenMissing: ownId });
+  const anew = { receivedAt, redriveOf: entry.id };
   if (decoded.ok) {
-    return {
-      ...decoded.event,
-      id,
-      receivedAt,
-      redriveOf: entry.id,
-      payloadJson: payloadJson ?? decoded.event.payloadJson,
-    };
+    const { event } = decoded;
+    return { ...event, ...anew, id: idOf(entry, event, payloadJson), payloadJson: payloadJson ?? event.payloadJson };
   }
   if (payloadJson === undefined || entry.eventType === null) return null;
-  return {
-    id,
-    eventType: entry.eventType,
-    clientId: null,
-    source: null,
-    key: entry.key,
-    occurredAt: null,
-    receivedAt,
-    redriveOf: entry.id,
-    payloadJson,
-  };
+  const { clientId, source, occurredAt } = decoded.partial;
+  const { eventType, key } = entry;
+  return { id: entry.eventId ?? ownId, eventType, clientId, source, key, occurredAt, payloadJson, ...anew };
+}
+
+function idOf(entry: InboxEntry, event: EventEnvelope, payloadJson: string | undefined): string {
+  if (entry.code !== 'conflict') return entry.eventId ?? event.id;
+  // Whoever gives it another payload decides about this row alone.
+  return payloadJson === undefined ? conflictEventId(event.id, hashContent(event)) : redriveEventId(entry.id);
 }

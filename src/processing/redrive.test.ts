@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
-import { redriveEventId } from '../domain/identity.ts';
 import type { InboxEntry } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import { partitionOf } from '../domain/partitioner.ts';
-import { decodeRecord } from '../domain/record-codec.ts';
+import { decodeRecord, encodeRecord } from '../domain/record-codec.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { InboxQuery, Job } from '../event-store/event-store.ts';
 import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
+import { eventOf } from '../testing/event-store.batches.ts';
 import { entryOf, failedReceivedAt } from '../testing/failed-entries.ts';
 import { createRedrive } from './redrive.ts';
 
@@ -185,9 +185,10 @@ describe('a redrive', () => {
     await run(['store:1:1:3']);
     expect(appended[0]?.partition).toBe(1);
     const far = entryOf(3, { position: { logNo: 1, partition: 9, offset: 3 }, id: 'store:1:9:3' });
-    const keyed = setUp([far], { partitions: 4 });
+    const value = encodeRecord(eventOf({ key: 'k' }));
+    const keyed = setUp([{ ...far, value }], { partitions: 4 });
     await keyed.run(['store:1:9:3']);
-    expect(keyed.appended[0]?.partition).toBe(partitionOf(redriveEventId('store:1:9:3'), 4));
+    expect(keyed.appended[0]?.partition).toBe(partitionOf('k', 4));
   });
 });
 

@@ -13,6 +13,7 @@ import {
   makeEvent,
   type RunningServer,
   startServer,
+  storedEvents,
   waitFor,
 } from './harness.ts';
 
@@ -35,6 +36,19 @@ function post(server: RunningServer, path: string, json?: object) {
     ...(json === undefined ? {} : { body: JSON.stringify(json), headers: { 'content-type': 'application/json' } }),
   });
 }
+
+it('a conflict that a client has sent again and again becomes one event', async () => {
+  const server = await startServer({ dataDir: createTempDir() });
+  const versions = [1, 2, 2, 2, 2, 3].map((n) => makeEvent(0, { payload: { n } }));
+  for (const version of versions) await server.send([version], '/api/events?wait=stored');
+  const { failed_events: failed } = await server.get<FailedEventPage>('/api/failed-events?state=open');
+  expect(failed).toHaveLength(5);
+  expect((await post(server, '/api/failed-events/redrive', { filter: {} })).body.matched).toBe(5);
+  await waitFor('all of them to be settled', async () => (await server.settled()).open_in_inbox === 0);
+  expect(await expectEverythingAddsUp(server)).toMatchObject({ stored: 3, duplicate: 3, failed: 5 });
+  const stored = (await storedEvents(server)).map(({ payload }) => (payload as { n: number }).n);
+  expect(stored.toSorted()).toEqual([1, 2, 3]);
+});
 
 describe('a failed event that many want at once', () => {
   it('goes once, and the log has one record more for each that was redriven', async () => {

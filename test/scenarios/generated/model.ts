@@ -1,6 +1,8 @@
 import { expect } from 'vitest';
-import { redriveEventId } from '../../../src/domain/identity.ts';
+import { hashContent } from '../../../src/domain/content.ts';
+import { conflictEventId } from '../../../src/domain/identity.ts';
 import { type InboxEntry, inboxId, storeConsumer } from '../../../src/domain/inbox.ts';
+import { decodeRecord } from '../../../src/domain/record-codec.ts';
 import { partitions, retentionMs, type World } from './world.ts';
 
 /** What the model knows an event by: everything that makes its content. */
@@ -106,9 +108,11 @@ export function createModel() {
       poison.push({ inboxId: inboxId(storeConsumer, { logNo: 1, ...at }), code });
       poisonCount += 1;
     },
-    /** A redrive is a send like any other, under the id that the inbox row fixes. */
+    /** A conflict's redrive is a send like any other, under the id that its content fixes. */
     sendRedrive(entry: InboxEntry, content: SentContent, at: number): void {
-      send(entry.code === 'conflict' ? redriveEventId(entry.id) : entry.eventId!, content, at);
+      const decoded = decodeRecord(entry.value, at);
+      if (!decoded.ok) throw new Error(`${entry.id} is no event: ${decoded.rejection.message}`);
+      send(conflictEventId(decoded.event.id, hashContent(decoded.event)), content, at);
     },
     /** Ids that may be sent again: those the window still covers. */
     resendable: (now: number) => [...events.values()].filter(({ lastSentAt }) => lastSentAt > now - retentionMs / 2),
