@@ -1,6 +1,8 @@
+import type { OffsetRange } from './event.ts';
+
 /**
- * Failures are of three kinds (ARCHITECTURE.md): unavailable, rejected, fenced. Rejections and fencing are values, because
- * they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
+ * Failures are of four kinds (ARCHITECTURE.md): unavailable, damaged, rejected, fenced. Rejections and fencing are values,
+ * because they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
  */
 
 /** What is away, and how. Whoever tells a client of it, or goes by it, does so for each of them (http/problem-answer.ts). */
@@ -37,6 +39,25 @@ export class UnavailableError extends Error {
     super(message, options);
     this.name = 'UnavailableError';
     this.code = code;
+  }
+}
+
+/**
+ * Records that the log has taken can't be read: not now, and not by trying again. It concerns one partition, and of that only
+ * these offsets.
+ */
+export class DamagedError extends Error {
+  readonly partition: number;
+  /** The first offset that can't be read. */
+  readonly from: number;
+  /** One past the last of them. */
+  readonly to: number;
+  constructor(range: OffsetRange, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DamagedError';
+    this.partition = range.partition;
+    this.from = range.from;
+    this.to = range.to;
   }
 }
 

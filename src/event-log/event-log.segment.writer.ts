@@ -11,11 +11,11 @@ import {
   segmentPath,
 } from './event-log.segment.files.ts';
 import {
+  encodeBoundaries,
   encodeGroup,
-  encodeStarts,
+  newGroupsAt,
   type SegmentHeader,
   saltBytes,
-  segmentHeaderBytes,
 } from './event-log.segment.format.ts';
 import type { LogMarks } from './event-log.segment.marks.ts';
 import type { LogTail } from './event-log.segment.recovery.ts';
@@ -98,11 +98,11 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
 
   /** The next segment, where the group does not fit into this one. */
   async function makeRoom(groupBytes: number): Promise<void> {
-    const isEmpty = tailBytes === segmentHeaderBytes(partitions);
+    const current = segments.at(-1)!;
+    const isEmpty = tailBytes === current.groupsAt;
     if (!isRolling && (isEmpty || tailBytes + groupBytes <= segmentBytesMax)) return;
     // The next segment says how much of this one counts. Once it may be there, nothing more may be written to this one.
     isRolling = true;
-    const current = segments.at(-1)!;
     const next: SegmentHeader = {
       logId: current.logId,
       number: current.number + 1,
@@ -111,6 +111,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       salt: randomBytes(saltBytes),
       starts,
       ends,
+      groupsAt: newGroupsAt(partitions),
     };
     try {
       await createSegment(directory, next);
@@ -120,7 +121,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const former = file;
     file = null;
     segments.push(next);
-    tailBytes = segmentHeaderBytes(partitions);
+    tailBytes = next.groupsAt;
     isRolling = false;
     await former?.close();
   }
@@ -148,7 +149,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.setStart(partition, starts[partition]!);
     // Segments first: on a full disk that is what gives the room to write down where the log starts.
     await removeDone();
-    await writeStarts();
+    await writeBoundaries();
   }
 
   /** Whether nothing is left of the oldest segment. */
@@ -172,9 +173,9 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.announce();
   }
 
-  async function writeStarts(): Promise<void> {
-    await makeRoom(partitions * 8 + 64);
-    await write(encodeStarts(starts, { salt: segments.at(-1)!.salt, sequence }));
+  async function writeBoundaries(): Promise<void> {
+    await makeRoom(partitions * 16 + 64);
+    await write(encodeBoundaries(starts, ends, { salt: segments.at(-1)!.salt, sequence }));
     endsInRecords = false;
     areStartsWritten = true;
   }
@@ -202,7 +203,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       isClosed = true;
       await inTurn(async () => {
         // With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot.
-        if (endsInRecords && !isRolling) await writeStarts().catch(() => undefined);
+        if (endsInRecords && !isRolling) await writeBoundaries().catch(() => undefined);
         await file?.close();
         file = null;
       });

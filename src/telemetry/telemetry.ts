@@ -65,11 +65,17 @@ export interface TelemetryEvents {
   'partition.fenced': { readonly partition: number };
   'partition.halted': {
     readonly partition: number;
-    readonly reason: 'log_replaced' | 'bug';
+    readonly reason: 'log_replaced' | 'log_damaged' | 'bug';
     readonly message: string;
   };
   'partition.bisecting': { readonly partition: number; readonly records: number; readonly reason: string };
-  'gap.lost': { readonly partition: number; readonly from: number; readonly to: number };
+  'gap.lost': {
+    readonly partition: number;
+    readonly from: number;
+    readonly to: number;
+    /** `trimmed`: it had left the log. `given_up`: it was damaged, and an operator gave it up. */
+    readonly reason: 'trimmed' | 'given_up';
+  };
   'gap.skipped': { readonly partition: number; readonly from: number; readonly to: number };
 
   'batch.committed': {
@@ -100,6 +106,12 @@ export interface TelemetryEvents {
   'group.ended': { readonly group: string; readonly reason: string };
   /** It is tried again until it succeeds; told once for each reason. */
   'group.unavailable': { readonly group: string; readonly error: string };
+  /** Files in the log's directory that have no part in it: of other names, or, of what was given up, one that can't be read. */
+  'log.files_ignored': {
+    readonly directory: string;
+    readonly names: readonly string[];
+    readonly reason: 'strays' | 'damaged';
+  };
   'log.trimmed': { readonly partition: number; readonly below: number };
   /** Nothing was removed for now; it is tried again when it is due again. */
   'log.untrimmed': { readonly reason: string };
