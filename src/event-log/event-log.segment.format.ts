@@ -296,17 +296,28 @@ export interface GroupVisitor {
 export function visitBatches(group: Buffer, { onBatch, onDamage }: GroupVisitor): void {
   for (let at = groupHeaderBytes; at < group.length; ) {
     const header = batchHeaderAt(group, at);
-    const end = at + (header?.bytes ?? 0);
-    if (header !== null && isSoundBatch(group.subarray(at, end))) {
+    if (header !== null && isSoundBatch(group.subarray(at, at + header.bytes))) {
       onBatch(header, at);
-      at = end;
+      at += header.bytes;
       continue;
     }
-    const isBelieved = header !== null && (leadsToEnd(group, end) || isSoundBatchAt(group, end));
-    const damagedEnd = isBelieved ? end : group.length;
-    onDamage(at, damagedEnd - at, isBelieved ? header : null);
-    at = damagedEnd;
+    const told = believedHeaderAt(group, at);
+    const bytes = told?.bytes ?? group.length - at;
+    onDamage(at, bytes, told);
+    at += bytes;
   }
+}
+
+/** By its own length, or by what its records' lengths come to. */
+function believedHeaderAt(group: Buffer, at: number): BatchHeader | null {
+  if (at + batchHeaderBytes > group.length) return null;
+  const header = readBatchHeader(group, at);
+  for (const bytes of [header.bytes, bytesByRecords(group.subarray(at))]) {
+    const end = at + bytes;
+    if (bytes < batchHeaderBytes || end > group.length) continue;
+    if (leadsToEnd(group, end) || isSoundBatchAt(group, end)) return { ...header, bytes };
+  }
+  return null;
 }
 
 /** Null where no batch can be that lies in the group. */
@@ -329,11 +340,16 @@ function leadsToEnd(group: Buffer, from: number): boolean {
 
 /** Whether the lengths of a batch's records add up to its own: then its number of records can be believed. */
 export function lengthsAddUp(batch: Buffer): boolean {
-  const { bytes, count } = readBatchHeader(batch, 0);
+  return bytesByRecords(batch) === batch.length;
+}
+
+/** How long the batch is by its number of records and their lengths; 0 where these are not all there. */
+function bytesByRecords(batch: Buffer): number {
+  const { count } = readBatchHeader(batch, 0);
   let total = batchHeaderBytes + count * lengthBytes;
-  if (total > bytes || bytes !== batch.length) return false;
+  if (total > batch.length) return 0;
   for (let nth = 0; nth < count; nth += 1) total += batch.readUInt32BE(batchHeaderBytes + nth * lengthBytes);
-  return total === bytes;
+  return total;
 }
 
 /** No more than so many records can lie in so many bytes. */

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { notOpened, segmentPath, unusable, writeFully } from './event-log.segment.files.ts';
 import {
+  type BatchHeader,
   decodeBoundaries,
   type GroupHeader,
   lengthsAddUp,
@@ -114,8 +115,8 @@ function isSound(group: Buffer, header: GroupHeader, partitions: number): boolea
 
 /**
  * Follows where each partition ends, past damage too: an offset that was answered must not be given away again. How many records
- * lie in damaged bytes is what these say of themselves, where that fits what is known; or what comes behind tells; or, where
- * neither does, as many are taken to be there as could be.
+ * of which partition lie in damaged bytes is what these say of themselves, where that fits what is known; or what comes behind
+ * tells; or, where neither does, each partition is taken to have all that it could have there.
  */
 function followEnds(from: readonly number[]) {
   const ends = [...from];
@@ -123,35 +124,40 @@ function followEnds(from: readonly number[]) {
   const hidden = from.map(() => 0);
   let isConsistent = true;
 
-  function reach(partition: number, base: number, end: number): boolean {
-    const known = ends[partition];
-    const isPossible = known !== undefined && base >= known && base <= known + hidden[partition]!;
-    if (!isPossible || !Number.isInteger(base)) return false;
-    ends[partition] = end;
-    hidden[partition] = 0;
-    return true;
+  function fits(partition: number, offset: number): boolean {
+    const end = ends[partition];
+    return end !== undefined && Number.isInteger(offset) && offset >= end && offset <= end + hidden[partition]!;
   }
 
-  function hide(partition: number, bytes: number): void {
-    hidden[partition]! += recordsMax(bytes);
+  function reach(partition: number, base: number, end: number): void {
+    isConsistent &&= fits(partition, base);
+    ends[partition] = end;
+    hidden[partition] = 0;
+  }
+
+  /** More than one where the bytes contradict what is known: which of their numbers has rotted can't be told. */
+  function mayBeOf(told: BatchHeader | null): readonly number[] {
+    const all = [...ends.keys()];
+    if (told === null) return all;
+    const { partition, base } = told;
+    if (fits(partition, base)) return [partition];
+    const possible = all.filter((other) => other === partition || fits(other, base));
+    return possible.length > 0 ? possible : all;
   }
 
   return {
     pass(group: Buffer): void {
       visitBatches(group, {
-        onBatch({ partition, base, count }) {
-          isConsistent &&= reach(partition, base, base + count);
-        },
+        onBatch: ({ partition, base, count }) => reach(partition, base, base + count),
         onDamage(at, bytes, told) {
-          const isPossible = told !== null && reach(told.partition, told.base, told.base);
-          if (isPossible && lengthsAddUp(group.subarray(at, at + bytes))) ends[told.partition]! += told.count;
-          else if (isPossible) hide(told.partition, bytes);
-          else for (const partition of ends.keys()) hide(partition, bytes);
+          const isCounted = told !== null && lengthsAddUp(group.subarray(at, at + bytes));
+          const records = isCounted ? told.count : recordsMax(bytes);
+          for (const partition of mayBeOf(told)) hidden[partition]! += records;
         },
       });
     },
     settle(told: readonly number[]): void {
-      for (const [partition, end] of told.entries()) isConsistent &&= reach(partition, end, end);
+      for (const [partition, end] of told.entries()) reach(partition, end, end);
     },
     isConsistent: () => isConsistent,
     ends: () => ends.map((end, partition) => end + hidden[partition]!),
