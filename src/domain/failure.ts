@@ -52,9 +52,12 @@ export class DamagedError extends Error {
   readonly from: number;
   /** One past the last of them. */
   readonly to: number;
-  constructor(range: OffsetRange, message: string, options?: ErrorOptions) {
+  /** Where the damage is, for a person: a file and a byte of it. */
+  readonly place: string;
+  constructor(range: OffsetRange, place: string, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'DamagedError';
+    this.place = place;
     this.partition = range.partition;
     this.from = range.from;
     this.to = range.to;

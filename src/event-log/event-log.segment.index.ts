@@ -126,12 +126,14 @@ export function createSegmentIndex(
     const to = bases[nth + 1] ?? end;
     const [behind, before] = [places[nth] ?? 0, places[nth + 1] ?? Number.POSITIVE_INFINITY];
     const between = damages.filter(({ at }) => at > behind && at < before);
-    const place = between.find(({ told }) => told?.partition === partition) ?? between[0];
+    const damage = between.find(({ told }) => told?.partition === partition) ?? between[0];
+    const path = segmentPath(directory, header.number);
+    const place = damage === undefined ? path : `${path} at byte ${damage.at}`;
     return new DamagedError(
       { partition, from, to },
-      `Partition ${partition}: ${describeOffsets(from, to)} can't be read: ${segmentPath(directory, header.number)} is ` +
-        `damaged${place === undefined ? '' : ` at byte ${place.at}`}. Put a sound copy of it in its place while nothing runs, or ` +
-        'give these records up: esp give-up',
+      place,
+      `Partition ${partition}: ${describeOffsets(from, to)} can't be read, ${place} is damaged. Put a sound copy of the file in its ` +
+        'place while nothing runs, or go on without them: esp give-up.',
     );
   }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, cp, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker as Thread } from 'node:worker_threads';
@@ -257,60 +257,6 @@ describe('the segment event log', () => {
     await (await openLog()).append(recordsFor(0, ['still usable']));
   });
 
-  it.each([
-    ['of another kind', Buffer.alloc(16_384, 'no log')],
-    ['cut down to nothing much', Buffer.alloc(100)],
-    ['of nothing', Buffer.alloc(0)],
-  ])('refuses a file %s', async (_, bytes) => {
-    await writeFile(pathOf(1), bytes);
-    const refused = createSegmentEventLog({ directory, partitions });
-    await expect(refused).rejects.toBeInstanceOf(StartupError);
-    await expect(refused).rejects.toThrow(`${pathOf(1)} can't be opened as an event log: it is no segment`);
-  });
-
-  it('is not kept from starting by what a crash left of a new segment', async () => {
-    await (await openLog()).close();
-    await writeFile(join(directory, 'unfinished'), 'half a header');
-    const log = await openLog();
-    expect(await log.append(recordsFor(0, ['x']))).toEqual([{ partition: 0, offset: 0 }]);
-    expect(await readdir(directory)).toEqual(['000000000001.segment']);
-  });
-
-  describe('of several segments', () => {
-    async function writeThree(): Promise<void> {
-      const log = await openLog();
-      for (let group = 0; group < 3; group += 1) await log.append([{ partition: 0, value: Buffer.alloc(50 * 1024) }]);
-      await log.close();
-      expect(await segments()).toHaveLength(3);
-    }
-
-    it('refuses one that was cut off', async () => {
-      await writeThree();
-      await truncate(pathOf(2), 20_000);
-      await expect(createSegmentEventLog({ directory, partitions })).rejects.toThrow(
-        /was cut off: it has 20000 bytes of \d+/,
-      );
-    });
-
-    it('refuses to do without one in the middle', async () => {
-      await writeThree();
-      await rm(pathOf(2));
-      await expect(createSegmentEventLog({ directory, partitions })).rejects.toThrow('segment 2 is missing');
-    });
-
-    it('refuses one of another log', async () => {
-      await writeThree();
-      const other = `${directory}-other`;
-      await rename(directory, other);
-      await writeThree();
-      await copyFile(segmentPath(other, 3), pathOf(3));
-      await rm(other, { recursive: true });
-      await expect(createSegmentEventLog({ directory, partitions })).rejects.toThrow(
-        'segments 2 and 3 are of two logs',
-      );
-    });
-  });
-
   describe('after a crash', () => {
     /** Appends, and leaves the file as if the process had been killed: without what closing adds. */
     async function crashed(groups: readonly (readonly string[])[]): Promise<Buffer> {
@@ -385,13 +331,6 @@ describe('the segment event log', () => {
     const reopened = await openLog();
     expect(textOf(await reopened.recordAt(0, 0))).toBe('sound');
     await expect(reopened.recordAt(0, 1)).rejects.toBeInstanceOf(DamagedError);
-  });
-
-  it('does not say that a record is safe in a file that was deleted', async () => {
-    const log = await openLog();
-    await log.append(recordsFor(0, ['x']));
-    await rm(await newest());
-    await expect(log.append(recordsFor(0, ['y']))).rejects.toMatchObject({ code: 'log_deleted' });
   });
 
   it('keeps its zeros ahead out of the way of records of every size', { timeout: 60_000 }, async () => {

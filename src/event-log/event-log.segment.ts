@@ -39,12 +39,16 @@ export async function createSegmentEventLog(options: SegmentEventLogOptions): Pr
   const { logId } = tail.segment;
   const givenUp = createGivenUp(await readWhatIsGivenUp(files, logId, options));
   const marks = createLogMarks(partitions, logId);
-  const { end: endWrites, ...writer } = createSegmentWriter({ ...options, segments, tail, marks });
+  const { end: endWrites, assertInPlace, ...writer } = createSegmentWriter({ ...options, segments, tail, marks });
   const { end: endReads, ...reader } = createSegmentReader(directory, marks, partitions, givenUp);
   let closing: Promise<void> | undefined;
   return {
     ...reader,
     ...writer,
+    async describe() {
+      assertInPlace();
+      return reader.describe();
+    },
     shared: marks.shared,
     givenUp: givenUp.ranges,
     async giveUp(ranges) {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import {
@@ -23,6 +24,11 @@ import { openTailFile, type TailFile } from './event-log.segment.tail-file.ts';
 import type { AppendedAt, LogAppender, RecordToAppend } from './event-log.ts';
 
 export interface SegmentWriter extends LogAppender {
+  /**
+   * Throws UnavailableError where the newest segment is no longer in its place. Appends are then refused, until it is seen there
+   * again. To be called every second or so: an append looks only whether its own file has a name still.
+   */
+  assertInPlace(): void;
   /** Refuses what comes from now on, waits for what is under way, and closes the file. */
   end(): Promise<void>;
 }
@@ -53,6 +59,8 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   /** Whether the log says itself where its partitions start. */
   let areStartsWritten = true;
   let isClosed = false;
+  /** Whether the newest segment was not in its place when that was looked at. */
+  let isMissing = false;
   let endsInRecords = options.tail.endsInRecords;
   let lastTurn: Promise<unknown> = Promise.resolve();
   /** Groups of a usual size are put together here, one after another. */
@@ -76,18 +84,24 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.announce();
   }
 
-  /** Durable when it resolves. */
+  function isInPlace(path: string): boolean {
+    try {
+      if (file === null) return statSync(path).size >= tailBytes;
+      return !file.isLost(tailBytes) && file.isAt(path);
+    } catch (error) {
+      // Where it can't be looked at, nothing is known against it.
+      return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+    }
+  }
+
+  /** Durable, in a file that had its name after the flush, when it resolves. */
   async function write(group: Buffer): Promise<void> {
     const path = segmentPath(directory, segments.at(-1)!.number);
     try {
       file ??= openTailFile(path);
-      if (file.isLost(tailBytes)) {
-        throw new UnavailableError(
-          'log_deleted',
-          `${path} was deleted or cut off while it was open: put it back, or restart`,
-        );
-      }
+      if (isMissing || file.isLost(tailBytes)) throw deleted(path);
       await file.write(group, tailBytes);
+      if (file.isLost(tailBytes + group.length)) throw deleted(path);
     } catch (error) {
       throw unavailable(error, path);
     }
@@ -185,6 +199,13 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     partitions,
     lanes: 1,
     laneOf: () => 0,
+    assertInPlace() {
+      // Between two segments both names are on their way.
+      if (isClosed || isRolling) return;
+      const path = segmentPath(directory, segments.at(-1)!.number);
+      isMissing = !isInPlace(path);
+      if (isMissing) throw deleted(path);
+    },
     async append(records) {
       if (isClosed) throw closedError();
       for (const { partition } of records) assertPartition(partition, partitions);
@@ -215,6 +236,13 @@ function sizeOf(records: readonly RecordToAppend[]): number {
   let bytes = 0;
   for (const { value } of records) bytes += value.length;
   return bytes;
+}
+
+function deleted(path: string): UnavailableError {
+  return new UnavailableError(
+    'log_deleted',
+    `${path} was deleted, moved or cut off while it was open: put it back, or restart`,
+  );
 }
 
 function unavailable(error: unknown, path: string): UnavailableError {

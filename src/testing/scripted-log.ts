@@ -112,7 +112,7 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
   function throwIfDamaged(partition: number, offset: number): void {
     if (!partitions[partition]!.damaged.has(offset)) return;
     const range = { partition, from: offset, to: offset + 1 };
-    throw new DamagedError(range, `partition ${partition} is damaged at offset ${offset}`);
+    throw new DamagedError(range, 'a file', `partition ${partition} is damaged at offset ${offset}`);
   }
 
   function makeAssignment(given: readonly number[]): LogAssignment {
