@@ -49,13 +49,14 @@ function report({ damaged, lost, done }: GivingUp, { dataDir }: Config, { stdout
   if (damaged.length === 0) printLine(stdout, `every record of the log in ${dataDir} can be read`);
   else if (lost === 0) printLine(stdout, 'nothing is lost by it, and there is nothing to give up');
   else if (done) {
-    printLine(
-      stdout,
-      `${formatCount(lost)} records are given up: from the next start on the ledger counts them as lost,`,
-    );
-    printLine(stdout, 'and their partitions go on behind them');
+    printLine(stdout, `${formatRecords(lost)} given up: at the next start the ledger counts that as lost,`);
+    printLine(stdout, 'and the partitions go on behind it');
   } else {
-    printLine(stdout, `${formatCount(lost)} records would be lost for good; with a sound copy of the files none would`);
+    printLine(stdout, `${formatRecords(lost)} would be lost for good; with a sound copy of the files none would`);
     printLine(stderr, 'nothing was changed; to do it: esp give-up --yes');
   }
+}
+
+function formatRecords(count: number): string {
+  return `${formatCount(count)} record${count === 1 ? '' : 's'}`;
 }
