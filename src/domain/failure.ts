@@ -12,7 +12,6 @@ export type UnavailableCode =
   | 'log_timeout'
   | 'log_closed'
   | 'log_behind'
-  | 'log_corrupt'
   | 'log_deleted'
   | 'log_denied'
   | 'log_leaderless'
@@ -64,9 +63,9 @@ export class DamagedError extends Error {
   }
 }
 
-/** For who reads the log: what is away in its own words, a bug with its place in the code. */
+/** For who reads the log: what is away or damaged in its own words, a bug with its place in the code. */
 export function tellFailure(error: unknown): string {
-  if (error instanceof UnavailableError) return error.message;
+  if (error instanceof UnavailableError || error instanceof DamagedError) return error.message;
   return error instanceof Error ? (error.stack ?? String(error)) : String(error);
 }
 
