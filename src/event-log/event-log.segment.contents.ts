@@ -1,7 +1,7 @@
+import { decodeBoundaries } from './event-log.segment.boundaries.ts';
 import type { SegmentChunks } from './event-log.segment.chunks.ts';
 import {
   type BatchHeader,
-  decodeBoundaries,
   decodeGroupHeader,
   groupHeaderBytes,
   type SegmentHeader,

@@ -7,7 +7,7 @@ import { DamagedError, StartupError } from '../domain/failure.ts';
 import type { limits } from '../domain/limits.ts';
 import { boundsOf, textOf } from '../testing/event-log.contract.harness.ts';
 import { logOnDisk, playLog } from '../testing/log-on-faulty-disk.ts';
-import { rotEachByte } from '../testing/log-with-rotten-byte.ts';
+import { rotEach } from '../testing/log-with-rot.ts';
 import { createRandom, type Random } from '../testing/random.ts';
 import { createSimulatedDisk, type DiskFile, type SimulatedDisk } from '../testing/simulated-disk.ts';
 import { type CallName, createSimulatedFiles, type SimulatedFiles } from '../testing/simulated-files.ts';
@@ -296,7 +296,7 @@ describe('of one rotten byte', () => {
   ] as const)(
     'in a log %s: records of one append and partition are lost, and told',
     async (_, isKilled, imaginedMax) => {
-      const found = await rotEachByte(unlucky, isKilled, (files) => {
+      const found = await rotEach('byte', unlucky, isKilled, (files) => {
         kernel.files = files;
       });
       for (const { segment, at, damaged, imagined } of found) {
@@ -309,6 +309,16 @@ describe('of one rotten byte', () => {
       const harmless = found.filter(({ damaged }) => damaged.length === 0);
       expect(harmless.length).toBeGreaterThan(100);
       expect(found.length - harmless.length).toBeGreaterThan(300);
+    },
+  );
+
+  it.each([false, true])(
+    'and of a whole sector: what is lost is told, and no offset is given away again',
+    async (isKilled) => {
+      const found = await rotEach('sector', unlucky, isKilled, (files) => {
+        kernel.files = files;
+      });
+      expect(found.some(({ damaged }) => damaged.length > 2)).toBe(true);
     },
   );
 });

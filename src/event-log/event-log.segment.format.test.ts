@@ -1,13 +1,17 @@
 import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import {
+  boundariesBytes,
+  bytesToNextPage,
+  decodeBoundaries,
+  encodeBoundaries,
+} from './event-log.segment.boundaries.ts';
+import {
   type BatchHeader,
   batchHeaderBytes,
   decodeBatch,
-  decodeBoundaries,
   decodeGroupHeader,
   decodeSegmentHeader,
-  encodeBoundaries,
   encodeGroup,
   encodeSegmentHeader,
   groupHeaderBytes,
@@ -189,6 +193,12 @@ describe('a group of boundaries', () => {
     const bytes = encodeBoundaries(starts, ends, { salt, sequence: 3 });
     expect(decodeGroupHeader(bytes, 0, salt)).toEqual({ bytes: bytes.length, sequence: 3, batches: 0 });
     expect(decodeBoundaries(bytes, 3)).toEqual({ starts, ends });
+    expect(bytes.length).toBe(boundariesBytes(3));
+    const padding = bytesToNextPage(bytes.length);
+    const padded = encodeBoundaries(starts, ends, { salt, sequence: 3 }, padding);
+    expect(padded.length).toBe(4096);
+    expect(bytesToNextPage(padded.length)).toBe(0);
+    expect(decodeBoundaries(padded, 3)).toEqual({ starts, ends });
     for (let at = groupHeaderBytes; at < bytes.length; at += 1) {
       const damaged = Buffer.from(bytes);
       damaged[at]! ^= 0x10;

@@ -62,15 +62,15 @@ const magic = Buffer.from('ESPLOG\0');
 const copies = 2;
 const copiesAt = magic.length;
 const fixedHeaderBytes = 72;
-const pageBytes = 4096;
+export const pageBytes = 4096;
 const logIdBytes = 16;
 export const saltBytes = 8;
 
 const groupMagic = 0x45535047;
 export const groupHeaderBytes = 32;
 export const batchHeaderBytes = 32;
-const lengthBytes = 4;
-const offsetBytes = 8;
+export const lengthBytes = 4;
+export const offsetBytes = 8;
 
 /** Of one copy. */
 export function segmentHeaderBytes(partitions: number): number {
@@ -130,7 +130,7 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | null {
   };
 }
 
-interface GroupPlace {
+export interface GroupPlace {
   readonly salt: Buffer;
   readonly sequence: number;
 }
@@ -215,46 +215,13 @@ function writeBatchHeader(bytes: Buffer, { at, ...batch }: PlannedBatch, timesta
   bytes.writeUInt32BE(crc32(bytes.subarray(at + 4, at + batch.bytes)), at);
 }
 
-function writeGroupHeader(bytes: Buffer, header: GroupHeader, salt: Buffer): void {
+export function writeGroupHeader(bytes: Buffer, header: GroupHeader, salt: Buffer): void {
   bytes.writeUInt32BE(groupMagic, 0);
   bytes.writeUInt32BE(header.bytes, 8);
   bytes.writeUInt32BE(header.batches, 12);
   bytes.writeDoubleBE(header.sequence, 16);
   salt.copy(bytes, 24, 0, saltBytes);
   bytes.writeUInt32BE(crc32(bytes.subarray(8, groupHeaderBytes)), 4);
-}
-
-export interface PartitionBoundaries {
-  readonly starts: readonly number[];
-  /** Null in what a first version wrote. */
-  readonly ends: readonly number[] | null;
-}
-
-/**
- * The group that tells where the partitions start from now on, and where they end: what lies in front of it may rot, and is
- * counted all the same.
- */
-export function encodeBoundaries(
-  starts: readonly number[],
-  ends: readonly number[],
-  { salt, sequence }: GroupPlace,
-): Buffer {
-  const at = groupHeaderBytes + lengthBytes;
-  const bytes = Buffer.alloc(at + (starts.length + ends.length) * offsetBytes);
-  writeOffsets(bytes, at, starts);
-  writeOffsets(bytes, at + starts.length * offsetBytes, ends);
-  bytes.writeUInt32BE(crc32(bytes.subarray(at)), groupHeaderBytes);
-  writeGroupHeader(bytes, { bytes: bytes.length, sequence, batches: 0 }, salt);
-  return bytes;
-}
-
-/** @param group a whole group without batches; its header need not be sound. Null where it is damaged, or another one. */
-export function decodeBoundaries(group: Buffer, partitions: number): PartitionBoundaries | null {
-  const body = group.subarray(groupHeaderBytes + lengthBytes);
-  const lists = body.length / (partitions * offsetBytes);
-  if ((lists !== 1 && lists !== 2) || crc32(body) !== group.readUInt32BE(groupHeaderBytes)) return null;
-  const starts = readOffsets(body, 0, partitions);
-  return { starts, ends: lists === 2 ? readOffsets(body, partitions * offsetBytes, partitions) : null };
 }
 
 /** The group of this segment that begins at `at`; null where none does. */
@@ -378,10 +345,10 @@ export function decodeBatch(bytes: Buffer): RecordBatch | null {
   return { ...header, timestamp: bytes.readDoubleBE(24), values };
 }
 
-function writeOffsets(bytes: Buffer, at: number, offsets: readonly number[]): void {
+export function writeOffsets(bytes: Buffer, at: number, offsets: readonly number[]): void {
   for (const [index, offset] of offsets.entries()) bytes.writeDoubleBE(offset, at + index * offsetBytes);
 }
 
-function readOffsets(bytes: Buffer, at: number, count: number): number[] {
+export function readOffsets(bytes: Buffer, at: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => bytes.readDoubleBE(at + index * offsetBytes));
 }

@@ -1,8 +1,8 @@
 import { open } from 'node:fs/promises';
+import { decodeBoundaries } from './event-log.segment.boundaries.ts';
 import { notOpened, segmentPath, unusable, writeFully } from './event-log.segment.files.ts';
 import {
   type BatchHeader,
-  decodeBoundaries,
   type GroupHeader,
   lengthsAddUp,
   recordsMax,

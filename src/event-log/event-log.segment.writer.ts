@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
+import { boundariesBytes, bytesToNextPage, encodeBoundaries } from './event-log.segment.boundaries.ts';
 import {
   assertPartition,
   closedError,
@@ -11,13 +12,7 @@ import {
   removeSegment,
   segmentPath,
 } from './event-log.segment.files.ts';
-import {
-  encodeBoundaries,
-  encodeGroup,
-  newGroupsAt,
-  type SegmentHeader,
-  saltBytes,
-} from './event-log.segment.format.ts';
+import { encodeGroup, newGroupsAt, type SegmentHeader, saltBytes } from './event-log.segment.format.ts';
 import type { LogMarks } from './event-log.segment.marks.ts';
 import type { LogTail } from './event-log.segment.recovery.ts';
 import { openTailFile, type TailFile } from './event-log.segment.tail-file.ts';
@@ -61,7 +56,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   let isClosed = false;
   /** Whether the newest segment was not in its place when that was looked at. */
   let isMissing = false;
-  let endsInRecords = options.tail.endsInRecords;
+  let isSealed = !options.tail.endsInRecords;
   let lastTurn: Promise<unknown> = Promise.resolve();
   /** Groups of a usual size are put together here, one after another. */
   const scratch = Buffer.allocUnsafeSlow(limits.logScratchBytes);
@@ -107,6 +102,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     }
     tailBytes += group.length;
     sequence += 1;
+    isSealed = false;
     marks.setTail({ segment: segments.at(-1)!.number, bytes: tailBytes });
   }
 
@@ -145,7 +141,6 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const place = { salt: segments.at(-1)!.salt, sequence };
     const group = encodeGroup(records, place, ends, now(), limits.logBatchBytesMax, room);
     await write(group.bytes);
-    endsInRecords = true;
     const before = ends;
     ends = group.ends;
     for (let partition = 0; partition < partitions; partition += 1) {
@@ -187,11 +182,19 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.announce();
   }
 
-  async function writeBoundaries(): Promise<void> {
-    await makeRoom(partitions * 16 + 64);
-    await write(encodeBoundaries(starts, ends, { salt: segments.at(-1)!.salt, sequence }));
-    endsInRecords = false;
+  async function writeBoundaries(paddingBytes = 0): Promise<void> {
+    await makeRoom(boundariesBytes(partitions) + paddingBytes);
+    await write(encodeBoundaries(starts, ends, { salt: segments.at(-1)!.salt, sequence }, paddingBytes));
     areStartsWritten = true;
+  }
+
+  /**
+   * With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot. That group is on
+   * a page of its own: what rots is often a whole sector.
+   */
+  async function seal(): Promise<void> {
+    await writeBoundaries(bytesToNextPage(tailBytes + boundariesBytes(partitions)));
+    await writeBoundaries();
   }
 
   publish();
@@ -223,8 +226,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       if (isClosed) return lastTurn.then(() => undefined);
       isClosed = true;
       await inTurn(async () => {
-        // With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot.
-        if (endsInRecords && !isRolling) await writeBoundaries().catch(() => undefined);
+        if (!isSealed && !isRolling) await seal().catch(() => undefined);
         await file?.close();
         file = null;
       });

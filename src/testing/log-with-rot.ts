@@ -7,6 +7,7 @@ import { createSimulatedDisk, type DiskDirectory, type DiskFile, type SimulatedD
 import { createSimulatedFiles, type SimulatedFiles } from './simulated-files.ts';
 
 const { directory, partitions } = logOnDisk;
+const sectorBytes = 512;
 /** Two appends or three fit into a segment. */
 const open = () => createSegmentEventLog({ ...logOnDisk, segmentBytesMax: 8_192 + 700 });
 
@@ -25,12 +26,14 @@ interface Place {
 }
 
 /**
- * One log after another with one byte changed, each byte once, as closing left it or as a process that was killed did. Throws
- * where one does not open, gives a record otherwise than it was, or gives an offset away that was answered before.
+ * One log after another with one byte changed, each byte once, or one sector of bytes; as closing left it, or as a process that
+ * was killed did. Throws where one does not open, gives a record otherwise than it was, or gives an offset away that was
+ * answered before.
  *
  * @param run makes these files the ones that the log's code calls
  */
-export async function rotEachByte(
+export async function rotEach(
+  what: 'byte' | 'sector',
   random: Random,
   isKilled: boolean,
   run: (files: SimulatedFiles) => void,
@@ -44,9 +47,11 @@ export async function rotEachByte(
   for (const [segment, bytes] of sound) {
     // What a process that was killed may have left half written is taken for that, wherever it is damaged.
     const end = isKilled && segment === newest ? bytes.lastIndexOf('ESPG') : bytes.length;
-    for (const at of tellingPositions(bytes.subarray(0, end))) {
+    const length = what === 'byte' ? 1 : sectorBytes;
+    for (const at of tellingPositions(bytes.subarray(0, end), length)) {
       putBack(disk, sound);
-      (disk.find(`${directory}/${segment}`) as DiskFile).bytes[at]! ^= 0x11;
+      const { bytes: rotten } = disk.find(`${directory}/${segment}`) as DiskFile;
+      for (let nth = at; nth < at + length; nth += 1) rotten[nth]! ^= 0x11;
       run(createSimulatedFiles(disk, random));
       const log = await open();
       const damaged = await readAll(log, texts);
@@ -84,15 +89,14 @@ async function makeLog(disk: SimulatedDisk) {
   return { texts, killed };
 }
 
-/** Oldest first, each without most of the zeros that are kept ahead of its end. */
+/** Oldest first, the newest without most of the zeros that are kept ahead of its end. */
 function segmentsOf(disk: SimulatedDisk): ReadonlyMap<string, Buffer> {
   const { entries } = disk.find(directory) as DiskDirectory;
-  const files = [...entries].map(([name, node]) => {
-    const { bytes } = node as DiskFile;
-    const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
-    return [name, Buffer.from(bytes.subarray(0, used + 200))] as const;
-  });
-  return new Map(files.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const files = [...entries].map(([name, node]) => [name, Buffer.from((node as DiskFile).bytes)] as const);
+  const oldestFirst = files.sort(([a], [b]) => (a < b ? -1 : 1));
+  const [newest, bytes] = oldestFirst.pop()!;
+  const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+  return new Map([...oldestFirst, [newest, bytes.subarray(0, used + 200)]]);
 }
 
 function putBack(disk: SimulatedDisk, segments: ReadonlyMap<string, Buffer>): void {
@@ -101,9 +105,10 @@ function putBack(disk: SimulatedDisk, segments: ReadonlyMap<string, Buffer>): vo
   for (const [name, bytes] of segments) disk.write(disk.makeFile(`${directory}/${name}`), bytes, 0);
 }
 
-/** Of bytes that say something, and of padding a few. */
-function tellingPositions(bytes: Buffer): number[] {
-  return [...bytes.keys()].filter((at) => bytes[at] !== 0 || at % 512 === 511);
+/** Of bytes that say something, and of padding a few; of sectors all that lie within. */
+function tellingPositions(bytes: Buffer, length: number): number[] {
+  if (length === 1) return [...bytes.keys()].filter((at) => bytes[at] !== 0 || at % sectorBytes === sectorBytes - 1);
+  return [...bytes.keys()].filter((at) => at % sectorBytes === 0 && at + length <= bytes.length);
 }
 
 async function readAll(log: SegmentEventLog, texts: readonly (readonly string[])[]): Promise<Place[]> {
