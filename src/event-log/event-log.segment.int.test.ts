@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Worker as Thread } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DamagedError, StartupError } from '../domain/failure.ts';
+import { createTelemetry } from '../telemetry/telemetry.ts';
 import {
   boundsOf,
   type DamageableLogHarness,
@@ -64,6 +65,8 @@ const partitions = 3;
 describe('the segment event log', () => {
   let directory: string;
   const opened: SegmentEventLog[] = [];
+  /** What the last start has told. */
+  const cutOff: unknown[] = [];
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'esp-log-'));
@@ -74,7 +77,10 @@ describe('the segment event log', () => {
   });
 
   async function openLog(segmentBytesMax = 64 * 1024): Promise<SegmentEventLog> {
-    const log = await createSegmentEventLog({ directory, partitions, segmentBytesMax });
+    const telemetry = createTelemetry();
+    cutOff.length = 0;
+    telemetry.on('log.cut_off', (payload) => cutOff.push(payload));
+    const log = await createSegmentEventLog({ directory, partitions, segmentBytesMax, telemetry });
     opened.push(log);
     return log;
   }
@@ -272,15 +278,18 @@ describe('the segment event log', () => {
       const whole = await crashed([['first'], ['second', 'and third']]);
       const last = whole.lastIndexOf('ESPG');
       const end = whole.indexOf('and third') + 'and third'.length;
-      for (let torn = last + 1; torn < end; torn += 5) {
+      for (let torn = last; torn < end; torn += 5) {
         const bytes = Buffer.from(whole);
         bytes.fill(0, torn, end);
         await writeFile(pathOf(1), torn % 2 === 0 ? bytes : bytes.subarray(0, torn));
         const log = await openLog();
+        // Of nothing nothing is to be told.
+        expect(cutOff).toEqual(torn === last ? [] : [{ path: pathOf(1), at: last }]);
         expect(await boundsOf(log, 0), `torn at ${torn}`).toEqual({ start: 0, end: 1 });
         expect(await log.append(recordsFor(0, ['again']))).toEqual([{ partition: 0, offset: 1 }]);
         await log.close();
         const after = await openLog();
+        expect(cutOff).toEqual([]);
         expect([textOf(await after.recordAt(0, 0)), textOf(await after.recordAt(0, 1))]).toEqual(['first', 'again']);
         await after.close();
       }

@@ -4,6 +4,7 @@ import { notOpened, segmentPath, unusable, writeFully } from './event-log.segmen
 import {
   type BatchHeader,
   type GroupHeader,
+  groupHeaderBytes,
   lengthsAddUp,
   recordsMax,
   type SegmentHeader,
@@ -22,6 +23,8 @@ export interface LogTail {
   readonly ends: readonly number[];
   /** Whether the last group holds records: nothing behind it would tell rot in it from a torn write. */
   readonly endsInRecords: boolean;
+  /** Whether something stands behind it: most likely of an append that was torn. */
+  readonly isTorn: boolean;
 }
 
 /**
@@ -95,7 +98,8 @@ function walk(bytes: Buffer, segment: SegmentHeader, path: string): Walked {
     sequence = header === null ? later!.header.sequence : sequence + 1;
     at = end;
   }
-  return { bytes: at, lastGroupAt, sequence, starts, ends: reached.ends(), endsInRecords };
+  const isTorn = bytes.subarray(at, at + groupHeaderBytes).some((byte) => byte !== 0);
+  return { bytes: at, lastGroupAt, sequence, starts, ends: reached.ends(), endsInRecords, isTorn };
 }
 
 function isSound(group: Buffer, header: GroupHeader, partitions: number): boolean {

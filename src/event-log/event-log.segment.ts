@@ -1,6 +1,6 @@
 import type { OffsetRange } from '../domain/event.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { givenUpName, type LogFiles, notOpened, openSegments } from './event-log.segment.files.ts';
+import { givenUpName, type LogFiles, notOpened, openSegments, segmentPath } from './event-log.segment.files.ts';
 import { createGivenUp, readGivenUp, writeGivenUp } from './event-log.segment.given-up.ts';
 import { createLogMarks, openLogMarks } from './event-log.segment.marks.ts';
 import { createSegmentReader } from './event-log.segment.reader.ts';
@@ -37,6 +37,9 @@ export async function createSegmentEventLog(options: SegmentEventLogOptions): Pr
   const { segments } = files;
   const tail = await recoverTail(directory, segments);
   const { logId } = tail.segment;
+  if (tail.isTorn) {
+    options.telemetry?.emit('log.cut_off', { path: segmentPath(directory, tail.segment.number), at: tail.bytes });
+  }
   const givenUp = createGivenUp(await readWhatIsGivenUp(files, logId, options));
   const marks = createLogMarks(partitions, logId);
   const { end: endWrites, assertInPlace, ...writer } = createSegmentWriter({ ...options, segments, tail, marks });

@@ -46,6 +46,7 @@ export const logLevels: Readonly<Record<TelemetryEventName, Level>> = {
   'group.joined': 'info',
   'group.ended': 'info',
   'group.unavailable': 'warn',
+  'log.cut_off': 'warn',
   'log.files_ignored': 'warn',
   'log.trimmed': 'debug',
   'log.untrimmed': 'warn',

@@ -112,6 +112,8 @@ export interface TelemetryEvents {
     readonly names: readonly string[];
     readonly reason: 'strays' | 'damaged';
   };
+  /** A start has found the last append only in part: a crash has torn it, so it was not answered. */
+  'log.cut_off': { readonly path: string; readonly at: number };
   'log.trimmed': { readonly partition: number; readonly below: number };
   /** Nothing was removed for now; it is tried again when it is due again. */
   'log.untrimmed': { readonly reason: string };
