@@ -107,8 +107,14 @@ const logReplacedAdvice = [
   '  events that were stored before are recognised by their ids',
 ];
 
+const logDamagedAdvice = [
+  'with a sound copy of that file: stop the server, put it in place, start again; the other partitions go on meanwhile',
+  'without one: stop the server, then run esp give-up; it says what would be lost before it does anything',
+];
+
 const adviceFor: Advice = {
   log_replaced: logReplacedAdvice,
+  log_damaged: logDamagedAdvice,
   disk_full: ['make room on the disk, or lower ESP_FREE_DISK_BYTES_MIN'],
   not_claimed: ['look into the server log for store errors; it tries again by itself'],
   worker_down: ['wait a moment; if it stays, the server log says why'],
@@ -129,12 +135,13 @@ export async function findInFiles(config: Config, url: string): Promise<readonly
   const { hasData, inspectOffline } = await import('../runtime/offline.ts');
   if (!hasData(config)) return [silent, { level: 'ok', what: `nothing is stored in ${config.dataDir} yet` }];
   try {
-    const { ledger, replacements } = await inspectOffline(config);
+    const { ledger, replacements, damages } = await inspectOffline(config);
     return [
       silent,
       { level: 'ok', what: 'no other process holds the data directory' },
       ...judgeLedger(ledger, logKept),
       ...replacements.map((what): Finding => ({ level: 'problem', what, advice: logReplacedAdvice })),
+      ...damages.map((what): Finding => ({ level: 'problem', what, advice: logDamagedAdvice })),
     ];
   } catch (error) {
     if (!(error instanceof StartupError || error instanceof UnavailableError)) throw error;

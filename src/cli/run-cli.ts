@@ -4,6 +4,7 @@ import { productVersion } from '../runtime/package-files.ts';
 import { type CliContext, CommandError, exitCodes, printLine } from './context.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addFailedCommand } from './failed.ts';
+import { addGiveUpCommand } from './give-up.ts';
 import { addMigrateCommand } from './migrate.ts';
 import { addRebuildMetricsCommand } from './rebuild-metrics.ts';
 import { addSeedCommand } from './seed.ts';
@@ -54,6 +55,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use.`,
     addFailedCommand,
     addVerifyCommand,
     addDoctorCommand,
+    addGiveUpCommand,
     addRebuildMetricsCommand,
   ]) {
     add(program, context);

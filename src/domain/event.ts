@@ -25,6 +25,13 @@ export interface Position {
   readonly offset: number;
 }
 
+/** Offsets of one partition, from ≤ offset < to. */
+export interface OffsetRange {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** What two events with one id must share to be the same event. `received_at` and `key` do not count. */
 export interface EventContent {
   readonly eventType: string;

@@ -1,6 +1,8 @@
+import type { OffsetRange } from './event.ts';
+
 /**
- * Failures are of three kinds (ARCHITECTURE.md): unavailable, rejected, fenced. Rejections and fencing are values, because
- * they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
+ * Failures are of four kinds (ARCHITECTURE.md): unavailable, damaged, rejected, fenced. Rejections and fencing are values,
+ * because they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
  */
 
 /** What is away, and how. Whoever tells a client of it, or goes by it, does so for each of them (http/problem-answer.ts). */
@@ -10,7 +12,6 @@ export type UnavailableCode =
   | 'log_timeout'
   | 'log_closed'
   | 'log_behind'
-  | 'log_corrupt'
   | 'log_deleted'
   | 'log_denied'
   | 'log_leaderless'
@@ -40,9 +41,31 @@ export class UnavailableError extends Error {
   }
 }
 
-/** For who reads the log: what is away in its own words, a bug with its place in the code. */
+/**
+ * Records that the log has taken can't be read: not now, and not by trying again. It concerns one partition, and of that only
+ * these offsets.
+ */
+export class DamagedError extends Error {
+  readonly partition: number;
+  /** The first offset that can't be read. */
+  readonly from: number;
+  /** One past the last of them. */
+  readonly to: number;
+  /** Where the damage is, for a person: a file and a byte of it. */
+  readonly place: string;
+  constructor(range: OffsetRange, place: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DamagedError';
+    this.place = place;
+    this.partition = range.partition;
+    this.from = range.from;
+    this.to = range.to;
+  }
+}
+
+/** For who reads the log: what is away or damaged in its own words, a bug with its place in the code. */
 export function tellFailure(error: unknown): string {
-  if (error instanceof UnavailableError) return error.message;
+  if (error instanceof UnavailableError || error instanceof DamagedError) return error.message;
   return error instanceof Error ? (error.stack ?? String(error)) : String(error);
 }
 

@@ -39,10 +39,9 @@ export interface DecodedRecord {
 
 /**
  * The batches of a fetch, one behind another; a last one that was cut off is left out, as the broker sends it. Copies nothing.
- * @throws RangeError for bytes that are no batch of version 2, or whose checksum differs
+ * @throws RangeError where it comes to bytes that are no batch of version 2, or whose checksum differs
  */
-export function readBatches(bytes: Buffer): KafkaBatch[] {
-  const batches: KafkaBatch[] = [];
+export function* readBatches(bytes: Buffer): Generator<KafkaBatch> {
   for (let at = 0; bytes.length - at >= batchHeaderBytes; ) {
     const end = at + lengthAt + 4 + bytes.readInt32BE(at + lengthAt);
     if (end > bytes.length) break;
@@ -52,10 +51,9 @@ export function readBatches(bytes: Buffer): KafkaBatch[] {
     if (checksum(bytes.subarray(at + attributesAt, end)) !== bytes.readUInt32BE(at + crcAt)) {
       throw new RangeError('a record batch whose checksum differs');
     }
-    batches.push(readHeader(bytes.subarray(at, end)));
+    yield readHeader(bytes.subarray(at, end));
     at = end;
   }
-  return batches;
 }
 
 function readHeader(batch: Buffer): KafkaBatch {

@@ -1,4 +1,4 @@
-import type { UnavailableError } from '../domain/failure.ts';
+import type { DamagedError, UnavailableError } from '../domain/failure.ts';
 import type { Fetched } from './event-log.kafka.fetched.ts';
 import type { BatchLimits, LogRecord } from './event-log.ts';
 
@@ -21,8 +21,8 @@ export interface Feed {
   /** The records before `offset` are gone from the log: goes on there. */
   skipTo(offset: number, end: number): void;
   /** There is nothing to be had any more: who waits hears of it once what was fetched is taken. */
-  fail(error: UnavailableError): void;
-  failure(): UnavailableError | null;
+  fail(error: UnavailableError | DamagedError): void;
+  failure(): UnavailableError | DamagedError | null;
   /** False when it was not met in time. @throws the signal's reason */
   until(isMet: () => boolean, timeoutMs: number, signal: AbortSignal): Promise<boolean>;
   /** Looks again at what is waited for. */
@@ -39,7 +39,7 @@ export function createFeed(partition: number, offset: number, bytesMax: number):
   let valueBytes = 0;
   let position = offset;
   let end = offset;
-  let failure: UnavailableError | null = null;
+  let failure: UnavailableError | DamagedError | null = null;
   let waiting: (() => void) | null = null;
 
   const count = () => queue.length - taken;

@@ -107,10 +107,15 @@ describe('what a fetch has brought', () => {
     expect(none!.timestamp).toBe(0);
   });
 
-  it('says which offset of which partition can not be read', () => {
+  it('says which offset of which partition can not be read, once nothing lies before it', () => {
     const damaged = batchOf(['a'], { at: 5 });
     damaged[damaged.length - 2]! ^= 1;
-    expect(() => read([damaged], 5)).toThrow("partition 3 from 5 can't be read: a record batch whose checksum differs");
-    expect(() => read([damaged], 5)).toThrow(expect.objectContaining({ code: 'log_corrupt' }));
+    expect(() => read([damaged], 5)).toThrow(expect.objectContaining({ name: 'DamagedError', partition: 3, from: 5 }));
+    expect(() => read([damaged], 5)).toThrow(
+      "Partition 3: the record at offset 5 can't be read, Kafka sends a record batch whose checksum differs.",
+    );
+    const before = read([batchOf(['x', 'y'], { at: 3 }), damaged, batchOf(['z'], { at: 6 })], 4);
+    expect(textsOf(before)).toEqual(['y']);
+    expect(before.nextOffset).toBe(5);
   });
 });

@@ -203,11 +203,6 @@ describe('fetching', () => {
       'log_denied',
     ],
     [
-      'the bytes are damaged',
-      ({ fetches }) => fetches[0]!.answer([{ partition: 0, bytes: Buffer.alloc(100) }]),
-      'log_corrupt',
-    ],
-    [
       'the topic was made anew',
       ({ fetches, rename }) => {
         rename('topic-b');
@@ -229,6 +224,16 @@ describe('fetching', () => {
     await vi.waitFor(() => expect(script.feeds[0]!.failure()).toMatchObject({ code }));
     script.fetcher.pump();
     expect(script.fetches).toHaveLength(1);
+  });
+
+  it('gives up one partition where its bytes are damaged, once what lies before is taken', async () => {
+    const { fetches, feeds } = start([1]);
+    fetches[0]!.answer([{ partition: 0, bytes: Buffer.concat([batch(0, 0, ['sound']).bytes!, Buffer.alloc(100)]) }]);
+    await vi.waitFor(() => expect(fetches).toHaveLength(2));
+    expect(feeds[0]!.failure()).toBeNull();
+    fetches[1]!.answer([{ partition: 0, bytes: Buffer.alloc(100) }]);
+    await vi.waitFor(() => expect(feeds[0]!.failure()).toMatchObject({ name: 'DamagedError', partition: 0, from: 1 }));
+    expect(feeds[0]!.isEmpty()).toBe(false);
   });
 
   it('fetches nothing once it is closed', async () => {

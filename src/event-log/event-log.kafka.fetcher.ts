@@ -1,4 +1,4 @@
-import { UnavailableError } from '../domain/failure.ts';
+import { DamagedError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { Brokers } from './event-log.kafka.brokers.ts';
 import { codes, isPassing, refused, unreachable } from './event-log.kafka.errors.ts';
@@ -111,7 +111,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     try {
       feed.add(readFetched(fetched, feed.position()));
     } catch (error) {
-      feed.fail(unreachable(topic.name, error));
+      feed.fail(error instanceof DamagedError ? error : unreachable(topic.name, error));
     }
     if ((fetched.bytes?.length ?? 0) > 0) order = [...order.filter((other) => other !== feed), feed];
     return 'fine';

@@ -16,6 +16,8 @@ export interface SegmentChunks {
    * @returns null where the segment is gone
    */
   read(segment: number, position: number, length: number, limit: number): Buffer | null;
+  /** What is read of this segment next comes from its file, opened anew. */
+  forget(segment: number): void;
   /** Lets go of files and memory of segments before this one. */
   dropBefore(segment: number): void;
   close(): void;
@@ -69,22 +71,36 @@ export function createSegmentChunks(directory: string): SegmentChunks {
     while (chunks.length > 1 && (keptBytes > limits.logChunksBytesMax || chunks.length > chunksMax)) {
       keptBytes -= chunks.shift()!.bytes.length;
     }
+  }
+
+  function touch(): void {
     usedSince = true;
     timer ??= setInterval(dropIfIdle, limits.logChunksIdleMs).unref();
   }
 
+  /** Files too: nothing would tell of it when a segment is trimmed, and its room on the disk would stay taken. */
   function dropIfIdle(): void {
-    if (!usedSince) {
-      chunks = [];
-      keptBytes = 0;
-      if (timer) clearInterval(timer);
-      timer = null;
-    }
+    if (!usedSince) drop();
     usedSince = false;
+  }
+
+  function drop(): void {
+    if (timer) clearInterval(timer);
+    timer = null;
+    chunks = [];
+    keptBytes = 0;
+    for (const open of [...files.keys()]) closeFile(open);
+  }
+
+  function forgetSegments(isMeant: (segment: number) => boolean): void {
+    chunks = chunks.filter(({ segment }) => !isMeant(segment));
+    keptBytes = chunks.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    for (const open of [...files.keys()]) if (isMeant(open)) closeFile(open);
   }
 
   return {
     read(segment, position, length, limit) {
+      touch();
       const kept = find(segment, position, length);
       if (kept !== undefined) return kept.bytes.subarray(position - kept.from);
       const descriptor = descriptorOf(segment);
@@ -96,15 +112,13 @@ export function createSegmentChunks(directory: string): SegmentChunks {
       keep(chunk);
       return chunk.bytes;
     },
+    forget(segment) {
+      forgetSegments((other) => other === segment);
+    },
     dropBefore(segment) {
-      for (const open of [...files.keys()]) if (open < segment) closeFile(open);
+      forgetSegments((other) => other < segment);
     },
-    close() {
-      if (timer) clearInterval(timer);
-      timer = null;
-      chunks = [];
-      for (const open of [...files.keys()]) closeFile(open);
-    },
+    close: drop,
   };
 }
 

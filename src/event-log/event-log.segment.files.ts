@@ -7,43 +7,70 @@ import { StartupError, UnavailableError } from '../domain/failure.ts';
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
+  newGroupsAt,
   type SegmentHeader,
   saltBytes,
+  segmentHeaderBytes,
   segmentHeaderBytesOf,
 } from './event-log.segment.format.ts';
 
 /**
- * The files of the embedded log: `000000000001.segment`, `000000000002.segment`, … in a directory of its own. A segment is
- * made under another name and gets its own when its header is on disk, so what has the name has a sound header.
+ * The files of the embedded log: `000000000001.segment`, `000000000002.segment`, … in a directory of its own, and one that says
+ * what was given up of it. A file is made under another name and gets its own when it is on disk, so what has the name is whole.
+ * Files of any other name are nobody's: they are left alone.
  */
 const suffix = '.segment';
 const unfinishedName = 'unfinished';
+export const givenUpName = 'given-up.json';
 const nameDigits = 12;
+const segmentName = new RegExp(`^(?!0+\\.)\\d{${nameDigits}}\\${suffix}$`);
 
 export function segmentPath(directory: string, number: number): string {
-  return join(directory, `${String(number).padStart(nameDigits, '0')}${suffix}`);
+  return join(directory, nameOf(number));
 }
 
-/** The segments that are there, oldest first. Makes the directory and the first segment where there is none. Throws StartupError. */
-export async function openSegments(directory: string, partitions: number): Promise<readonly SegmentHeader[]> {
+function nameOf(number: number): string {
+  return `${String(number).padStart(nameDigits, '0')}${suffix}`;
+}
+
+export interface LogFiles {
+  /** Oldest first. */
+  readonly segments: readonly SegmentHeader[];
+  readonly isAnyGivenUp: boolean;
+  /** Names that the log has no use for. */
+  readonly strays: readonly string[];
+}
+
+/** What is there. Makes the directory and the first segment where there is none. Throws StartupError. */
+export async function openSegments(directory: string, partitions: number): Promise<LogFiles> {
   try {
     await mkdir(directory, { recursive: true });
     await rm(join(directory, unfinishedName), { force: true });
-    const numbers = await segmentNumbers(directory);
-    if (numbers.length === 0) return [await createFirst(directory, partitions)];
-    // A process that was killed may have left names, of a segment or of a new directory, that are not on disk yet.
-    await flushDirectories(directory);
-    const segments = numbers.map((number) => readHeader(directory, number)).filter((header) => header !== null);
-    assertWhole(directory, segments, partitions);
-    return segments;
+    const names = await readdir(directory);
+    const numbers = names.filter((name) => segmentName.test(name)).map((name) => Number(name.slice(0, nameDigits)));
+    return {
+      segments: await openNumbered(directory, numbers, partitions),
+      isAnyGivenUp: names.includes(givenUpName),
+      strays: names.filter((name) => !segmentName.test(name) && name !== givenUpName),
+    };
   } catch (error) {
     throw notOpened(directory, error);
   }
 }
 
-async function segmentNumbers(directory: string): Promise<number[]> {
-  const names = (await readdir(directory)).filter((name) => name.endsWith(suffix));
-  return names.map((name) => Number(name.slice(0, -suffix.length))).sort((a, b) => a - b);
+async function openNumbered(
+  directory: string,
+  numbers: readonly number[],
+  partitions: number,
+): Promise<readonly SegmentHeader[]> {
+  if (numbers.length === 0) return [await createFirst(directory, partitions)];
+  // A process that was killed may have left names, of a segment or of a new directory, that are not on disk yet.
+  await flushDirectories(directory);
+  const oldestFirst = numbers.toSorted((a, b) => a - b);
+  const segments = oldestFirst.map((number) => readHeader(directory, number, partitions));
+  const found = segments.filter((header) => header !== null);
+  assertWhole(directory, found, partitions);
+  return found;
 }
 
 async function createFirst(directory: string, partitions: number): Promise<SegmentHeader> {
@@ -55,6 +82,7 @@ async function createFirst(directory: string, partitions: number): Promise<Segme
     salt: randomBytes(saltBytes),
     starts: new Array(partitions).fill(0),
     ends: new Array(partitions).fill(0),
+    groupsAt: newGroupsAt(partitions),
   };
   await createSegment(directory, header);
   await flushDirectories(directory);
@@ -67,16 +95,21 @@ async function flushDirectories(directory: string): Promise<void> {
 }
 
 /** Durable, name and all, when it resolves. May be called again after it failed. */
-export async function createSegment(directory: string, header: SegmentHeader): Promise<void> {
+export function createSegment(directory: string, header: SegmentHeader): Promise<void> {
+  return writeWhole(directory, nameOf(header.number), encodeSegmentHeader(header));
+}
+
+/** There is all of it under this name, or none. Durable when it resolves. */
+export async function writeWhole(directory: string, name: string, bytes: Buffer): Promise<void> {
   const path = join(directory, unfinishedName);
   const file = await open(path, 'w');
   try {
-    await file.writeFile(encodeSegmentHeader(header));
+    await file.writeFile(bytes);
     await file.datasync();
   } finally {
     await file.close();
   }
-  await rename(path, segmentPath(directory, header.number));
+  await rename(path, join(directory, name));
   await flushDirectory(directory);
 }
 
@@ -100,7 +133,7 @@ async function flushDirectory(directory: string): Promise<void> {
 const cannotBeAsked: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'EINVAL', 'ENOTSUP']);
 
 /** Null where there is no such segment. Throws StartupError for a file that is none, and whatever reading it throws. */
-export function readHeader(directory: string, number: number): SegmentHeader | null {
+export function readHeader(directory: string, number: number, partitions: number): SegmentHeader | null {
   const path = segmentPath(directory, number);
   let file: number;
   try {
@@ -110,13 +143,22 @@ export function readHeader(directory: string, number: number): SegmentHeader | n
     throw error;
   }
   try {
-    const length = segmentHeaderBytesOf(readStart(file, 4096));
-    const header = length === null ? null : decodeSegmentHeader(readStart(file, length));
+    const header = readFirstCopy(file) ?? readSecondCopy(file, segmentHeaderBytes(partitions));
     if (header?.number !== number) throw unusable(path, 'it is no segment of a known format');
     return header;
   } finally {
     closeAnyhow(file);
   }
+}
+
+/** It says itself how long it is: the log may have been made with another number of partitions. */
+function readFirstCopy(file: number): SegmentHeader | null {
+  const length = segmentHeaderBytesOf(readBytes(file, 0, 4096));
+  return length === null ? null : decodeSegmentHeader(readBytes(file, 0, length));
+}
+
+function readSecondCopy(file: number, length: number): SegmentHeader | null {
+  return decodeSegmentHeader(readBytes(file, length, length));
 }
 
 /** However it is answered, the descriptor is gone: to close it again could hit somebody else's file. */
@@ -128,9 +170,9 @@ export function closeAnyhow(file: number): void {
   }
 }
 
-function readStart(file: number, length: number): Buffer {
+function readBytes(file: number, position: number, length: number): Buffer {
   const bytes = Buffer.alloc(length);
-  return bytes.subarray(0, readFully(file, bytes, 0));
+  return bytes.subarray(0, readFully(file, bytes, position));
 }
 
 /** One read may bring less than there is. @returns how many bytes there were */

@@ -1,14 +1,23 @@
+import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import {
+  boundariesBytes,
+  bytesToNextPage,
+  decodeBoundaries,
+  encodeBoundaries,
+} from './event-log.segment.boundaries.ts';
+import {
+  type BatchHeader,
   batchHeaderBytes,
   decodeBatch,
   decodeGroupHeader,
   decodeSegmentHeader,
-  decodeStarts,
   encodeGroup,
   encodeSegmentHeader,
-  encodeStarts,
   groupHeaderBytes,
+  lengthsAddUp,
+  newGroupsAt,
+  recordsMax,
   type SegmentHeader,
   segmentHeaderBytes,
   segmentHeaderBytesOf,
@@ -25,11 +34,25 @@ function encode(records: readonly RecordToAppend[], ends: readonly number[] = [0
   return encodeGroup(records, { salt, sequence: 7 }, ends, timestamp, batchBytesMax, room);
 }
 
-function batchesOf(bytes: Buffer) {
-  const places: Buffer[] = [];
-  const header = decodeGroupHeader(bytes, 0, salt)!;
-  expect(visitBatches(bytes, header, (batch, at) => places.push(bytes.subarray(at, at + batch.bytes)))).toBe(true);
-  return places.map((place) => decodeBatch(place));
+/** What a visit of the group finds, in order. */
+function visit(group: Buffer) {
+  const found: (readonly ['batch' | 'damage', at: number, bytes: number])[] = [];
+  const told: (BatchHeader | null)[] = [];
+  visitBatches(group, {
+    onBatch: ({ bytes }, at) => found.push(['batch', at, bytes]),
+    onDamage(at, bytes, header) {
+      found.push(['damage', at, bytes]);
+      told.push(header);
+    },
+  });
+  return { found, told };
+}
+
+function batchesOf(group: Buffer) {
+  return visit(group).found.map(([kind, at, bytes]) => {
+    expect(kind).toBe('batch');
+    return decodeBatch(group.subarray(at, at + bytes));
+  });
 }
 
 describe('a group', () => {
@@ -109,30 +132,87 @@ describe('a group', () => {
     expect(decodeBatch(bytes.subarray(groupHeaderBytes))).not.toBeNull();
   });
 
-  it('has batches whose lengths add up, or says that it has not', () => {
-    const { bytes } = encode(records);
-    const header = decodeGroupHeader(bytes, 0, salt)!;
-    for (const length of [0, 31, 10_000, 2 ** 32 - 1]) {
-      const damaged = Buffer.from(bytes);
-      damaged.writeUInt32BE(length, groupHeaderBytes + 4);
-      expect(
-        visitBatches(damaged, header, () => undefined),
-        String(length),
-      ).toBe(false);
-    }
-    expect(visitBatches(bytes.subarray(0, -1), header, () => undefined)).toBe(false);
+  describe('that is damaged', () => {
+    const group = encode([record(2, 'aaaa'), record(0, 'bb'), record(0, 'b'), record(1, 'cc')], [5, 6, 7]).bytes;
+    const places = visit(group).found;
+    const [first, second, third] = places.map(([, at]) => at) as [number, number, number];
+    const damagedAt = (...bytes: number[]) => {
+      const damaged = Buffer.from(group);
+      for (const at of bytes) damaged[at]! ^= 0x10;
+      return damaged;
+    };
+    const asDamage = (...which: number[]) =>
+      places.map((place, nth) => (which.includes(nth) ? ['damage', ...place.slice(1)] : place));
+
+    it('gives all batches but the one that is, and that one’s own words', () => {
+      for (let at = second; at < third; at += 1) {
+        const { found, told } = visit(damagedAt(at));
+        expect(found, `byte ${at}`).toEqual(asDamage(1));
+        expect(told[0]!.bytes).toBe(third - second);
+      }
+    });
+
+    it('gives nothing behind one that does not even tell its length', () => {
+      const { found, told } = visit(damagedAt(second + 5, second + batchHeaderBytes + 2));
+      expect(found).toEqual([places[0], ['damage', second, group.length - second]]);
+      expect(told).toEqual([null]);
+    });
+
+    it('gives what lies between and behind two of them', () => {
+      expect(visit(damagedAt(first + 20, third + 20)).found).toEqual(asDamage(0, 2));
+      expect(visit(damagedAt(first + 20, second + 20)).found).toEqual(asDamage(0, 1));
+    });
+
+    it('gives them all where only its header is', () => {
+      expect(visit(damagedAt(0, 9, 20)).found).toEqual(places);
+    });
+
+    it('is cut off', () => {
+      expect(visit(group.subarray(0, -1)).found.at(-1)).toEqual(['damage', third, group.length - 1 - third]);
+      expect(visit(group.subarray(0, second + 10)).found.at(-1)).toEqual(['damage', second, 10]);
+    });
+
+    it('has a number of records that can be believed where the lengths add up, and a most of them where not', () => {
+      const batch = (damaged: Buffer) => damaged.subarray(second, third);
+      expect(lengthsAddUp(batch(group))).toBe(true);
+      expect(lengthsAddUp(batch(damagedAt(third - 1)))).toBe(true);
+      for (const at of [15, batchHeaderBytes, batchHeaderBytes + 7]) {
+        expect(lengthsAddUp(batch(damagedAt(second + at))), `byte ${at}`).toBe(false);
+      }
+      expect(recordsMax(batchHeaderBytes + 8)).toBe(2);
+      expect(recordsMax(3)).toBe(0);
+    });
   });
 });
 
-it('a group of starts gives them back, and shows a changed byte', () => {
-  const bytes = encodeStarts([0, 7, 2 ** 50], { salt, sequence: 3 });
-  expect(decodeGroupHeader(bytes, 0, salt)).toEqual({ bytes: bytes.length, sequence: 3, batches: 0 });
-  expect(decodeStarts(bytes)).toEqual([0, 7, 2 ** 50]);
-  for (let at = groupHeaderBytes; at < bytes.length; at += 1) {
-    const damaged = Buffer.from(bytes);
-    damaged[at]! ^= 0x10;
-    expect(decodeStarts(damaged), `byte ${at}`).toBeNull();
-  }
+describe('a group of boundaries', () => {
+  const starts = [0, 7, 2 ** 50];
+  const ends = [9, 7, 2 ** 51];
+
+  it('gives them back, and shows a changed byte', () => {
+    const bytes = encodeBoundaries(starts, ends, { salt, sequence: 3 });
+    expect(decodeGroupHeader(bytes, 0, salt)).toEqual({ bytes: bytes.length, sequence: 3, batches: 0 });
+    expect(decodeBoundaries(bytes, 3)).toEqual({ starts, ends });
+    expect(bytes.length).toBe(boundariesBytes(3));
+    const padding = bytesToNextPage(bytes.length);
+    const padded = encodeBoundaries(starts, ends, { salt, sequence: 3 }, padding);
+    expect(padded.length).toBe(4096);
+    expect(bytesToNextPage(padded.length)).toBe(0);
+    expect(decodeBoundaries(padded, 3)).toEqual({ starts, ends });
+    for (let at = groupHeaderBytes; at < bytes.length; at += 1) {
+      const damaged = Buffer.from(bytes);
+      damaged[at]! ^= 0x10;
+      expect(decodeBoundaries(damaged, 3), `byte ${at}`).toBeNull();
+    }
+    expect(decodeBoundaries(encode([record(0, 'x'.repeat(12))]).bytes, 3)).toBeNull();
+  });
+
+  it('had starts only in a first version', () => {
+    const group = Buffer.alloc(groupHeaderBytes + 4 + 3 * 8);
+    for (const [partition, start] of starts.entries()) group.writeDoubleBE(start, groupHeaderBytes + 4 + partition * 8);
+    group.writeUInt32BE(crc32(group.subarray(groupHeaderBytes + 4)), groupHeaderBytes);
+    expect(decodeBoundaries(group, 3)).toEqual({ starts, ends: null });
+  });
 });
 
 describe('a segment’s header', () => {
@@ -144,26 +224,36 @@ describe('a segment’s header', () => {
     salt,
     starts: [1, 2, 3],
     ends: [10, 2 ** 45, 30],
+    groupsAt: 2 * 4096,
   };
 
   it('gives back what went in', () => {
     const bytes = encodeSegmentHeader(header);
-    expect(bytes.length).toBe(4096);
-    expect(segmentHeaderBytesOf(bytes)).toBe(4096);
-    expect(decodeSegmentHeader(bytes)).toEqual(header);
-    const wide = { ...header, starts: new Array(256).fill(5), ends: new Array(256).fill(6) };
-    expect(encodeSegmentHeader(wide).length).toBe(segmentHeaderBytes(256));
-    expect(decodeSegmentHeader(encodeSegmentHeader(wide))).toEqual(wide);
+    expect(bytes.length).toBe(2 * 4096);
+    for (const copy of [bytes.subarray(0, 4096), bytes.subarray(4096)]) {
+      expect(segmentHeaderBytesOf(copy)).toBe(4096);
+      expect(decodeSegmentHeader(copy)).toEqual(header);
+    }
+    const groupsAt = newGroupsAt(256);
+    const wide = { ...header, starts: new Array(256).fill(5), ends: new Array(256).fill(6), groupsAt };
+    expect(encodeSegmentHeader(wide).length).toBe(groupsAt);
+    expect(decodeSegmentHeader(encodeSegmentHeader(wide).subarray(0, segmentHeaderBytes(256)))).toEqual(wide);
   });
 
   it('is none where a byte differs', () => {
-    const bytes = encodeSegmentHeader(header);
+    const bytes = encodeSegmentHeader(header).subarray(0, 4096);
     for (let at = 0; at < 130; at += 1) {
       const damaged = Buffer.from(bytes);
       damaged[at]! ^= 0x10;
       expect(decodeSegmentHeader(damaged), `byte ${at}`).toBeNull();
     }
     expect(decodeSegmentHeader(bytes.subarray(0, 100))).toBeNull();
+    // A first version had one copy of it.
+    const single = Buffer.from(bytes);
+    single[7] = 1;
+    expect(decodeSegmentHeader(single)).toBeNull();
+    single.writeUInt32BE(crc32(single.subarray(12)), 8);
+    expect(decodeSegmentHeader(single)).toEqual({ ...header, groupsAt: 4096 });
     expect(segmentHeaderBytesOf(Buffer.from('something else altogether'.repeat(10)))).toBeNull();
   });
 });

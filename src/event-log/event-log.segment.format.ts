@@ -4,8 +4,8 @@ import type { AppendedAt, RecordToAppend } from './event-log.ts';
 /**
  * The bytes of the embedded log. A segment file is a header, then one group for each append, one after another:
  *
- *   segment   header, padded to whole pages of 4 KiB │ group │ group │ … │ zeros
- *   group     32 bytes of header │ record batches, or where the partitions start
+ *   segment   header, padded to whole pages of 4 KiB │ the same once more │ group │ group │ … │ zeros
+ *   group     32 bytes of header │ record batches, or where the partitions start and end
  *   batch     32 bytes of header │ the length of each record │ the records      (records of one append and partition)
  *
  * Every header and every batch carries a CRC-32. A group's header also carries its segment's salt and a number that goes up
@@ -24,12 +24,14 @@ export interface SegmentHeader {
   /** Of each partition, as they were when the segment was begun. */
   readonly starts: readonly number[];
   readonly ends: readonly number[];
+  /** Where the first group begins: behind the header's copies. */
+  readonly groupsAt: number;
 }
 
 export interface GroupHeader {
   readonly bytes: number;
   readonly sequence: number;
-  /** A group without batches tells where the partitions start. */
+  /** A group without batches tells where the partitions start and end. */
   readonly batches: number;
 }
 
@@ -55,26 +57,37 @@ export interface EncodedGroup {
   readonly ends: readonly number[];
 }
 
-const magic = Buffer.from('ESPLOG\0\x01');
+const magic = Buffer.from('ESPLOG\0');
+/** How often the header stands there. A rotten byte in the only one would take all groups of the segment with it. */
+const copies = 2;
+const copiesAt = magic.length;
 const fixedHeaderBytes = 72;
-const pageBytes = 4096;
+export const pageBytes = 4096;
 const logIdBytes = 16;
 export const saltBytes = 8;
 
 const groupMagic = 0x45535047;
 export const groupHeaderBytes = 32;
 export const batchHeaderBytes = 32;
-const lengthBytes = 4;
-const offsetBytes = 8;
+export const lengthBytes = 4;
+export const offsetBytes = 8;
 
+/** Of one copy. */
 export function segmentHeaderBytes(partitions: number): number {
   return Math.ceil((fixedHeaderBytes + partitions * 2 * offsetBytes) / pageBytes) * pageBytes;
 }
 
-export function encodeSegmentHeader(header: SegmentHeader): Buffer {
+/** Where the first group of a new segment begins. */
+export function newGroupsAt(partitions: number): number {
+  return copies * segmentHeaderBytes(partitions);
+}
+
+/** All copies. */
+export function encodeSegmentHeader(header: Omit<SegmentHeader, 'groupsAt'>): Buffer {
   const partitions = header.ends.length;
   const bytes = Buffer.alloc(segmentHeaderBytes(partitions));
   magic.copy(bytes, 0);
+  bytes[copiesAt] = copies;
   bytes.writeUInt32BE(bytes.length, 12);
   bytes.writeUInt32BE(partitions, 16);
   bytes.write(header.logId.replaceAll('-', ''), 20, logIdBytes, 'hex');
@@ -84,19 +97,25 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   header.salt.copy(bytes, 60, 0, saltBytes);
   writeOffsets(bytes, fixedHeaderBytes, header.starts);
   writeOffsets(bytes, fixedHeaderBytes + partitions * offsetBytes, header.ends);
-  bytes.writeUInt32BE(crc32(bytes.subarray(12)), 8);
-  return bytes;
+  bytes.writeUInt32BE(headerChecksum(bytes), 8);
+  return Buffer.concat(new Array<Buffer>(copies).fill(bytes));
 }
 
-/** How long the header is, from its first page; null for bytes that are not one of this format. */
+/** The number of copies lies in front of it, so it goes in by itself. A first version had one copy, and left it out. */
+function headerChecksum(copy: Buffer): number {
+  return crc32(copy.subarray(12), copy[copiesAt]! - 1);
+}
+
+/** How long a copy of the header is, from its first page; null for bytes that are not one of this format. */
 export function segmentHeaderBytesOf(page: Buffer): number | null {
   if (page.length < fixedHeaderBytes || !page.subarray(0, magic.length).equals(magic)) return null;
-  return page.readUInt32BE(12);
+  const count = page[copiesAt]!;
+  return count >= 1 && count <= copies ? page.readUInt32BE(12) : null;
 }
 
-/** Null for bytes that are not what `encodeSegmentHeader` wrote. */
+/** @param bytes one copy. Null for bytes that are not what `encodeSegmentHeader` wrote. */
 export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | null {
-  if (segmentHeaderBytesOf(bytes) !== bytes.length || crc32(bytes.subarray(12)) !== bytes.readUInt32BE(8)) return null;
+  if (segmentHeaderBytesOf(bytes) !== bytes.length || headerChecksum(bytes) !== bytes.readUInt32BE(8)) return null;
   const partitions = bytes.readUInt32BE(16);
   const hex = bytes.toString('hex', 20, 20 + logIdBytes);
   return {
@@ -107,10 +126,11 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | null {
     salt: Buffer.from(bytes.subarray(60, 60 + saltBytes)),
     starts: readOffsets(bytes, fixedHeaderBytes, partitions),
     ends: readOffsets(bytes, fixedHeaderBytes + partitions * offsetBytes, partitions),
+    groupsAt: bytes.length * bytes[copiesAt]!,
   };
 }
 
-interface GroupPlace {
+export interface GroupPlace {
   readonly salt: Buffer;
   readonly sequence: number;
 }
@@ -195,29 +215,13 @@ function writeBatchHeader(bytes: Buffer, { at, ...batch }: PlannedBatch, timesta
   bytes.writeUInt32BE(crc32(bytes.subarray(at + 4, at + batch.bytes)), at);
 }
 
-function writeGroupHeader(bytes: Buffer, header: GroupHeader, salt: Buffer): void {
+export function writeGroupHeader(bytes: Buffer, header: GroupHeader, salt: Buffer): void {
   bytes.writeUInt32BE(groupMagic, 0);
   bytes.writeUInt32BE(header.bytes, 8);
   bytes.writeUInt32BE(header.batches, 12);
   bytes.writeDoubleBE(header.sequence, 16);
   salt.copy(bytes, 24, 0, saltBytes);
   bytes.writeUInt32BE(crc32(bytes.subarray(8, groupHeaderBytes)), 4);
-}
-
-/** The group that tells where the partitions start from now on. */
-export function encodeStarts(starts: readonly number[], { salt, sequence }: GroupPlace): Buffer {
-  const bytes = Buffer.alloc(groupHeaderBytes + lengthBytes + starts.length * offsetBytes);
-  writeOffsets(bytes, groupHeaderBytes + lengthBytes, starts);
-  bytes.writeUInt32BE(crc32(bytes.subarray(groupHeaderBytes + lengthBytes)), groupHeaderBytes);
-  writeGroupHeader(bytes, { bytes: bytes.length, sequence, batches: 0 }, salt);
-  return bytes;
-}
-
-/** @param group a whole group without batches. Null where it is damaged. */
-export function decodeStarts(group: Buffer): readonly number[] | null {
-  const body = group.subarray(groupHeaderBytes + lengthBytes);
-  if (crc32(body) !== group.readUInt32BE(groupHeaderBytes)) return null;
-  return readOffsets(body, 0, body.length / offsetBytes);
 }
 
 /** The group of this segment that begins at `at`; null where none does. */
@@ -245,29 +249,89 @@ export function readBatchHeader(bytes: Buffer, at: number): BatchHeader {
   };
 }
 
+export interface GroupVisitor {
+  /** A batch that is sound, and where in the group it begins. */
+  onBatch(batch: BatchHeader, at: number): void;
+  /** Bytes that are no sound batch; `told` is what they say of themselves, where their length can be believed. */
+  onDamage(at: number, bytes: number, told: BatchHeader | null): void;
+}
+
 /**
- * Calls `visit` with each batch of a whole group and where in the group it begins.
- * @returns false where the lengths of the batches do not add up to the group's: it is damaged.
+ * Goes through the batches of a group, whether or not they, or the group's header, are sound. Behind one that is damaged it goes
+ * on where its length can be believed: a sound batch follows there, or lengths lead from there to the group's very end.
  */
-export function visitBatches(
-  group: Buffer,
-  { batches }: GroupHeader,
-  visit: (batch: BatchHeader, at: number) => void,
-): boolean {
-  let at = groupHeaderBytes;
-  for (let nth = 0; nth < batches; nth += 1) {
-    if (at + batchHeaderBytes > group.length) return false;
-    const batch = readBatchHeader(group, at);
-    if (batch.bytes < batchHeaderBytes || at + batch.bytes > group.length) return false;
-    visit(batch, at);
-    at += batch.bytes;
+export function visitBatches(group: Buffer, { onBatch, onDamage }: GroupVisitor): void {
+  for (let at = groupHeaderBytes; at < group.length; ) {
+    const header = batchHeaderAt(group, at);
+    if (header !== null && isSoundBatch(group.subarray(at, at + header.bytes))) {
+      onBatch(header, at);
+      at += header.bytes;
+      continue;
+    }
+    const told = believedHeaderAt(group, at);
+    const bytes = told?.bytes ?? group.length - at;
+    onDamage(at, bytes, told);
+    at += bytes;
   }
+}
+
+/** By its own length, or by what its records' lengths come to. */
+function believedHeaderAt(group: Buffer, at: number): BatchHeader | null {
+  if (at + batchHeaderBytes > group.length) return null;
+  const header = readBatchHeader(group, at);
+  for (const bytes of [header.bytes, bytesByRecords(group.subarray(at))]) {
+    const end = at + bytes;
+    if (bytes < batchHeaderBytes || end > group.length) continue;
+    if (leadsToEnd(group, end) || isSoundBatchAt(group, end)) return { ...header, bytes };
+  }
+  return null;
+}
+
+/** Null where no batch can be that lies in the group. */
+function batchHeaderAt(group: Buffer, at: number): BatchHeader | null {
+  if (at + batchHeaderBytes > group.length) return null;
+  const header = readBatchHeader(group, at);
+  return header.bytes >= batchHeaderBytes && at + header.bytes <= group.length ? header : null;
+}
+
+function isSoundBatchAt(group: Buffer, at: number): boolean {
+  const header = batchHeaderAt(group, at);
+  return header !== null && isSoundBatch(group.subarray(at, at + header.bytes));
+}
+
+function leadsToEnd(group: Buffer, from: number): boolean {
+  let at = from;
+  for (let header = batchHeaderAt(group, at); header !== null; header = batchHeaderAt(group, at)) at += header.bytes;
   return at === group.length;
+}
+
+/** Whether the lengths of a batch's records add up to its own: then its number of records can be believed. */
+export function lengthsAddUp(batch: Buffer): boolean {
+  return bytesByRecords(batch) === batch.length;
+}
+
+/** How long the batch is by its number of records and their lengths; 0 where these are not all there. */
+function bytesByRecords(batch: Buffer): number {
+  const { count } = readBatchHeader(batch, 0);
+  let total = batchHeaderBytes + count * lengthBytes;
+  if (total > batch.length) return 0;
+  for (let nth = 0; nth < count; nth += 1) total += batch.readUInt32BE(batchHeaderBytes + nth * lengthBytes);
+  return total;
+}
+
+/** No more than so many records can lie in so many bytes. */
+export function recordsMax(bytes: number): number {
+  return Math.max(0, Math.floor((bytes - batchHeaderBytes) / lengthBytes));
+}
+
+/** Whether these bytes are a whole batch as it was written. */
+function isSoundBatch(bytes: Buffer): boolean {
+  return bytes.length >= batchHeaderBytes && crc32(bytes.subarray(4)) === bytes.readUInt32BE(0);
 }
 
 /** Null for bytes that are not a whole batch as it was written. Copies nothing. */
 export function decodeBatch(bytes: Buffer): RecordBatch | null {
-  if (bytes.length < batchHeaderBytes || crc32(bytes.subarray(4)) !== bytes.readUInt32BE(0)) return null;
+  if (!isSoundBatch(bytes)) return null;
   const header = readBatchHeader(bytes, 0);
   const values = new Array<Uint8Array>(header.count);
   let lengthAt = batchHeaderBytes;
@@ -281,10 +345,10 @@ export function decodeBatch(bytes: Buffer): RecordBatch | null {
   return { ...header, timestamp: bytes.readDoubleBE(24), values };
 }
 
-function writeOffsets(bytes: Buffer, at: number, offsets: readonly number[]): void {
+export function writeOffsets(bytes: Buffer, at: number, offsets: readonly number[]): void {
   for (const [index, offset] of offsets.entries()) bytes.writeDoubleBE(offset, at + index * offsetBytes);
 }
 
-function readOffsets(bytes: Buffer, at: number, count: number): number[] {
+export function readOffsets(bytes: Buffer, at: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => bytes.readDoubleBE(at + index * offsetBytes));
 }

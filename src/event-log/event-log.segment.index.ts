@@ -1,17 +1,14 @@
-import { UnavailableError } from '../domain/failure.ts';
+import { DamagedError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { SegmentChunks } from './event-log.segment.chunks.ts';
-import { messageOf, readHeader } from './event-log.segment.files.ts';
+import { emptyContents, learnContents, type SegmentContents } from './event-log.segment.contents.ts';
+import { messageOf, readHeader, segmentPath } from './event-log.segment.files.ts';
 import {
   batchHeaderBytes,
   decodeBatch,
-  decodeGroupHeader,
-  groupHeaderBytes,
   type RecordBatch,
   readBatchHeader,
   type SegmentHeader,
-  segmentHeaderBytes,
-  visitBatches,
 } from './event-log.segment.format.ts';
 import type { LogMarks } from './event-log.segment.marks.ts';
 
@@ -19,39 +16,48 @@ import type { LogMarks } from './event-log.segment.marks.ts';
 export interface SegmentIndex {
   /**
    * The batch that holds this offset, which must lie between the partition's start and end; null if it was trimmed meanwhile.
-   * @throws UnavailableError for records that are damaged or can't be read
+   * @throws DamagedError for a record that is damaged; UnavailableError where files can't be read
    */
   batchAt(partition: number, offset: number): RecordBatch | null;
 }
 
-/** The batches of one segment, by partition: first offset and place, in order. */
-interface IndexedSegment {
-  indexedBytes: number;
-  readonly bases: readonly number[][];
-  readonly places: readonly number[][];
+/** A segment, and what of it counts. */
+interface Extent {
+  readonly header: SegmentHeader;
+  readonly bytes: number;
+  /** One past the last offset of the partition in question that lies in it. */
+  readonly end: number;
 }
 
-export function createSegmentIndex(directory: string, marks: LogMarks, chunks: SegmentChunks): SegmentIndex {
+export function createSegmentIndex(
+  directory: string,
+  marks: LogMarks,
+  chunks: SegmentChunks,
+  partitions: number,
+): SegmentIndex {
   /** Of the segments that are kept, oldest first. */
   let headers: SegmentHeader[] = [];
   /** Least recently used first. */
-  const indexed = new Map<number, IndexedSegment>();
+  const known = new Map<number, SegmentContents>();
 
   function refresh(tail: number): void {
     const first = marks.firstSegment();
     if (headers.length > 0 && headers[0]!.number < first) {
       headers = headers.filter(({ number }) => number >= first);
-      for (const number of [...indexed.keys()]) if (number < first) indexed.delete(number);
+      for (const number of [...known.keys()]) if (number < first) known.delete(number);
       chunks.dropBefore(first);
     }
     for (let number = Math.max(first, (headers.at(-1)?.number ?? 0) + 1); number <= tail; number += 1) {
-      const header = readHeader(directory, number);
+      const header = readHeader(directory, number, partitions);
       if (header !== null) headers.push(header);
+      else if (number >= marks.firstSegment()) throw new Error(`${segmentPath(directory, number)} is gone`);
     }
   }
 
-  /** The segment that was the newest one when the record came. */
-  function holding(partition: number, offset: number): number {
+  /** The segment that was the newest one when the record came; null where it is gone. */
+  function holding(partition: number, offset: number): Extent | null {
+    const tail = marks.tail();
+    refresh(tail.segment);
     let low = 0;
     let high = headers.length;
     while (low < high) {
@@ -59,83 +65,98 @@ export function createSegmentIndex(directory: string, marks: LogMarks, chunks: S
       if (headers[middle]!.ends[partition]! <= offset) low = middle + 1;
       else high = middle;
     }
-    return low - 1;
+    const [header, next] = [headers[low - 1], headers[low]];
+    if (header === undefined) return null;
+    if (next === undefined) return { header, bytes: tail.bytes, end: marks.end(partition) };
+    return { header, bytes: next.previousBytes, end: next.ends[partition]! };
   }
 
   /** Null where the segment is gone. */
-  function indexOf(header: SegmentHeader, bytes: number): IndexedSegment | null {
-    const { number, ends } = header;
-    const index = indexed.get(number) ?? {
-      indexedBytes: segmentHeaderBytes(ends.length),
-      bases: ends.map(() => []),
-      places: ends.map(() => []),
-    };
-    indexed.delete(number);
-    if (!extend(index, header, bytes)) return null;
-    indexed.set(number, index);
-    if (indexed.size > limits.logIndexedSegmentsMax) indexed.delete(indexed.keys().next().value!);
-    return index;
-  }
-
-  function extend(index: IndexedSegment, { number, salt }: SegmentHeader, bytes: number): boolean {
-    while (index.indexedBytes < bytes) {
-      const from = index.indexedBytes;
-      const head = chunks.read(number, from, groupHeaderBytes, bytes);
-      if (head === null) return false;
-      const header = decodeGroupHeader(head, 0, salt);
-      if (header === null || from + header.bytes > bytes) throw damaged(`segment ${number} at byte ${from}`);
-      const group = chunks.read(number, from, header.bytes, bytes)?.subarray(0, header.bytes);
-      if (group === undefined) return false;
-      const addUp = visitBatches(group, header, ({ partition, base }, at) => {
-        index.bases[partition]?.push(base);
-        index.places[partition]?.push(from + at);
-      });
-      if (header.batches > 0 && !addUp) throw damaged(`segment ${number} at byte ${from}`);
-      index.indexedBytes += header.bytes;
-    }
-    return true;
+  function contentsOf({ header, bytes }: Extent): SegmentContents | null {
+    const { number } = header;
+    const contents = known.get(number) ?? emptyContents(header);
+    known.delete(number);
+    if (!learnContents(contents, chunks, header, bytes)) return null;
+    known.set(number, contents);
+    if (known.size > limits.logIndexedSegmentsMax) known.delete(known.keys().next().value!);
+    return contents;
   }
 
   function find(partition: number, offset: number): RecordBatch | null {
-    const tail = marks.tail();
-    refresh(tail.segment);
-    const at = holding(partition, offset);
-    const header = headers[at];
-    if (header === undefined) return null;
-    const next = headers[at + 1];
-    const bytes = next === undefined ? tail.bytes : next.previousBytes;
-    const index = indexOf(header, bytes);
-    if (index === null) return null;
-    const nth = lastAtMost(index.bases[partition]!, offset);
-    if (nth < 0) return null;
-    const batch = readBatch(header.number, index.places[partition]![nth]!, bytes);
-    if (batch === null) return null;
-    return offset < batch.base + batch.count ? batch : null;
+    const extent = holding(partition, offset);
+    if (extent === null) return null;
+    for (let isSecondLook = false; ; isSecondLook = true) {
+      const contents = contentsOf(extent);
+      if (contents === null) return null;
+      const { bases, ends, places } = contents.batches[partition]!;
+      const nth = lastAtMost(bases, offset);
+      if (nth < 0 || offset >= ends[nth]!) throw damaged(extent, contents, partition, offset);
+      const batch = readBatch(extent, places[nth]!);
+      if (batch !== null) return batch;
+      // It was sound before. The next look leaves it out.
+      if (isSecondLook) throw new Error(`${segmentPath(directory, extent.header.number)} changes while it is read`);
+      forget(extent.header.number);
+    }
   }
 
-  function readBatch(segment: number, place: number, limit: number): RecordBatch | null {
-    const head = chunks.read(segment, place, batchHeaderBytes, limit);
+  function forget(segment: number): void {
+    known.delete(segment);
+    chunks.forget(segment);
+  }
+
+  function readBatch({ header, bytes: limit }: Extent, place: number): RecordBatch | null {
+    const head = chunks.read(header.number, place, batchHeaderBytes, limit);
     if (head === null || head.length < batchHeaderBytes) return null;
-    const { bytes, partition, base } = readBatchHeader(head, 0);
-    const whole = head.length >= bytes ? head : chunks.read(segment, place, Math.min(bytes, limit - place), limit);
-    if (whole === null) return null;
-    const batch = whole.length >= bytes ? decodeBatch(whole.subarray(0, bytes)) : null;
-    if (batch === null) throw damaged(`the records of partition ${partition} from offset ${base}`);
-    return batch;
+    const { bytes } = readBatchHeader(head, 0);
+    if (bytes < batchHeaderBytes || place + bytes > limit) return null;
+    const whole = head.length >= bytes ? head : chunks.read(header.number, place, bytes, limit);
+    return whole !== null && whole.length >= bytes ? decodeBatch(whole.subarray(0, bytes)) : null;
+  }
+
+  /** What can't be read reaches from the sound batch before it to the one behind. */
+  function damaged(
+    { header, end }: Extent,
+    { batches, damages }: SegmentContents,
+    partition: number,
+    offset: number,
+  ): DamagedError {
+    const { bases, ends, places } = batches[partition]!;
+    const nth = lastAtMost(bases, offset);
+    const from = Math.max(ends[nth] ?? header.ends[partition]!, marks.start(partition));
+    const to = bases[nth + 1] ?? end;
+    const [behind, before] = [places[nth] ?? 0, places[nth + 1] ?? Number.POSITIVE_INFINITY];
+    const between = damages.filter(({ at }) => at > behind && at < before);
+    const damage = between.find(({ told }) => told?.partition === partition) ?? between[0];
+    const path = segmentPath(directory, header.number);
+    const place = damage === undefined ? path : `${path} at byte ${damage.at}`;
+    return new DamagedError(
+      { partition, from, to },
+      place,
+      `Partition ${partition}: ${describeOffsets(from, to)} can't be read, ${place} is damaged. Put a sound copy of the file in its ` +
+        'place while nothing runs, or go on without them: esp give-up.',
+    );
   }
 
   return {
     batchAt(partition, offset) {
+      let failure: unknown = null;
       try {
         const batch = find(partition, offset);
-        if (batch !== null || offset < marks.start(partition)) return batch;
+        if (batch !== null) return batch;
       } catch (error) {
-        if (error instanceof UnavailableError) throw error;
-        throw new UnavailableError('log_unavailable', `the log can't be read: ${messageOf(error)}`, { cause: error });
+        failure = error;
       }
-      throw damaged(`the record of partition ${partition} at offset ${offset}, which is not found,`);
+      // Its segment may have gone while it was being read: that is no damage.
+      if (offset < marks.start(partition)) return null;
+      if (failure instanceof DamagedError) throw failure;
+      const reason = failure === null ? 'its segment is gone' : messageOf(failure);
+      throw new UnavailableError('log_unavailable', `the log can't be read: ${reason}`, { cause: failure });
     },
   };
+}
+
+function describeOffsets(from: number, to: number): string {
+  return to - from === 1 ? `the record at offset ${from}` : `the records at offsets ${from} to ${to - 1}`;
 }
 
 /** The last of these, which grow, that is no larger; −1 where all are. */
@@ -148,8 +169,4 @@ function lastAtMost(values: readonly number[], wanted: number): number {
     else high = middle;
   }
   return low - 1;
-}
-
-function damaged(what: string): UnavailableError {
-  return new UnavailableError('log_corrupt', `${what} is damaged: restore the log from a backup`);
 }

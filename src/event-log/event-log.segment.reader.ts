@@ -1,7 +1,8 @@
-import { UnavailableError } from '../domain/failure.ts';
+import { DamagedError, UnavailableError } from '../domain/failure.ts';
 import { createSegmentChunks } from './event-log.segment.chunks.ts';
 import { createSegmentConsumer } from './event-log.segment.consumer.ts';
 import { assertPartition, closedError } from './event-log.segment.files.ts';
+import { endOfGivenUp, type GivenUp } from './event-log.segment.given-up.ts';
 import { createSegmentIndex } from './event-log.segment.index.ts';
 import type { LogMarks } from './event-log.segment.marks.ts';
 import { type BatchSource, fillTake, recordOf } from './event-log.segment.take.ts';
@@ -12,9 +13,14 @@ export interface SegmentReader extends LogReader {
   end(): Promise<void>;
 }
 
-export function createSegmentReader(directory: string, marks: LogMarks, partitions: number): SegmentReader {
+export function createSegmentReader(
+  directory: string,
+  marks: LogMarks,
+  partitions: number,
+  givenUp: GivenUp,
+): SegmentReader {
   const chunks = createSegmentChunks(directory);
-  const index = createSegmentIndex(directory, marks, chunks);
+  const index = createSegmentIndex(directory, marks, chunks, partitions);
   const consumers = new Set<LogConsumer>();
   let isClosed = false;
 
@@ -28,7 +34,7 @@ export function createSegmentReader(directory: string, marks: LogMarks, partitio
     partitions,
     fill(take, partition, limits) {
       assertUsable(partition);
-      fillTake(index, marks, take, partition, limits);
+      fillTake({ index, marks, givenUp }, take, partition, limits);
     },
   };
 
@@ -56,8 +62,16 @@ export function createSegmentReader(directory: string, marks: LogMarks, partitio
       if (start > from) return { kind: 'trimmed', start };
       const end = marks.end(partition);
       if (to > end) throw new UnavailableError('log_behind', `partition ${partition} ends at ${end}, before ${to}`);
-      // Offsets have no holes here: between start and end there is data.
-      return { kind: from < to ? 'data' : 'no_data' };
+      if (from >= to) return { kind: 'no_data' };
+      // Offsets have no holes here: between start and end there is data, or there was.
+      try {
+        const batch = index.batchAt(partition, from);
+        return batch === null ? { kind: 'trimmed', start: marks.start(partition) } : { kind: 'data' };
+      } catch (error) {
+        const end = error instanceof DamagedError ? endOfGivenUp(givenUp, error, from) : null;
+        if (end === null) throw error;
+        return { kind: 'given_up', end: Math.min(end, to) };
+      }
     },
 
     async join() {

@@ -1,16 +1,16 @@
 import { open } from 'node:fs/promises';
+import { decodeBoundaries } from './event-log.segment.boundaries.ts';
 import { notOpened, segmentPath, unusable, writeFully } from './event-log.segment.files.ts';
 import {
-  decodeBatch,
-  decodeGroupHeader,
-  decodeStarts,
-  findGroupMagic,
+  type BatchHeader,
   type GroupHeader,
   groupHeaderBytes,
+  lengthsAddUp,
+  recordsMax,
   type SegmentHeader,
-  segmentHeaderBytes,
   visitBatches,
 } from './event-log.segment.format.ts';
+import { findLaterGroup, groupAt } from './event-log.segment.walk.ts';
 
 /** Where the log ends, and what it says of its partitions there. */
 export interface LogTail {
@@ -23,6 +23,8 @@ export interface LogTail {
   readonly ends: readonly number[];
   /** Whether the last group holds records: nothing behind it would tell rot in it from a torn write. */
   readonly endsInRecords: boolean;
+  /** Whether something stands behind it: most likely of an append that was torn. */
+  readonly isTorn: boolean;
 }
 
 /**
@@ -31,10 +33,10 @@ export interface LogTail {
  * system counts it as flushed, so it is written once more.
  *
  * One append is under way at a time, so a crash can leave at most one group in pieces, with nothing behind it. A group that
- * is not whole with a whole one behind it is therefore not a torn write but damage, in records that were answered: it is
- * kept, and told when it is read; or, where not even its length can be known, nothing is opened.
+ * is not whole with a later one behind it is therefore not a torn write but damage, in records that were answered: it is
+ * kept, and told when it is read.
  *
- * @throws StartupError for damage that hides where groups begin, and where the disk does not do it
+ * @throws StartupError where groups contradict one another, and where the disk does not do it
  */
 export async function recoverTail(directory: string, segments: readonly SegmentHeader[]): Promise<LogTail> {
   const segment = segments.at(-1)!;
@@ -68,67 +70,100 @@ interface Walked extends Omit<LogTail, 'segment'> {
 }
 
 function walk(bytes: Buffer, segment: SegmentHeader, path: string): Walked {
-  const ends = [...segment.ends];
+  const partitions = segment.ends.length;
+  const reached = followEnds(segment.ends);
   let starts: readonly number[] = segment.starts;
-  let at = segmentHeaderBytes(ends.length);
+  let at = segment.groupsAt;
   let lastGroupAt = at;
   let endsInRecords = false;
   let sequence = segment.sequence;
   for (;;) {
-    const header = nextGroup(bytes, at, segment, sequence);
-    if (header === null) break;
-    const group = bytes.subarray(at, at + header.bytes);
-    if (!isSound(group, header) && nextGroup(bytes, at + header.bytes, segment, sequence + 1) === null) break;
-    if (header.batches === 0) starts = decodeStarts(group) ?? starts;
-    else if (!addBatches(ends, group, header)) throw damaged(path, at);
+    const header = groupAt(bytes, at, segment, sequence);
+    const isWhole = header !== null && isSound(bytes.subarray(at, at + header.bytes), header, partitions);
+    const later = isWhole ? null : findLaterGroup(bytes, at + (header?.bytes ?? 1), segment, sequence);
+    // Torn: nobody was answered for it.
+    if (!isWhole && later === null) break;
+    const end = header === null ? later!.at : at + header.bytes;
+    const group = bytes.subarray(at, end);
+    const boundaries = header === null || header.batches === 0 ? decodeBoundaries(group, partitions) : null;
+    starts = boundaries?.starts ?? starts;
+    // Of a damaged group without batches nothing is missed but a start, which is trimmed to again.
+    if (boundaries?.ends) reached.settle(boundaries.ends);
+    else if (boundaries === null && header?.batches !== 0) reached.pass(group);
+    if (!reached.isConsistent()) {
+      throw unusable(path, `the group at byte ${at} does not follow on what lies in front of it`);
+    }
     lastGroupAt = at;
-    endsInRecords = header.batches > 0;
-    at += header.bytes;
-    sequence += 1;
+    endsInRecords = header?.batches !== 0;
+    sequence = header === null ? later!.header.sequence : sequence + 1;
+    at = end;
   }
-  assertNothingBehind(bytes, at, segment, sequence, path);
-  return { bytes: at, lastGroupAt, sequence, starts, ends, endsInRecords };
+  const isTorn = bytes.subarray(at, at + groupHeaderBytes).some((byte) => byte !== 0);
+  return { bytes: at, lastGroupAt, sequence, starts, ends: reached.ends(), endsInRecords, isTorn };
 }
 
-function nextGroup(bytes: Buffer, at: number, { salt }: SegmentHeader, sequence: number): GroupHeader | null {
-  const header = decodeGroupHeader(bytes, at, salt);
-  if (header === null || header.sequence !== sequence || header.bytes < groupHeaderBytes) return null;
-  return at + header.bytes <= bytes.length ? header : null;
-}
-
-function isSound(group: Buffer, header: GroupHeader): boolean {
-  if (header.batches === 0) return decodeStarts(group) !== null;
-  let areSound = true;
-  const addUp = visitBatches(group, header, ({ bytes }, at) => {
-    areSound &&= decodeBatch(group.subarray(at, at + bytes)) !== null;
+function isSound(group: Buffer, header: GroupHeader, partitions: number): boolean {
+  if (header.batches === 0) return decodeBoundaries(group, partitions) !== null;
+  let sound = 0;
+  let isDamaged = false;
+  visitBatches(group, {
+    onBatch: () => {
+      sound += 1;
+    },
+    onDamage: () => {
+      isDamaged = true;
+    },
   });
-  return addUp && areSound;
+  return !isDamaged && sound === header.batches;
 }
 
-/** Moves the ends past a group's batches. False where it does not follow on what was before. */
-function addBatches(ends: number[], group: Buffer, header: GroupHeader): boolean {
-  let followOn = true;
-  const addUp = visitBatches(group, header, ({ partition, base, count }) => {
-    followOn &&= ends[partition] === base;
-    ends[partition] = base + count;
-  });
-  return addUp && followOn;
-}
+/**
+ * Follows where each partition ends, past damage too: an offset that was answered must not be given away again. How many records
+ * of which partition lie in damaged bytes is what these say of themselves, where that fits what is known; or what comes behind
+ * tells; or, where neither does, each partition is taken to have all that it could have there.
+ */
+function followEnds(from: readonly number[]) {
+  const ends = [...from];
+  /** So many more records may lie behind the end, unreadable. */
+  const hidden = from.map(() => 0);
+  let isConsistent = true;
 
-function assertNothingBehind(
-  bytes: Buffer,
-  from: number,
-  { salt }: SegmentHeader,
-  sequence: number,
-  path: string,
-): void {
-  for (let at = findGroupMagic(bytes, from); at >= 0; at = findGroupMagic(bytes, at + 1)) {
-    const header = decodeGroupHeader(bytes, at, salt);
-    if (header === null || header.sequence <= sequence) continue;
-    throw damaged(path, from);
+  function fits(partition: number, offset: number): boolean {
+    const end = ends[partition];
+    return end !== undefined && Number.isInteger(offset) && offset >= end && offset <= end + hidden[partition]!;
   }
-}
 
-function damaged(path: string, at: number): Error {
-  return unusable(path, `it is damaged at byte ${at}, in front of records that were answered`);
+  function reach(partition: number, base: number, end: number): void {
+    isConsistent &&= fits(partition, base);
+    ends[partition] = end;
+    hidden[partition] = 0;
+  }
+
+  /** More than one where the bytes contradict what is known: which of their numbers has rotted can't be told. */
+  function mayBeOf(told: BatchHeader | null): readonly number[] {
+    const all = [...ends.keys()];
+    if (told === null) return all;
+    const { partition, base } = told;
+    if (fits(partition, base)) return [partition];
+    const possible = all.filter((other) => other === partition || fits(other, base));
+    return possible.length > 0 ? possible : all;
+  }
+
+  return {
+    pass(group: Buffer): void {
+      visitBatches(group, {
+        onBatch: ({ partition, base, count }) => reach(partition, base, base + count),
+        onDamage(at, bytes, told) {
+          const isCounted = told !== null && lengthsAddUp(group.subarray(at, at + bytes));
+          const records = isCounted ? told.count : recordsMax(bytes);
+          for (const partition of mayBeOf(told)) hidden[partition]! += records;
+        },
+      });
+    },
+    settle(told: readonly number[]): void {
+      for (const [partition, end] of told.entries()) reach(partition, end, end);
+    },
+    isConsistent: () => isConsistent,
+    ends: () => ends.map((end, partition) => end + hidden[partition]!),
+  };
 }

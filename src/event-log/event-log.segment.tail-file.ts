@@ -1,4 +1,4 @@
-import { close, fdatasync, fstatSync, openSync } from 'node:fs';
+import { close, fdatasync, fstatSync, openSync, statSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { limits } from '../domain/limits.ts';
 import { closeAnyhow, flushesByWriting, writeFully, writingFlags } from './event-log.segment.files.ts';
@@ -12,6 +12,8 @@ export interface TailFile {
   write(bytes: Buffer, position: number): Promise<void>;
   /** Whether it has lost its name or some of its bytes: what is written to such a file is lost with the process. */
   isLost(bytes: number): boolean;
+  /** Whether it is what has this name now: moved away with its name, it is not lost, yet no start will find it. */
+  isAt(path: string): boolean;
   close(): Promise<void>;
 }
 
@@ -55,6 +57,10 @@ export function openTailFile(path: string): TailFile {
     isLost(bytes) {
       const { nlink, size } = fstatSync(file);
       return nlink === 0 || size < bytes;
+    },
+    isAt(path) {
+      const [own, named] = [fstatSync(file), statSync(path)];
+      return own.ino === named.ino && own.dev === named.dev;
     },
     async close() {
       await filling;

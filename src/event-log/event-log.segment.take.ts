@@ -1,4 +1,6 @@
+import { DamagedError } from '../domain/failure.ts';
 import type { RecordBatch } from './event-log.segment.format.ts';
+import { endOfGivenUp, type GivenUp } from './event-log.segment.given-up.ts';
 import type { SegmentIndex } from './event-log.segment.index.ts';
 import type { LogMarks } from './event-log.segment.marks.ts';
 import type { BatchLimits, LogRecord } from './event-log.ts';
@@ -18,21 +20,31 @@ export interface Take {
 export interface BatchSource {
   readonly marks: LogMarks;
   readonly partitions: number;
-  /** Adds to `take` what is durable, up to the limits. */
+  /** Adds to `take` what is durable, up to the limits or to damage. Throws DamagedError where that comes first of all. */
   fill(take: Take, partition: number, limits: BatchLimits): void;
 }
 
-export function fillTake(
-  index: SegmentIndex,
-  marks: LogMarks,
-  take: Take,
-  partition: number,
-  limits: BatchLimits,
-): void {
+export interface TakeFrom {
+  readonly index: SegmentIndex;
+  readonly marks: LogMarks;
+  readonly givenUp: GivenUp;
+}
+
+export function fillTake(from: TakeFrom, take: Take, partition: number, limits: BatchLimits): void {
+  const { index, marks, givenUp } = from;
   const end = marks.end(partition);
   let offset = Math.max(take.nextOffset, marks.start(partition));
   while (offset < end && !take.isFull) {
-    const batch = holds(take.batch, offset) ? take.batch : index.batchAt(partition, offset);
+    const batch = holds(take.batch, offset) ? take.batch : batchOrDamage(index, partition, offset);
+    if (batch instanceof DamagedError) {
+      const end = endOfGivenUp(givenUp, batch, offset);
+      if (end === null && take.records.length === 0) throw batch;
+      // What was read before it is given out first; the next read meets it again.
+      take.isFull = end === null;
+      offset = end ?? offset;
+      take.nextOffset = offset;
+      continue;
+    }
     take.batch = batch;
     if (batch === null) {
       // Trimmed at this moment: the start has moved.
@@ -50,6 +62,15 @@ export function fillTake(
     }
   }
   take.isFull ||= take.records.length >= limits.recordsMax || take.bytes >= limits.bytesMax;
+}
+
+function batchOrDamage(index: SegmentIndex, partition: number, offset: number): RecordBatch | DamagedError | null {
+  try {
+    return index.batchAt(partition, offset);
+  } catch (error) {
+    if (error instanceof DamagedError) return error;
+    throw error;
+  }
 }
 
 function holds(batch: RecordBatch | null, offset: number): batch is RecordBatch {

@@ -1,4 +1,7 @@
-import { openSegments } from './event-log.segment.files.ts';
+import type { OffsetRange } from '../domain/event.ts';
+import type { Telemetry } from '../telemetry/telemetry.ts';
+import { givenUpName, type LogFiles, notOpened, openSegments, segmentPath } from './event-log.segment.files.ts';
+import { createGivenUp, readGivenUp, writeGivenUp } from './event-log.segment.given-up.ts';
 import { createLogMarks, openLogMarks } from './event-log.segment.marks.ts';
 import { createSegmentReader } from './event-log.segment.reader.ts';
 import { recoverTail } from './event-log.segment.recovery.ts';
@@ -13,11 +16,15 @@ export interface SegmentEventLogOptions {
   readonly now?: () => number;
   /** A segment of this size is followed by another one. */
   readonly segmentBytesMax?: number;
+  readonly telemetry?: Pick<Telemetry, 'emit'>;
 }
 
 export interface SegmentEventLog extends EventLog {
-  /** For `openSegmentLogReader` in another thread of this process. */
+  /** These two for `openSegmentLogReader` in another thread of this process. */
   readonly shared: SharedArrayBuffer;
+  readonly givenUp: readonly OffsetRange[];
+  /** From now on damage at these offsets is passed over, and counted as lost, by whoever opens the log. Durable when it resolves. */
+  giveUp(ranges: readonly OffsetRange[]): Promise<void>;
 }
 
 /**
@@ -26,16 +33,32 @@ export interface SegmentEventLog extends EventLog {
  */
 export async function createSegmentEventLog(options: SegmentEventLogOptions): Promise<SegmentEventLog> {
   const { directory, partitions } = options;
-  const segments = await openSegments(directory, partitions);
+  const files = await openSegments(directory, partitions);
+  const { segments } = files;
   const tail = await recoverTail(directory, segments);
-  const marks = createLogMarks(partitions, tail.segment.logId);
-  const { end: endWrites, ...writer } = createSegmentWriter({ ...options, segments, tail, marks });
-  const { end: endReads, ...reader } = createSegmentReader(directory, marks, partitions);
+  const { logId } = tail.segment;
+  if (tail.isTorn) {
+    options.telemetry?.emit('log.cut_off', { path: segmentPath(directory, tail.segment.number), at: tail.bytes });
+  }
+  const givenUp = createGivenUp(await readWhatIsGivenUp(files, logId, options));
+  const marks = createLogMarks(partitions, logId);
+  const { end: endWrites, assertInPlace, ...writer } = createSegmentWriter({ ...options, segments, tail, marks });
+  const { end: endReads, ...reader } = createSegmentReader(directory, marks, partitions, givenUp);
   let closing: Promise<void> | undefined;
   return {
     ...reader,
     ...writer,
+    async describe() {
+      assertInPlace();
+      return reader.describe();
+    },
     shared: marks.shared,
+    givenUp: givenUp.ranges,
+    async giveUp(ranges) {
+      const kept = [...givenUp.ranges, ...ranges].filter(({ partition, to }) => to > marks.start(partition));
+      await writeGivenUp(directory, logId, kept);
+      givenUp.add(ranges);
+    },
     close() {
       closing ??= Promise.all([endReads(), endWrites()]).then(() => undefined);
       return closing;
@@ -43,18 +66,35 @@ export async function createSegmentEventLog(options: SegmentEventLogOptions): Pr
   };
 }
 
+async function readWhatIsGivenUp(
+  { isAnyGivenUp, strays }: LogFiles,
+  logId: string,
+  { directory, telemetry }: SegmentEventLogOptions,
+): Promise<readonly OffsetRange[]> {
+  if (strays.length > 0)
+    telemetry?.emit('log.files_ignored', { directory, names: strays.slice(0, 10), reason: 'strays' });
+  if (!isAnyGivenUp) return [];
+  const ranges = await readGivenUp(directory, logId).catch((error) => {
+    throw notOpened(directory, error);
+  });
+  if (ranges === null) telemetry?.emit('log.files_ignored', { directory, names: [givenUpName], reason: 'damaged' });
+  return ranges ?? [];
+}
+
 export interface SegmentLogReader extends LogReader {
   close(): Promise<void>;
 }
 
-/** Reads the log that another thread of this process has open; `shared` is that handle's. */
+/** Reads the log that another thread of this process has open; `shared` and `givenUp` are that handle's. */
 export function openSegmentLogReader(options: {
   readonly directory: string;
   readonly shared: SharedArrayBuffer;
+  readonly givenUp?: readonly OffsetRange[];
   readonly partitions: number;
 }): SegmentLogReader {
   const { directory, shared, partitions } = options;
-  const { end, ...reader } = createSegmentReader(directory, openLogMarks(shared, partitions), partitions);
+  const marks = openLogMarks(shared, partitions);
+  const { end, ...reader } = createSegmentReader(directory, marks, partitions, createGivenUp(options.givenUp));
   let closing: Promise<void> | undefined;
   return {
     ...reader,

@@ -35,6 +35,7 @@ vi.mock('./event-log.segment.tail-file.ts', async (importOriginal) => {
           }
         },
         isLost: () => file.isLost,
+        isAt: (path) => real.isAt(path),
         close: () => real.close(),
       };
     },
@@ -147,6 +148,16 @@ describe('an append', () => {
   it('to a file that was deleted is not said to be safe', async () => {
     file.isLost = true;
     await expect(log.append([record(0)])).rejects.toMatchObject({ code: 'log_deleted' });
+    file.isLost = false;
+    expect((await boundsOf(log, 0)).end).toBe(0);
+  });
+
+  it('to a file that is deleted while it is written to is not said to be safe', async () => {
+    file.after = once(() => {
+      file.isLost = true;
+    });
+    await expect(log.append([record(0)])).rejects.toMatchObject({ code: 'log_deleted' });
+    file.isLost = false;
     expect((await boundsOf(log, 0)).end).toBe(0);
   });
 

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
+import { boundariesBytes, bytesToNextPage, encodeBoundaries } from './event-log.segment.boundaries.ts';
 import {
   assertPartition,
   closedError,
@@ -10,19 +12,18 @@ import {
   removeSegment,
   segmentPath,
 } from './event-log.segment.files.ts';
-import {
-  encodeGroup,
-  encodeStarts,
-  type SegmentHeader,
-  saltBytes,
-  segmentHeaderBytes,
-} from './event-log.segment.format.ts';
+import { encodeGroup, newGroupsAt, type SegmentHeader, saltBytes } from './event-log.segment.format.ts';
 import type { LogMarks } from './event-log.segment.marks.ts';
 import type { LogTail } from './event-log.segment.recovery.ts';
 import { openTailFile, type TailFile } from './event-log.segment.tail-file.ts';
 import type { AppendedAt, LogAppender, RecordToAppend } from './event-log.ts';
 
 export interface SegmentWriter extends LogAppender {
+  /**
+   * Throws UnavailableError where the newest segment is no longer in its place. Appends are then refused, until it is seen there
+   * again. To be called every second or so: an append looks only whether its own file has a name still.
+   */
+  assertInPlace(): void;
   /** Refuses what comes from now on, waits for what is under way, and closes the file. */
   end(): Promise<void>;
 }
@@ -53,7 +54,9 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   /** Whether the log says itself where its partitions start. */
   let areStartsWritten = true;
   let isClosed = false;
-  let endsInRecords = options.tail.endsInRecords;
+  /** Whether the newest segment was not in its place when that was looked at. */
+  let isMissing = false;
+  let isSealed = !options.tail.endsInRecords;
   let lastTurn: Promise<unknown> = Promise.resolve();
   /** Groups of a usual size are put together here, one after another. */
   const scratch = Buffer.allocUnsafeSlow(limits.logScratchBytes);
@@ -76,33 +79,40 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.announce();
   }
 
-  /** Durable when it resolves. */
+  function isInPlace(path: string): boolean {
+    try {
+      if (file === null) return statSync(path).size >= tailBytes;
+      return !file.isLost(tailBytes) && file.isAt(path);
+    } catch (error) {
+      // Where it can't be looked at, nothing is known against it.
+      return (error as NodeJS.ErrnoException).code !== 'ENOENT';
+    }
+  }
+
+  /** Durable, in a file that had its name after the flush, when it resolves. */
   async function write(group: Buffer): Promise<void> {
     const path = segmentPath(directory, segments.at(-1)!.number);
     try {
       file ??= openTailFile(path);
-      if (file.isLost(tailBytes)) {
-        throw new UnavailableError(
-          'log_deleted',
-          `${path} was deleted or cut off while it was open: put it back, or restart`,
-        );
-      }
+      if (isMissing || file.isLost(tailBytes)) throw deleted(path);
       await file.write(group, tailBytes);
+      if (file.isLost(tailBytes + group.length)) throw deleted(path);
     } catch (error) {
       throw unavailable(error, path);
     }
     tailBytes += group.length;
     sequence += 1;
+    isSealed = false;
     marks.setTail({ segment: segments.at(-1)!.number, bytes: tailBytes });
   }
 
   /** The next segment, where the group does not fit into this one. */
   async function makeRoom(groupBytes: number): Promise<void> {
-    const isEmpty = tailBytes === segmentHeaderBytes(partitions);
+    const current = segments.at(-1)!;
+    const isEmpty = tailBytes === current.groupsAt;
     if (!isRolling && (isEmpty || tailBytes + groupBytes <= segmentBytesMax)) return;
     // The next segment says how much of this one counts. Once it may be there, nothing more may be written to this one.
     isRolling = true;
-    const current = segments.at(-1)!;
     const next: SegmentHeader = {
       logId: current.logId,
       number: current.number + 1,
@@ -111,6 +121,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       salt: randomBytes(saltBytes),
       starts,
       ends,
+      groupsAt: newGroupsAt(partitions),
     };
     try {
       await createSegment(directory, next);
@@ -120,7 +131,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const former = file;
     file = null;
     segments.push(next);
-    tailBytes = segmentHeaderBytes(partitions);
+    tailBytes = next.groupsAt;
     isRolling = false;
     await former?.close();
   }
@@ -130,7 +141,6 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const place = { salt: segments.at(-1)!.salt, sequence };
     const group = encodeGroup(records, place, ends, now(), limits.logBatchBytesMax, room);
     await write(group.bytes);
-    endsInRecords = true;
     const before = ends;
     ends = group.ends;
     for (let partition = 0; partition < partitions; partition += 1) {
@@ -148,7 +158,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.setStart(partition, starts[partition]!);
     // Segments first: on a full disk that is what gives the room to write down where the log starts.
     await removeDone();
-    await writeStarts();
+    await writeBoundaries();
   }
 
   /** Whether nothing is left of the oldest segment. */
@@ -172,11 +182,19 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.announce();
   }
 
-  async function writeStarts(): Promise<void> {
-    await makeRoom(partitions * 8 + 64);
-    await write(encodeStarts(starts, { salt: segments.at(-1)!.salt, sequence }));
-    endsInRecords = false;
+  async function writeBoundaries(paddingBytes = 0): Promise<void> {
+    await makeRoom(boundariesBytes(partitions) + paddingBytes);
+    await write(encodeBoundaries(starts, ends, { salt: segments.at(-1)!.salt, sequence }, paddingBytes));
     areStartsWritten = true;
+  }
+
+  /**
+   * With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot. That group is on
+   * a page of its own: what rots is often a whole sector.
+   */
+  async function seal(): Promise<void> {
+    await writeBoundaries(bytesToNextPage(tailBytes + boundariesBytes(partitions)));
+    await writeBoundaries();
   }
 
   publish();
@@ -184,6 +202,13 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     partitions,
     lanes: 1,
     laneOf: () => 0,
+    assertInPlace() {
+      // Between two segments both names are on their way.
+      if (isClosed || isRolling) return;
+      const path = segmentPath(directory, segments.at(-1)!.number);
+      isMissing = !isInPlace(path);
+      if (isMissing) throw deleted(path);
+    },
     async append(records) {
       if (isClosed) throw closedError();
       for (const { partition } of records) assertPartition(partition, partitions);
@@ -201,8 +226,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       if (isClosed) return lastTurn.then(() => undefined);
       isClosed = true;
       await inTurn(async () => {
-        // With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot.
-        if (endsInRecords && !isRolling) await writeStarts().catch(() => undefined);
+        if (!isSealed && !isRolling) await seal().catch(() => undefined);
         await file?.close();
         file = null;
       });
@@ -214,6 +238,13 @@ function sizeOf(records: readonly RecordToAppend[]): number {
   let bytes = 0;
   for (const { value } of records) bytes += value.length;
   return bytes;
+}
+
+function deleted(path: string): UnavailableError {
+  return new UnavailableError(
+    'log_deleted',
+    `${path} was deleted, moved or cut off while it was open: put it back, or restart`,
+  );
 }
 
 function unavailable(error: unknown, path: string): UnavailableError {

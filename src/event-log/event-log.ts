@@ -15,7 +15,10 @@
  *            anew has another one. `end` survives the deletion of every record: a partition never starts again at 0.
  * Trimmed    `trim` removes records below an offset; `start` moves up to it. It never holds up an append for longer than a
  *            bounded chunk of work. Callers trim only below what every consumer has durably done.
- * Failing    What can't be done now throws UnavailableError. Nothing else is thrown, but for wrong use.
+ * Damaged    A record that can't be read, now or later, is never left out in silence: whoever asks for it gets a DamagedError,
+ *            which names the partition and the offsets that are gone with it. Whatever does not ask for one of these goes on:
+ *            other records, other partitions, appends, trims. Offsets are not given away a second time for it.
+ * Failing    What can't be done now throws UnavailableError. Nothing else is thrown, but for that, DamagedError and wrong use.
  * close      Ends every wait and every consumer of this handle, flushes, frees the resources. Calls after it throw.
  */
 export interface LogRecord {
@@ -66,6 +69,8 @@ export type GapFinding =
   | { readonly kind: 'no_data' }
   /** The log's start has moved past `from`: what lay below `start` is lost. */
   | { readonly kind: 'trimmed'; readonly start: number }
+  /** Damage, from `from` up to `end`, that an operator has given up: it is lost. */
+  | { readonly kind: 'given_up'; readonly end: number }
   /** There are records: the stream was wrong and must be opened anew. */
   | { readonly kind: 'data' };
 
@@ -74,7 +79,7 @@ export interface LogReader {
   readonly partitions: number;
   /** Fresh, never cached. */
   describe(): Promise<LogDescription>;
-  /** The record at exactly this offset, or null (trimmed, a control record, or past the end). */
+  /** The record at exactly this offset, or null (trimmed, a control record, or past the end). DamagedError where it can't be read. */
   recordAt(partition: number, offset: number): Promise<LogRecord | null>;
   /**
    * Looks at offsets from ≤ o < to, where `to` is at most an end that this log has told. A log that ends before it now can't
@@ -125,7 +130,9 @@ export interface LogStream {
    * The partition's next records, in order, each exactly once per stream; at least one record, or `records: []` with a
    * fresh `end` when nothing came for `idleMs`. One call at a time per partition; calls of several partitions run side by
    * side. A single record may exceed bytesMax. Aborting rejects with the signal's reason. A stream reads ahead: what it had read
-   * when the log was trimmed it may still deliver; then it goes on at the start.
+   * when the log was trimmed it may still deliver; then it goes on at the start. Rejects with DamagedError where the next record
+   * can't be read, after everything before it was delivered, and at each call from then on; a stream that is opened behind it
+   * goes on there. What was given up of it is passed over: a gap.
    */
   next(partition: number, limits: BatchLimits, idleMs: number, signal: AbortSignal): Promise<LogBatch>;
   close(): Promise<void>;

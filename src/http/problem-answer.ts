@@ -75,7 +75,6 @@ const unavailableProblems: Readonly<Record<UnavailableCode, ProblemCode>> = {
   log_timeout: 'log_unavailable',
   log_closed: 'log_unavailable',
   log_behind: 'log_unavailable',
-  log_corrupt: 'log_unavailable',
   log_deleted: 'log_unavailable',
   log_denied: 'log_unavailable',
   log_leaderless: 'log_unavailable',

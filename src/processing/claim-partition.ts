@@ -1,7 +1,9 @@
+import { DamagedError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { LogDescription, LogReader } from '../event-log/event-log.ts';
 import type { EventReader, EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import { hashRecord } from './build-batch.ts';
+import { recordOrDamage } from './damage.ts';
 
 export type ClaimOutcome =
   | { readonly kind: 'claimed'; readonly progress: PartitionProgress; readonly logStart: number }
@@ -46,7 +48,9 @@ async function findReplacement(
     return `Partition ${partition} was processed up to offset ${nextOffset}, but the log ends at ${bounds.end}: it lost acknowledged records.`;
   }
   if (last === null) return null;
-  const record = await log.recordAt(partition, last.offset);
+  const record = await recordOrDamage(log, partition, last.offset);
+  // It is stored, and its damage hinders nobody: the log's name and its end have to do.
+  if (record instanceof DamagedError) return null;
   // Trimmed, perhaps only now: nothing left to compare.
   if (record === null && startOf(await log.describe(), partition) > last.offset) return null;
   if (record === null || Buffer.compare(hashRecord(record.value), last.hash) !== 0) {

@@ -1,8 +1,13 @@
+import { DamagedError } from '../domain/failure.ts';
 import type { LogReader, LogRecord } from '../event-log/event-log.ts';
+
+/** Each may cost a fetch, and not every log knows how far a damage reaches. */
+const damagesPassedMax = 8;
 
 /**
  * The first record at from ≤ offset < end, where `end` is one that this log has told; null where there is none. Offsets may
- * hold no data: Kafka's control records, mostly one at a time, and aborted transactions, of any size.
+ * hold no data: Kafka's control records, mostly one at a time, and aborted transactions, of any size. What is damaged is passed,
+ * a few times: who asks how old a record is can do with the next one.
  *
  * @throws UnavailableError
  */
@@ -12,10 +17,17 @@ export async function firstRecord(
   from: number,
   end: number,
 ): Promise<LogRecord | null> {
-  for (let at = from; at < end; ) {
-    const record = await log.recordAt(partition, at);
-    if (record !== null) return record;
-    at = await firstData(log, partition, at, end);
+  let damages = 0;
+  for (let at = from; at < end && damages < damagesPassedMax; ) {
+    try {
+      const record = await log.recordAt(partition, at);
+      if (record !== null) return record;
+      at = await firstData(log, partition, at, end);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      damages += 1;
+      at = error.to;
+    }
   }
   return null;
 }
@@ -36,6 +48,7 @@ async function firstData(
     const found = await log.examineGap(partition, low, to);
     if (found.kind === 'trimmed') return found.start;
     if (found.kind === 'no_data') low = to;
+    else if (found.kind === 'given_up') low = found.end;
     else high = to;
   }
   return low;

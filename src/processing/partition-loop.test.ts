@@ -200,7 +200,26 @@ describe('a gap', () => {
     const { run } = await loopHarness();
     const { progress, told } = await run([batch(0, 1, 5)], { gaps: [{ kind: 'trimmed', start: 9 }] });
     expect(progress.outcomes).toEqual({ stored: 3, duplicate: 0, failed: 0, lost: 3, skipped: 0 });
-    expect(told).toContainEqual({ name: 'gap.lost', payload: { partition: 0, from: 2, to: 5 } });
+    expect(told).toContainEqual({ name: 'gap.lost', payload: { partition: 0, from: 2, to: 5, reason: 'trimmed' } });
+  });
+
+  it('that was damaged and is given up counts as lost, and is told', async () => {
+    const { run } = await loopHarness();
+    const { progress, told } = await run([batch(0, 1, 5), idle(9)], {
+      gaps: [
+        { kind: 'given_up', end: 5 },
+        { kind: 'given_up', end: 7 },
+        { kind: 'given_up', end: 20 },
+      ],
+    });
+    expect(progress).toMatchObject({ nextOffset: 9, outcomes: { stored: 3, lost: 6, skipped: 0 } });
+    for (const [from, to] of [
+      [2, 5],
+      [6, 7],
+      [7, 9],
+    ]) {
+      expect(told).toContainEqual({ name: 'gap.lost', payload: { partition: 0, from, to, reason: 'given_up' } });
+    }
   });
 
   it('of which only the beginning was trimmed is taken in two', async () => {
@@ -212,7 +231,7 @@ describe('a gap', () => {
     expect(progress.outcomes).toEqual({ stored: 3, duplicate: 0, failed: 0, lost: 2, skipped: 3 });
     expect(told.map(({ name, payload }) => [name, payload])).toContainEqual([
       'gap.lost',
-      { partition: 0, from: 2, to: 4 },
+      { partition: 0, from: 2, to: 4, reason: 'trimmed' },
     ]);
   });
 
@@ -258,7 +277,7 @@ describe('a gap', () => {
     const { journal, progress, told } = await run([batch(4, 5)], { logStart: 4 });
     expect(journal).toEqual(['commit 0..4', 'push', 'commit 4..6', 'push', 'acknowledge 6', 'maintain']);
     expect(progress.outcomes).toEqual({ stored: 2, duplicate: 0, failed: 0, lost: 4, skipped: 0 });
-    expect(told[0]).toEqual({ name: 'gap.lost', payload: { partition: 0, from: 0, to: 4 } });
+    expect(told[0]).toEqual({ name: 'gap.lost', payload: { partition: 0, from: 0, to: 4, reason: 'trimmed' } });
   });
 
   it('like any other in one batch adds up', async () => {

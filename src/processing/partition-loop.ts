@@ -61,7 +61,7 @@ export async function runPartitionLoop(
   const run = createBatchRunner(options, claimed, cursor, signal);
   try {
     if (logStart > cursor.nextOffset) {
-      const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'lost' });
+      const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'trimmed' });
       if (end !== 'committed') return end;
     }
     for (;;) {
@@ -90,7 +90,8 @@ export async function runPartitionLoop(
 interface Gap {
   readonly from: number;
   readonly to: number;
-  readonly kind: 'lost' | 'skipped';
+  /** `trimmed` and `given_up` count as lost. */
+  readonly kind: 'trimmed' | 'given_up' | 'skipped';
 }
 
 type RunBatch = (records: readonly LogRecord[], gap: Gap | null) => Promise<CommitOutcome>;
@@ -138,7 +139,8 @@ async function nameGap(
     telemetry.emit('gap.skipped', { partition, from, to });
     return { from, to, kind: 'skipped' };
   }
-  return { from, to: Math.min(to, found.start), kind: 'lost' };
+  const end = found.kind === 'trimmed' ? found.start : found.end;
+  return { from, to: Math.min(to, end), kind: found.kind };
 }
 
 function createBatchRunner(
@@ -154,13 +156,14 @@ function createBatchRunner(
   return async function run(records, gap) {
     const startedAt = elapsed();
     const gapLength = gap === null ? 0 : gap.to - gap.from;
-    if (gap?.kind === 'lost') telemetry.emit('gap.lost', { partition, from: gap.from, to: gap.to });
+    const lost = gap === null || gap.kind === 'skipped' ? null : { ...gap, reason: gap.kind };
+    if (lost !== null) telemetry.emit('gap.lost', { partition, from: lost.from, to: lost.to, reason: lost.reason });
     const frame: BatchFrame = {
       progress: { ...claimed, nextOffset: cursor.nextOffset, commitToken: cursor.commitToken },
       token: options.freshToken(),
       nextOffset: (records.at(-1)?.offset ?? (gap?.to ?? cursor.nextOffset) - 1) + 1,
       skipped: gap?.kind === 'skipped' ? gapLength : 0,
-      lost: gap?.kind === 'lost' ? gapLength : 0,
+      lost: lost === null ? 0 : gapLength,
       storedAt: options.now(),
     };
     const request = buildBatch(frame, records);

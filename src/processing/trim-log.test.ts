@@ -133,3 +133,25 @@ it('keeps what lies behind a clock that was set back', async () => {
   expect(start).toBeLessThanOrEqual(9);
   for (let offset = start!; offset < 9; offset++) expect(await log.recordAt(0, offset)).not.toBeNull();
 });
+
+it('goes by what can be read around damage, and trims that like the rest', async () => {
+  const { log, durable, trim, starts } = setUp({ partitions: 2 });
+  durable.set('store', [at(10), at(10, 1)]);
+  for (const offset of [0, 1, 5, 6]) log.damage(0, offset);
+  await trim(6);
+  expect(await starts()).toEqual([5, 6]);
+  await trim(7);
+  expect(await starts()).toEqual([5, 7]);
+  await trim(8);
+  expect(await starts()).toEqual([8, 8]);
+});
+
+it('leaves damage that is not done, and is not kept by it from trimming the rest', async () => {
+  const { log, durable, trim, starts } = setUp({ partitions: 2 });
+  for (let offset = 4; offset < 10; offset++) log.damage(0, offset);
+  durable.set('store', [at(4), at(10, 1)]);
+  await trim(1_000);
+  expect(await starts()).toEqual([4, 10]);
+  await trim(1_000);
+  expect(await starts()).toEqual([4, 10]);
+});

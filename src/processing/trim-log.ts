@@ -1,6 +1,7 @@
 import type { LogAppender, LogReader } from '../event-log/event-log.ts';
 import type { EventWriter } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import { firstRecord } from './first-record.ts';
 
 /**
  * Removes from the log what is old and done: below progress that is known to be on disk (the store may forget its newest
@@ -10,7 +11,7 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
  */
 export async function trimLog(
   options: {
-    readonly log: Pick<LogReader, 'describe' | 'recordAt'>;
+    readonly log: Pick<LogReader, 'describe' | 'recordAt' | 'examineGap'>;
     readonly trim: LogAppender['trim'];
     readonly store: Pick<EventWriter, 'durableProgress'>;
     readonly telemetry: Telemetry;
@@ -23,7 +24,7 @@ export async function trimLog(
   const expired: { partition: number; start: number; end: number }[] = [];
   for (const { partition, start, end } of partitions) {
     if (start >= end) continue;
-    const first = await log.recordAt(partition, start);
+    const first = await firstRecord(log, partition, start, end);
     if (first !== null && first.timestamp < olderThanMs) expired.push({ partition, start, end });
   }
   // Making progress durable costs a flush: only when there is something to remove.
@@ -46,7 +47,7 @@ export async function trimLog(
 
 /** Binary search: timestamps of a partition only grow, but for clock steps, which make it trim less or later. */
 async function firstOffsetSince(
-  log: Pick<LogReader, 'recordAt'>,
+  log: Pick<LogReader, 'recordAt' | 'examineGap'>,
   partition: number,
   start: number,
   end: number,
@@ -56,7 +57,7 @@ async function firstOffsetSince(
   let high = end;
   while (low < high) {
     const middle = low + Math.floor((high - low) / 2);
-    const record = await log.recordAt(partition, middle);
+    const record = await firstRecord(log, partition, middle, end);
     if (record !== null && record.timestamp < sinceMs) low = middle + 1;
     else high = middle;
   }

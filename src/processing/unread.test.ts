@@ -42,6 +42,16 @@ describe('the oldest unread record', () => {
     expect(await oldestUnreadReceivedAt(log, [at(0, 0)])).toBe(2_000);
   });
 
+  it('is the next one that can be read where it is damaged', async () => {
+    const log = scriptedLog(2);
+    for (const ms of [1_000, 2_000]) log.put(0, receivedAt(ms));
+    log.put(1, receivedAt(3_000));
+    log.damage(0, 0);
+    expect(await oldestUnreadReceivedAt(log, [])).toBe(2_000);
+    log.damage(0, 1);
+    expect(await oldestUnreadReceivedAt(log, [])).toBe(3_000);
+  });
+
   it('goes by the log’s timestamp where a record does not tell, or is no event', async () => {
     const log = scriptedLog(2);
     log.put(0, [Buffer.from('not JSON')], 7_000);

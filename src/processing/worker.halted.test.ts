@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { storeConsumer } from '../domain/inbox.ts';
 import { claimOf } from '../testing/event-store.batches.ts';
 import { workerHarness } from '../testing/worker-harness.ts';
 
@@ -37,6 +38,53 @@ describe('a partition is halted', () => {
     expect(payloadsOf('partition.halted')).toMatchObject([{ partition: 1, reason: 'log_replaced' }]);
     expect(claimed).toEqual([{ working: [0], halted: [1] }]);
     expect(journal()).toEqual(['join', 'open {"0":0}']);
+  });
+
+  it('where its log is damaged, after all that lies before, and the others go on', async () => {
+    const { log, start, claimed, payloadsOf, expectProgress } = await workerHarness(2);
+    for (let n = 0; n < 4; n++) for (const partition of [0, 1]) log.put(partition);
+    log.damage(1, 2);
+    const { worker } = start();
+    await expectProgress(4, 2);
+    const halted = { reason: 'log_damaged', message: 'partition 1 is damaged at offset 2' };
+    await expect.poll(() => worker.halted().get(1)).toMatchObject(halted);
+    log.put(0);
+    await expectProgress(5, 2);
+    expect(claimed.at(-1)).toEqual({ working: [0], halted: [1] });
+    expect(payloadsOf('partition.halted')).toEqual([{ partition: 1, ...halted }]);
+    // The group gives the partitions anew: it is not claimed only to be halted again.
+    log.assign();
+    log.put(0);
+    await expectProgress(6, 2);
+    expect(payloadsOf('partition.halted')).toHaveLength(1);
+    expect(payloadsOf('partition.claimed').filter(({ partition }) => partition === 1)).toHaveLength(1);
+  });
+
+  it('for damage as long as it is there, and no longer', async () => {
+    const { log, start, expectProgress } = await workerHarness(2);
+    for (const partition of [0, 1]) log.put(partition);
+    for (const partition of [0, 1]) log.damage(partition, 0);
+    const { worker } = start();
+    await expect.poll(() => worker.halted().size).toBe(2);
+    log.mend(0, 0);
+    await expectProgress(1, 0);
+    log.mend(1, 0);
+    await expectProgress(1, 1);
+    expect(worker.halted().size).toBe(0);
+  });
+
+  it('for no damage to what it has stored already', async () => {
+    const { log, store, start, payloadsOf, expectProgress } = await workerHarness();
+    for (let n = 0; n < 3; n++) log.put(0);
+    const { worker } = start();
+    await expectProgress(3);
+    for (let n = 0; n < 3; n++) log.damage(0, n);
+    log.assign();
+    await expect.poll(() => payloadsOf('partition.claimed')).toHaveLength(2);
+    log.put(0);
+    await expectProgress(4);
+    expect(worker.halted().size).toBe(0);
+    expect((await store.progress(storeConsumer))[0]?.outcomes).toMatchObject({ stored: 4, lost: 0 });
   });
 
   it('as long as the log is another, and no longer', async () => {

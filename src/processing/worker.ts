@@ -1,10 +1,11 @@
 import { backoffAfter, backoffMs } from '../domain/backoff.ts';
-import { tellFailure, UnavailableError } from '../domain/failure.ts';
+import { DamagedError, tellFailure, UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import type { LogAssignment, LogConsumer, LogReader } from '../event-log/event-log.ts';
 import type { EventReader, EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import { claimPartition, findReplacements } from './claim-partition.ts';
+import { recordOrDamage } from './damage.ts';
 import { type LoopEnd, type PartitionLoopOptions, runPartitionLoop } from './partition-loop.ts';
 import type { FailurePublisher } from './publish-failures.ts';
 import { cachedFor } from './unread.ts';
@@ -14,7 +15,7 @@ import { cachedFor } from './unread.ts';
  * partition over one stream.
  *
  *   join ─▶ assigned ─▶ claim + check each ─▶ open one stream ─▶ a loop a partition
- *              ▲             │ log replaced: halted, said, the others go on      │
+ *              ▲             │ log replaced: halted, said, the others go on      │ log damaged: the same
  *              │             ▼                                                   ▼ fenced or reopen: all loops end,
  *              └──── assignment over ◀──── confirm with the group, back off ◀──── claim anew
  */
@@ -28,8 +29,10 @@ export interface Worker {
 }
 
 export interface HaltedPartition {
-  readonly reason: 'log_replaced' | 'bug';
+  readonly reason: 'log_replaced' | 'log_damaged' | 'bug';
   readonly message: string;
+  /** The last record that can't be read: the first may be stored already, and trimmed some day. */
+  readonly damagedAt?: number;
 }
 
 export interface WorkerOptions extends PartitionLoopOptions {
@@ -103,56 +106,74 @@ export function createWorker(options: WorkerOptions): Worker {
         halted,
       );
     tell();
-    if (claimed.size === 0) return untilRecognised(signal);
+    if (claimed.size === 0) return untilMended(signal);
     const offsets = [...claimed].map(([partition, { progress, logStart }]) => {
       return [partition, Math.max(progress.nextOffset, logStart)] as const;
     });
     const stream = await retrying('open', () => assignment.open(new Map(offsets)), signal);
     const round = new AbortController();
     const roundSignal = AbortSignal.any([signal, round.signal]);
+    let watching: Promise<void> | null = null;
+    const watchHalted = () => {
+      if (haltedFor('bug').length < halted.size) watching ??= claimAnewWhenMended(round, roundSignal);
+    };
+    watchHalted();
     try {
       const loops = [...claimed].map(async ([partition, { progress, logStart }]) => {
         const end = await guarded(partition, () => runPartitionLoop(options, stream, progress, logStart, roundSignal));
         if (end === 'fenced') telemetry.emit('partition.fenced', { partition });
         // One stream feeds them all: when one has to be claimed anew, all are.
         if (end === 'fenced' || end === 'reopen') round.abort(new Error('claim anew'));
-        else if (halted.has(partition)) tell();
+        else if (halted.has(partition)) {
+          tell();
+          watchHalted();
+        }
       });
-      const over = Promise.all(loops).finally(() => round.abort(new Error('the round is over')));
-      await Promise.all([over, claimAnewWhenRecognised(round, roundSignal)]);
+      await Promise.all(loops).finally(() => round.abort(new Error('the round is over')));
+      await watching;
     } finally {
       for (const partition of claimed.keys()) options.failures?.release(partition);
       await stream.close();
     }
   }
 
-  /** Ends the round once the log of the partitions that were halted for it is the right one. */
-  async function claimAnewWhenRecognised(round: AbortController, roundSignal: AbortSignal): Promise<void> {
-    if (replacedPartitions().length === 0) return;
+  /** Ends the round once a partition that was halted for its log may go on. */
+  async function claimAnewWhenMended(round: AbortController, roundSignal: AbortSignal): Promise<void> {
     try {
-      await untilRecognised(roundSignal);
+      await untilMended(roundSignal);
     } catch (error) {
       if (!roundSignal.aborted) throw error;
     }
     round.abort(new Error('claim anew'));
   }
 
-  function replacedPartitions(): number[] {
-    return [...halted].flatMap(([partition, { reason }]) => (reason === 'log_replaced' ? [partition] : []));
-  }
-
   /** Looks every few seconds whether an operator has adopted the log, or put the right one back. Nothing is claimed for it. */
-  async function untilRecognised(signal: AbortSignal): Promise<void> {
+  async function untilMended(signal: AbortSignal): Promise<void> {
     for (;;) {
       await options.pause(limits.haltedCheckEveryMs, signal);
-      const partitions = replacedPartitions();
-      if (partitions.length === 0) continue;
       try {
-        if ((await findReplacements(log, store, consumerName, partitions)).length === 0) return;
+        if (await isAnyMended()) return;
       } catch (error) {
         if (!(error instanceof UnavailableError)) throw error;
       }
     }
+  }
+
+  async function isAnyMended(): Promise<boolean> {
+    const replaced = haltedFor('log_replaced');
+    if (replaced.length > 0 && (await findReplacements(log, store, consumerName, replaced)).length === 0) return true;
+    for (const partition of haltedFor('log_damaged')) if (await isReadable(partition)) return true;
+    return false;
+  }
+
+  function haltedFor(reason: HaltedPartition['reason']): number[] {
+    return [...halted].flatMap(([partition, halt]) => (halt.reason === reason ? [partition] : []));
+  }
+
+  /** Where it was damaged. */
+  async function isReadable(partition: number): Promise<boolean> {
+    const { damagedAt } = halted.get(partition)!;
+    return !((await recordOrDamage(log, partition, damagedAt!)) instanceof DamagedError);
   }
 
   async function claimOne(
@@ -160,7 +181,12 @@ export function createWorker(options: WorkerOptions): Worker {
     describe: LogReader['describe'],
     signal: AbortSignal,
   ): Promise<Claimed | null> {
-    if (halted.get(partition)?.reason === 'bug') return null;
+    const { reason } = halted.get(partition) ?? {};
+    if (reason === 'bug') return null;
+    if (reason === 'log_damaged') {
+      const isBack = await retrying('read', () => isReadable(partition), signal, partition);
+      if (!isBack) return null;
+    }
     const outcome = await retrying(
       'claim',
       async () => claimPartition(store, log, consumerName, partition, await describe()),
@@ -180,7 +206,7 @@ export function createWorker(options: WorkerOptions): Worker {
     return { progress, logStart };
   }
 
-  /** Anything a loop throws is a bug: that partition stops, loudly, and nothing of it is lost. */
+  /** Damage, or anything else that a loop throws, which is a bug: that partition stops, loudly, and nothing of it is lost. */
   async function guarded(partition: number, loop: () => Promise<LoopEnd>): Promise<LoopEnd> {
     try {
       return await loop();
@@ -189,13 +215,14 @@ export function createWorker(options: WorkerOptions): Worker {
         telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs: 0, attempt: 0 });
         return 'reopen';
       }
-      halt(partition, 'bug', tellFailure(error));
+      if (error instanceof DamagedError) halt(partition, 'log_damaged', error.message, error.to - 1);
+      else halt(partition, 'bug', tellFailure(error));
       return 'aborted';
     }
   }
 
-  function halt(partition: number, reason: HaltedPartition['reason'], message: string): void {
-    halted.set(partition, { reason, message });
+  function halt(partition: number, reason: HaltedPartition['reason'], message: string, damagedAt?: number): void {
+    halted.set(partition, { reason, message, ...(damagedAt === undefined ? {} : { damagedAt }) });
     telemetry.emit('partition.halted', { partition, reason, message });
   }
 

@@ -1,3 +1,4 @@
+import type { OffsetRange } from '../domain/event.ts';
 import type { EventLog } from '../event-log/event-log.ts';
 import type { EventStore } from '../event-store/event-store.ts';
 import type { MetricsStore } from '../metrics-store/metrics-store.ts';
@@ -5,14 +6,17 @@ import type { MetricsStore } from '../metrics-store/metrics-store.ts';
 /** What a command opens by itself: each part when it is asked for, and once. */
 export interface CommandParts {
   log(): Promise<EventLog>;
+  /** Lets the log's readers pass over damage. Null where that is not this program's to do. */
+  readonly giveUp: ((ranges: readonly OffsetRange[]) => Promise<void>) | null;
   store(): Promise<EventStore>;
   /** Null where metrics live in the server's memory. */
   metrics(): Promise<MetricsStore> | null;
   close(): Promise<void>;
 }
 
-export function createCommandParts(open: {
-  readonly log: () => Promise<EventLog>;
+export function createCommandParts<Log extends EventLog>(open: {
+  readonly log: () => Promise<Log>;
+  readonly giveUp: ((log: Log, ranges: readonly OffsetRange[]) => Promise<void>) | null;
   readonly store: () => Promise<EventStore>;
   readonly metrics: (() => Promise<MetricsStore>) | null;
   /** After everything that was opened is closed. */
@@ -32,8 +36,11 @@ export function createCommandParts(open: {
   }
 
   const metrics = open.metrics === null ? null : once(open.metrics);
+  const log = once(open.log);
+  const { giveUp } = open;
   return {
-    log: once(open.log),
+    log,
+    giveUp: giveUp === null ? null : async (ranges) => giveUp(await log(), ranges),
     store: once(open.store),
     metrics: () => metrics?.() ?? null,
     async close() {

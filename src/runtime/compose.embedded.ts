@@ -39,7 +39,7 @@ export async function openEmbeddedServer(config: Config, surroundings: Surroundi
   });
   lifecycle.add('free disk watch', async () => freeDisk.stop());
 
-  const log = await createSegmentEventLog({ directory: files.log, partitions: config.partitions });
+  const log = await createSegmentEventLog({ directory: files.log, partitions: config.partitions, telemetry });
   lifecycle.add('event log', () => log.close());
   const metrics = createMemoryMetricsStore({ now });
   lifecycle.add('metrics store', () => metrics.close());
@@ -57,6 +57,7 @@ export async function openEmbeddedServer(config: Config, surroundings: Surroundi
         storePath: files.store,
         partitions: config.partitions,
         shared: log.shared,
+        givenUp: log.givenUp,
       },
       handlers: {
         apply: (update: MetricsUpdate) => metrics.apply(update),
@@ -114,8 +115,8 @@ type EmbeddedSource = Extract<WorkerSource, { kind: 'embedded' }>;
 export async function openEmbeddedWorker(source: EmbeddedSource, opening: WorkerOpening): Promise<WorkerPartsOpening> {
   const { main } = opening;
   if (main === null) throw new Error('an embedded worker needs the thread that holds the log');
-  const { logDirectory, storePath, partitions, shared } = source;
-  const log = openSegmentLogReader({ directory: logDirectory, shared, partitions });
+  const { logDirectory, storePath, partitions, shared, givenUp } = source;
+  const log = openSegmentLogReader({ directory: logDirectory, shared, givenUp, partitions });
   const store = await createSqliteEventStore({
     path: storePath,
     role: 'owner',
@@ -148,6 +149,7 @@ export async function openEmbeddedCommandParts({ dataDir, partitions, eventTypes
   const lock = await acquireDirectoryLock(dataDir);
   return createCommandParts({
     log: () => createSegmentEventLog({ directory: files.log, partitions }),
+    giveUp: (log, ranges) => log.giveUp(ranges),
     store: () => createSqliteEventStore({ path: files.store, role: 'owner', eventTypesMax }),
     metrics: null,
     end: () => lock.release(),

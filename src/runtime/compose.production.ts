@@ -81,6 +81,7 @@ export function openProductionCommandParts(
 ): CommandParts {
   return createCommandParts({
     log: () => createKafkaEventLog({ ...connectionOf(kafka), topic: kafka.topic, group: kafka.group }),
+    giveUp: null,
     store: () => createPostgresEventStore({ url: databaseUrl, role: 'client', eventTypesMax }),
     metrics: () => createRedisMetricsStore({ ...redis, now: Date.now }),
     end: async () => undefined,

@@ -28,7 +28,7 @@ export function judgeLedger(ledger: LedgerNumbers, logKept: string): readonly Fi
   if (lost > 0) {
     findings.push({
       level: 'warning',
-      what: `${formatCount(lost)} records had left the log before they were processed`,
+      what: `${formatCount(lost)} records are lost: they had left the log before they were processed, or were damaged and given up`,
       advice: [`the log keeps ${logKept}: was nothing processed for longer?`],
     });
   }

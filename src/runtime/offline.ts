@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
+import { DamagedError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
-import type { Discrepancy } from '../event-store/event-store.ts';
+import type { EventLog } from '../event-log/event-log.ts';
+import type { Discrepancy, PartitionProgress } from '../event-store/event-store.ts';
 import { findReplacements } from '../processing/claim-partition.ts';
 import { type Ledger, readLedger } from '../processing/ledger.ts';
 import { pause } from '../processing/pause.ts';
@@ -16,7 +18,7 @@ export function hasData({ dataDir }: Config): boolean {
   return existsSync(dataFiles(dataDir).store);
 }
 
-async function withParts<T>(config: Config, work: (parts: CommandParts) => Promise<T>): Promise<T> {
+export async function withParts<T>(config: Config, work: (parts: CommandParts) => Promise<T>): Promise<T> {
   const parts = await openCommandParts(config);
   try {
     return await work(parts);
@@ -41,17 +43,40 @@ export interface Inspection {
   readonly ledger: Ledger;
   /** Why the log is not the one that was processed; a sentence for each partition that would halt. */
   readonly replacements: readonly string[];
+  /** Why partitions would halt at the next record; a sentence for each. */
+  readonly damages: readonly string[];
 }
 
 /** @throws StartupError, UnavailableError */
 export function inspectOffline(config: Config): Promise<Inspection> {
   return withParts(config, async (parts) => {
     const [log, store] = [await parts.log(), await parts.store()];
+    const replacements = await findReplacements(log, store, storeConsumer);
+    const canHalt = parts.giveUp !== null && replacements.length === 0;
     return {
       ledger: await readLedger(store, log, Date.now()),
-      replacements: await findReplacements(log, store, storeConsumer),
+      replacements,
+      damages: canHalt ? await findDamageAhead(log, await store.progress(storeConsumer)) : [],
     };
   });
+}
+
+/** Of the next records only: to read all that there are is `esp give-up`'s affair. */
+async function findDamageAhead(log: EventLog, progress: readonly PartitionProgress[]): Promise<readonly string[]> {
+  const { partitions } = await log.describe();
+  const next = new Map(progress.map((row) => [row.partition, row.nextOffset]));
+  const damages: string[] = [];
+  for (const { partition, start, end } of partitions) {
+    const from = Math.max(start, next.get(partition) ?? start);
+    if (from >= end) continue;
+    try {
+      await log.examineGap(partition, from, from + 1);
+    } catch (error) {
+      if (!(error instanceof DamagedError)) throw error;
+      damages.push(error.message);
+    }
+  }
+  return damages;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Clocks } from '../domain/clocks.ts';
+import type { OffsetRange } from '../domain/event.ts';
 import type { EventLog, LogAppender, LogReader } from '../event-log/event-log.ts';
 import type { FailedTopic } from '../event-log/failed-topic.ts';
 import type { Discrepancy, EventStore } from '../event-store/event-store.ts';
@@ -43,6 +44,7 @@ export type WorkerSource =
       readonly partitions: number;
       /** The log's marks, which the handle in the main thread keeps. */
       readonly shared: SharedArrayBuffer;
+      readonly givenUp: readonly OffsetRange[];
     }
   | { readonly kind: 'production'; readonly production: ProductionConfig };
 

@@ -34,7 +34,7 @@ async function setUp() {
     const host = startWorkerHost({
       telemetry,
       data: {
-        source: { kind: 'embedded', logDirectory, storePath, partitions: 2, shared: log.shared },
+        source: { kind: 'embedded', logDirectory, storePath, partitions: 2, shared: log.shared, givenUp: [] },
         settings: {
           eventTypesMax: 10,
           retentionMs: null,

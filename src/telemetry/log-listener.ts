@@ -49,6 +49,8 @@ export const logLevels: Readonly<Record<TelemetryEventName, Level>> = {
   'clock.ahead': 'error',
   'clock.followed': 'info',
   'clock.set_back': 'warn',
+  'log.cut_off': 'warn',
+  'log.files_ignored': 'warn',
   'log.trimmed': 'debug',
   'log.untrimmed': 'warn',
   'metrics.rebuilt': 'debug',

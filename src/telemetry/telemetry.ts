@@ -65,11 +65,17 @@ export interface TelemetryEvents {
   'partition.fenced': { readonly partition: number };
   'partition.halted': {
     readonly partition: number;
-    readonly reason: 'log_replaced' | 'bug';
+    readonly reason: 'log_replaced' | 'log_damaged' | 'bug';
     readonly message: string;
   };
   'partition.bisecting': { readonly partition: number; readonly records: number; readonly reason: string };
-  'gap.lost': { readonly partition: number; readonly from: number; readonly to: number };
+  'gap.lost': {
+    readonly partition: number;
+    readonly from: number;
+    readonly to: number;
+    /** `trimmed`: it had left the log. `given_up`: it was damaged, and an operator gave it up. */
+    readonly reason: 'trimmed' | 'given_up';
+  };
   'gap.skipped': { readonly partition: number; readonly from: number; readonly to: number };
 
   'batch.committed': {
@@ -111,6 +117,14 @@ export interface TelemetryEvents {
   'clock.followed': Record<string, never>;
   /** Metrics are made anew: they may have forgotten steps that windows show again. */
   'clock.set_back': { readonly partition: number; readonly byMs: number };
+  /** Files in the log's directory that have no part in it: of other names, or, of what was given up, one that can't be read. */
+  'log.files_ignored': {
+    readonly directory: string;
+    readonly names: readonly string[];
+    readonly reason: 'strays' | 'damaged';
+  };
+  /** A start has found the last append only in part: a crash has torn it, so it was not answered. */
+  'log.cut_off': { readonly path: string; readonly at: number };
   'log.trimmed': { readonly partition: number; readonly below: number };
   /** Nothing was removed for now; it is tried again when it is due again. */
   'log.untrimmed': { readonly reason: string };

@@ -23,14 +23,23 @@ export interface EventLogHarness {
 
 export type MakeEventLogHarness = (options: { readonly partitions: number }) => Promise<EventLogHarness>;
 
-export interface LogUnderTest {
-  readonly harness: EventLogHarness;
+/** A log whose bytes a test can get at. */
+export interface DamageableLogHarness extends EventLogHarness {
+  /** Rots a byte of the record with this text, which stands in the log once. The log is closed meanwhile. */
+  damage(text: string): Promise<void>;
+}
+
+export interface LogUnderTest<Harness extends EventLogHarness = EventLogHarness> {
+  readonly harness: Harness;
   readonly log: EventLog;
 }
 
 /** Registers a fresh log for each case of the enclosing describe. Answers a way to get at it. */
-export function useLog(makeHarness: MakeEventLogHarness, partitions: number): () => LogUnderTest {
-  let current: LogUnderTest;
+export function useLog<Harness extends EventLogHarness>(
+  makeHarness: (options: { readonly partitions: number }) => Promise<Harness>,
+  partitions: number,
+): () => LogUnderTest<Harness> {
+  let current: LogUnderTest<Harness>;
   beforeEach(async () => {
     const harness = await makeHarness({ partitions });
     current = { harness, log: await harness.open() };

@@ -1,7 +1,8 @@
 import { describe } from 'vitest';
 import { appendCases } from './event-log.contract.append.ts';
+import { damageCases } from './event-log.contract.damage.ts';
 import { groupCases } from './event-log.contract.group.ts';
-import type { MakeEventLogHarness } from './event-log.contract.harness.ts';
+import type { DamageableLogHarness, MakeEventLogHarness } from './event-log.contract.harness.ts';
 import { streamCases } from './event-log.contract.stream.ts';
 import { trimCases } from './event-log.contract.trim.ts';
 
@@ -13,4 +14,12 @@ export function eventLogContract(name: string, makeHarness: MakeEventLogHarness)
     trimCases(makeHarness);
     groupCases(makeHarness);
   });
+}
+
+/** The part of it for which a test has to get at the log's bytes. */
+export function eventLogDamageContract(
+  name: string,
+  makeHarness: (options: { readonly partitions: number }) => Promise<DamageableLogHarness>,
+): void {
+  describe(`EventLog contract of damage: ${name}`, () => damageCases(makeHarness));
 }

@@ -5,7 +5,7 @@ import type { Random } from './random.ts';
 import { createSimulatedDisk } from './simulated-disk.ts';
 import { createSimulatedFiles, type SimulatedFiles } from './simulated-files.ts';
 
-export const logOnDisk = { directory: '/data/log', partitions: 3, segmentBytesMax: 7_000 } as const;
+export const logOnDisk = { directory: '/data/log', partitions: 3, segmentBytesMax: 11_000 } as const;
 const { partitions } = logOnDisk;
 
 /**

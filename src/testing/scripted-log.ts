@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { UnavailableError } from '../domain/failure.ts';
+import { DamagedError, UnavailableError } from '../domain/failure.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import type {
   BatchLimits,
@@ -22,6 +22,9 @@ export interface ScriptedLog extends LogReader {
   trim(partition: number, below: number): Promise<void>;
   /** Forgets what lies from this offset on, as an older copy does. */
   cutOff(partition: number, from: number): void;
+  /** This record can't be read from now on; or again, where it could not. */
+  damage(partition: number, offset: number): void;
+  mend(partition: number, offset: number): void;
   rename(logId: string): void;
   /** Gives partitions to the member anew, all of them by default: what it had is over. */
   assign(given?: readonly number[]): void;
@@ -39,11 +42,12 @@ interface Partition {
   start: number;
   end: number;
   readonly records: Map<number, LogRecord>;
+  readonly damaged: Set<number>;
 }
 
 export function scriptedLog(partitionCount = 1): ScriptedLog {
   const partitions = Array.from({ length: partitionCount }, (): Partition => {
-    return { start: 0, end: 0, records: new Map() };
+    return { start: 0, end: 0, records: new Map(), damaged: new Set() };
   });
   const all = [...partitions.keys()];
   const changes = new EventTarget();
@@ -98,9 +102,17 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
   function read(partition: number, cursors: ReadonlyMap<number, number>, limits: BatchLimits): LogRecord[] {
     const from = cursors.get(partition);
     if (from === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
-    const { records } = partitions[partition]!;
+    const { records, damaged } = partitions[partition]!;
     const waiting = [...records.values()].filter((record) => record.offset >= from && !log.omits(record));
-    return waiting.slice(0, limits.recordsMax);
+    if (waiting.length > 0) throwIfDamaged(partition, waiting[0]!.offset);
+    const sound = waiting.findIndex(({ offset }) => damaged.has(offset));
+    return waiting.slice(0, sound < 0 ? limits.recordsMax : Math.min(sound, limits.recordsMax));
+  }
+
+  function throwIfDamaged(partition: number, offset: number): void {
+    if (!partitions[partition]!.damaged.has(offset)) return;
+    const range = { partition, from: offset, to: offset + 1 };
+    throw new DamagedError(range, 'a file', `partition ${partition} is damaged at offset ${offset}`);
   }
 
   function makeAssignment(given: readonly number[]): LogAssignment {
@@ -164,6 +176,12 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
       into.end = from;
       for (const offset of into.records.keys()) if (offset >= from) into.records.delete(offset);
     },
+    damage(partition, offset) {
+      partitions[partition]!.damaged.add(offset);
+    },
+    mend(partition, offset) {
+      partitions[partition]!.damaged.delete(offset);
+    },
     rename(to) {
       logId = to;
     },
@@ -179,6 +197,7 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     },
     async recordAt(partition, offset) {
       await log.before.recordAt?.();
+      throwIfDamaged(partition, offset);
       return partitions[partition]!.records.get(offset) ?? null;
     },
     async examineGap(partition, from, to): Promise<GapFinding> {

@@ -42,6 +42,14 @@ export interface Fate {
   readonly died?: boolean;
 }
 
+const numbers = new WeakMap<DiskFile, number>();
+let numbersGiven = 0;
+
+function statOf(file: DiskFile) {
+  if (!numbers.has(file)) numbers.set(file, ++numbersGiven);
+  return { size: file.bytes.length, nlink: file.names, ino: numbers.get(file)!, dev: 1 };
+}
+
 const fine: Fate = { code: null, effect: 'whole' };
 const effects = ['none', 'part', 'whole'] as const;
 
@@ -271,11 +279,10 @@ function callsOf(disk: SimulatedDisk, random: Random, kernel: Kernel) {
       closeSync: (number: number) => callNow('close', () => close(number)),
       readSync: (number: number, into: Uint8Array, offset: number, length: number, position: number) =>
         callNow('read', () => read(number, into.subarray(offset, offset + length), position)),
-      statSync: (path: string) => callNow('stat', () => ({ size: fileAt(disk, path).bytes.length })),
+      statSync: (path: string) => callNow('stat', () => statOf(fileAt(disk, path))),
       fstatSync: (number: number) =>
         callNow('stat', () => {
-          const { bytes, names } = fileOf(number, 'stat');
-          return { size: bytes.length, nlink: names };
+          return statOf(fileOf(number, 'stat'));
         }),
       write: (
         number: number,
