@@ -199,21 +199,33 @@ describe('an unknown address', () => {
 });
 
 describe('the Host header', () => {
-  it.each(['localhost', 'LOCALHOST:3000', 'localhost.', '127.0.0.1:80', '[::1]', '[::1]:3000'])(
-    '%s is let in',
-    async (host) => {
-      const { app } = setUp();
-      expect((await app.inject({ url: '/health/live', headers: { host } })).statusCode).toBe(200);
-    },
-  );
+  it.each([
+    ...[
+      'localhost',
+      'LOCALHOST:3000',
+      'localhost.',
+      '127.0.0.1:80',
+      '[::1]',
+      '[::1]:3000',
+      'esp.example',
+      'ESP.example:80',
+    ],
+    // Nobody is misled to an address by a name.
+    ...['192.0.2.7:3000', '[2001:db8::7]:3000'],
+  ])('%s is let in', async (host) => {
+    const { app } = setUp();
+    expect((await app.inject({ url: '/health/live', headers: { host } })).statusCode).toBe(200);
+  });
 
   it.each([
     'evil.example',
     'localhost.evil.example',
     'localhost:3000:1',
     'user@localhost',
-    '[::2]',
     '::1',
+    '127.1',
+    '0x7f000001',
+    '127.0.0.1.evil.example',
     'localhost/x',
   ])('%s is refused', async (host) => {
     const { app } = setUp();
@@ -251,6 +263,17 @@ describe('the Host header', () => {
     const answer = await app.inject({ method, url, headers: { host: 'localhost:3000', origin } });
     expect(answer.statusCode).toBe(status);
     if (status === 403) expect(answer.json().code).toBe('origin_not_allowed');
+  });
+
+  it('lets a page in that the browser vouches for, whatever a proxy has made of scheme and name', async () => {
+    const { app } = setUp();
+    const ask = async (site: string) => {
+      const headers = { host: 'localhost:3000', origin: 'https://proxy.example', 'sec-fetch-site': site };
+      return (await app.inject({ method: 'POST', url: '/api/verify', headers })).statusCode;
+    };
+    expect(await ask('same-origin')).toBe(200);
+    for (const site of ['same-site', 'cross-site', 'none', 'same-origin, cross-site'])
+      expect(await ask(site)).toBe(403);
   });
 
   it.each([

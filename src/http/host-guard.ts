@@ -1,11 +1,12 @@
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import { ProblemError } from './problems.ts';
 
 /** Verdicts kept: Host headers of real clients are few, and one that makes up many must not fill the memory. */
 const verdictsKept = 100;
 
 export interface HostGuardOptions {
-  /** Names that are this server's, without port. */
+  /** Names that are this server's beside `localhost` and any address, without port. */
   readonly allowedHosts: readonly string[];
   /** Origins whose pages may change things beside the server's own: `https://events.example`. */
   readonly allowedOrigins: readonly string[];
@@ -15,12 +16,13 @@ type GuardedRequest = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawH
 
 /**
  * Refuses names that are not this server's: a page of another site could otherwise reach it through a DNS name of its own
- * that resolves to this address (DNS rebinding), and read everything, since to the browser it would be the same origin.
+ * that resolves to this address (DNS rebinding), and read everything, since to the browser it would be the same origin. That
+ * takes a name: who asks for an address, as probes do that know no name, has not been misled.
  * And refuses changes asked for by a page of another origin, which needs no answer to do harm: by scheme, name and port, since
  * what else is served on this machine is no friend for that. Whoever is no browser sends no origin.
  */
 export function createHostGuard({ allowedHosts, allowedOrigins }: HostGuardOptions) {
-  const allowed = new Set(allowedHosts.map(bareName));
+  const allowed = new Set(['localhost', ...allowedHosts.map(bareName)]);
   const origins = new Set(allowedOrigins.map(originOf));
   const verdicts = new Map<string, boolean>();
 
@@ -28,7 +30,7 @@ export function createHostGuard({ allowedHosts, allowedOrigins }: HostGuardOptio
     let verdict = verdicts.get(authority);
     if (verdict === undefined) {
       const name = readAuthority(authority)?.name;
-      verdict = name !== undefined && allowed.has(name);
+      verdict = name !== undefined && (allowed.has(name) || isIP(name) > 0);
       if (verdicts.size >= verdictsKept) verdicts.clear();
       verdicts.set(authority, verdict);
     }
@@ -47,8 +49,10 @@ export function createHostGuard({ allowedHosts, allowedOrigins }: HostGuardOptio
     const target = authorityOfTarget(url);
     if (target !== null && !isAllowed(target)) throw hostProblem(target);
     if (origin === undefined || method === 'GET' || method === 'HEAD') return;
+    // Browsers say so themselves where the address is HTTPS or this machine, and let no page say it for them. A proxy that
+    // speaks HTTPS need not be known then.
+    if (headers['sec-fetch-site'] === 'same-origin') return;
     const from = originOf(origin);
-    // This server speaks HTTP; a proxy that speaks HTTPS for it is named among the allowed origins.
     if (from === null || !(from === originOf(`http://${target ?? host}`) || origins.has(from))) {
       throw originProblem(method, origin);
     }

@@ -61,7 +61,7 @@ async function setUp() {
       const problems = Object.entries(parts).map(([name, part]) => [name as PartName, part.problem()] as const);
       return toReadiness(awayReasons(problems, new Map(), ['log']));
     },
-    options: { version: '0', allowedHosts: ['localhost', '127.0.0.1'], allowedOrigins: [], dashboardDir: null },
+    options: { version: '0', allowedHosts: [], allowedOrigins: [], dashboardDir: null },
   });
   onTestFinished(() => app.close());
   return { app, failures };

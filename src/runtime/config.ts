@@ -71,7 +71,7 @@ export function loadConfig(env: Environment): Loaded<Config> {
     // An event may be sent again as long as the log could still deliver its first copy, so rows must outlive the log.
     logRetentionMs: Math.min(limits.logRetentionMs, retentionMs ?? Number.POSITIVE_INFINITY),
     eventTypesMax: read.integer('ESP_EVENT_TYPES_MAX', limits.eventTypesMax, { min: 1, max: 100_000 }),
-    allowedHosts: read.list('ESP_ALLOWED_HOSTS', ['localhost', '127.0.0.1', '::1', host]),
+    allowedHosts: [host, ...read.list('ESP_ALLOWED_HOSTS', [])],
     allowedOrigins: readOrigins(read),
     logLevel: read.oneOf('ESP_LOG_LEVEL', 'info', logLevels),
     logFormat: read.oneOf('ESP_LOG_FORMAT', 'json', logFormats),

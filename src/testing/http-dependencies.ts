@@ -42,7 +42,7 @@ export function createHttpDependencies(overrides: Partial<HttpDependencies> = {}
     readiness: () => state.ready,
     options: {
       version: '1.2.3',
-      allowedHosts: ['localhost', '127.0.0.1', '::1'],
+      allowedHosts: ['esp.example'],
       allowedOrigins: ['https://events.example', 'http://localhost:5173'],
       dashboardDir: null,
     },

@@ -22,7 +22,7 @@ function setUp(isBuilt: boolean) {
   writeFileSync(join(dashboardDir, 'assets', 'main-abc123.js'), 'main');
   const options = {
     version: '1',
-    allowedHosts: ['localhost'],
+    allowedHosts: [],
     allowedOrigins: [],
     dashboardDir: isBuilt ? dashboardDir : null,
   };
