@@ -108,5 +108,6 @@ async function adoptLog(connection: Connection, logId: string, now: number): Pro
   if (current?.log_id === logId && progress.length === 0) return current.log_no;
   const logNo = (current?.log_no ?? 0) + 1;
   await connection.changes('INSERT INTO logs (log_no, log_id, adopted_at) VALUES ($1, $2, $3)', [logNo, logId, now]);
+  await connection.changes("UPDATE inbox SET state = 'open', job_id = NULL WHERE state = 'redriving'", []);
   return logNo;
 }

@@ -17,10 +17,11 @@ export async function copyEvents(connection: Connection, events: readonly Stored
 /** Everything that was decided besides the events, and besides progress; sent at once. */
 export async function writeRest(
   connection: Connection,
-  { partition, storedAt }: CommitRequest,
+  { consumer, partition, storedAt }: CommitRequest,
   write: WriteSet,
 ): Promise<void> {
   const sent: Promise<unknown>[] = [];
+  if (write.outcomes.lost > 0) sent.push(reopenRedriven(connection, consumer, partition));
   if (write.duplicates.length > 0) sent.push(writeDuplicates(connection, write.duplicates));
   if (write.failed.length > 0) {
     const { command, data } = copyOfInbox(write.failed);
@@ -53,6 +54,13 @@ async function writeDuplicates(connection: Connection, duplicates: readonly Dupl
       duplicates.map(({ receivedAt }) => receivedAt),
       limits.duplicatesKeptPerEvent,
     ],
+  );
+}
+
+async function reopenRedriven(connection: Connection, consumer: string, partition: number): Promise<void> {
+  await connection.changes(
+    `UPDATE inbox SET state = 'open', job_id = NULL WHERE consumer = $1 AND partition = $2 AND state = 'redriving'`,
+    [consumer, partition],
   );
 }
 

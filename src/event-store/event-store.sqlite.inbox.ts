@@ -94,6 +94,7 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
           if (current?.log_id === logId && !hasProgress.get(current.log_no)) return current.log_no;
           const logNo = (current?.log_no ?? 0) + 1;
           insertLog.run(logNo, logId, now);
+          db.exec("UPDATE inbox SET state = 'open', job_id = NULL WHERE state = 'redriving'");
           return logNo;
         }),
       ),

@@ -19,7 +19,12 @@ export function createWriter(db: DatabaseSync): (request: CommitRequest, write: 
     `UPDATE inbox SET state = 'resolved', resolution = ?, settled_at = ? WHERE id = ? AND state IN ('open', 'redriving')`,
   );
 
-  return ({ partition, storedAt }, write) => {
+  const reopen = db.prepare(
+    `UPDATE inbox SET state = 'open', job_id = NULL WHERE consumer = ? AND partition = ? AND state = 'redriving'`,
+  );
+
+  return ({ consumer, partition, storedAt }, write) => {
+    if (write.outcomes.lost > 0) reopen.run(consumer, partition);
     for (const event of write.events) writeEvent(event);
     for (const duplicate of write.duplicates) writeDuplicate(duplicate);
     for (const entry of write.failed) writeInboxEntry(entry);

@@ -23,6 +23,8 @@ import type { RollupDelta } from '../domain/rollup.ts';
  * Counted     At every moment, in every snapshot: next_offset − base = stored + duplicate + failed + lost + skipped, per
  *             partition; rollups, type totals and progress tell the same counts; rows + pruned = stored, and
  *             likewise for the inbox and `failed`.
+ * Settled     A batch settles the inbox rows that its records were redriven for. One with lost records opens those of its
+ *             partition again that are still redriving: theirs may be among them, and settles it after all if it is not.
  * Exact       A payload comes back as the same JSON value with every digit of its numbers; order of keys and spelling may be the
  *             store's own. What it can't hold so, it refuses. Everything else comes back as it was given.
  * Maintained  Retention and folding of rollups are commits like any other: same guard, new token, same next_offset.
@@ -339,7 +341,8 @@ export interface InboxWriter {
   discard(ids: readonly string[], now: number): Promise<readonly string[]>;
   /**
    * Makes `logId` the current log under the next log_no, also where the current one has the same id: an older copy of a log
-   * keeps it. Progress on earlier logs stays as history. Answers the current log_no as it is while it has no progress.
+   * keeps it. Progress on earlier logs stays as history, and what was redriven into them and never settled is open again.
+   * Answers the current log_no as it is while it has no progress.
    */
   adoptLog(logId: string, now: number): Promise<number>;
 }

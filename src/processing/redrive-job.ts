@@ -16,6 +16,8 @@ export interface RedriveJobOptions extends Clocks {
   readonly log: Pick<LogAppender, 'append' | 'laneOf' | 'partitions'>;
   readonly store: Pick<EventReader, 'inboxEntry'> & Pick<RedriveJobs, 'markRedriving' | 'saveJob'>;
   readonly telemetry: Telemetry;
+  /** @throws UnavailableError while nothing may be appended */
+  readonly assertOpen: () => void;
   readonly random: () => number;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -106,6 +108,7 @@ async function redriveChunk(
   }
   // Last of all: reading may have taken long, and what is not this job's any more may be somebody else's by now.
   await hold.assertHeld();
+  options.assertOpen();
   await Promise.all([...lanes.values()].map((records) => log.append(records)));
   await store.markRedriving(
     chunk.map(({ entry }) => entry.id),

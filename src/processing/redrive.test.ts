@@ -22,6 +22,7 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
   const queries: InboxQuery[] = [];
   const finished: TelemetryEvents['redrive.finished'][] = [];
   const before: Partial<Record<'append' | 'claim' | 'markRedriving' | 'saveJob', () => void | Promise<void>>> = {};
+  const gate = { closed: null as UnavailableError | null };
   /** Inbox id → job. */
   const claims = new Map<string, string>();
   const clock = { elapsed: 0, pauses: [] as number[] };
@@ -73,6 +74,9 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
     telemetry,
     now: () => now,
     elapsed: () => clock.elapsed,
+    assertOpen() {
+      if (gate.closed !== null) throw gate.closed;
+    },
     random: () => 0.5,
     async pause(ms) {
       clock.pauses.push(ms);
@@ -94,7 +98,7 @@ function setUp(entries: readonly InboxEntry[], { partitions = 2 } = {}) {
       if (!decoded.ok) throw new Error(decoded.rejection.message);
       return decoded.event;
     });
-  return { run, redrive, before, claims, clock, journal, appended, events, marked, jobs, queries, finished };
+  return { run, redrive, gate, before, claims, clock, journal, appended, events, marked, jobs, queries, finished };
 }
 
 describe('a redrive', () => {
@@ -178,6 +182,22 @@ describe('a redrive', () => {
     expect(queries).toHaveLength(limits.redriveBatchMax / limits.listLimitMax);
     const sizes = journal.filter((what) => what.startsWith('append')).map((what) => Number(what.split(' ')[1]));
     expect(Math.max(...sizes)).toBeLessThanOrEqual(100);
+  });
+
+  it('appends nothing while nothing may be appended: a job is not started, and one that runs leaves its rows open', async () => {
+    const { run, gate, before, appended, jobs } = setUp([entryOf(3)]);
+    const closed = new UnavailableError('log_replaced', 'another log');
+    gate.closed = closed;
+    await expect(run(['store:1:1:3'])).rejects.toBe(closed);
+    expect(await run(['store:1:1:3'], undefined, true)).toMatchObject({ matched: 1 });
+    expect(jobs).toEqual([]);
+    gate.closed = null;
+    before.claim = () => {
+      gate.closed = closed;
+    };
+    await run(['store:1:1:3']);
+    expect(appended).toEqual([]);
+    expect(jobs.at(-1)).toMatchObject({ state: 'failed', failed: 1, message: expect.stringContaining('another log') });
   });
 
   it('goes behind the record that it is made of, or by its key where the log has fewer partitions', async () => {

@@ -56,6 +56,8 @@ export function createRedrive(options: RedriveOptions): Redrive {
 
   async function start(request: RedriveRequest): Promise<RedriveStarted> {
     const { payloadJson } = request;
+    // Said at once, rather than by a job that can do nothing.
+    if (!request.dryRun) options.assertOpen();
     // Ids only: ten thousand of the largest records would be gigabytes. The job reads each again when its turn comes.
     const ready: string[] = [];
     let looked = 0;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { createHttpApp } from '../http/app.ts';
 import type { Readiness } from '../http/dependencies.ts';
@@ -57,7 +58,17 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
   await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
 
   const [log, store, metrics] = [lateLog(parts.log), callsOf(lateStore), lateMetrics(parts.metrics)];
-  const redrive = createRedrive({ log, store, telemetry, now, elapsed, random: Math.random, pause, newId: randomUUID });
+  const redrive = createRedrive({
+    log,
+    store,
+    telemetry,
+    now,
+    elapsed,
+    assertOpen,
+    random: Math.random,
+    pause,
+    newId: randomUUID,
+  });
   const { isShared } = parts;
   const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
   lifecycle.add('abandoned jobs', () => jobs.stop());
@@ -78,6 +89,16 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     if (lifecycle.isStopping()) return 'shutting_down';
     if (parts.freeDisk?.isFull()) return 'disk_full';
     return replacedLog(watch, host) === null ? null : 'log_replaced';
+  }
+  function assertOpen(): void {
+    const code = closed();
+    if (code === 'disk_full') throw new UnavailableError(code, 'There is too little free disk space to append events.');
+    if (code === 'log_replaced') {
+      throw new UnavailableError(
+        code,
+        'The log is not the one that the store belongs to: `esp doctor` explains the ways out.',
+      );
+    }
   }
   const ingest = lateIngest(parts.log, (open) => createIngest({ log: open, telemetry, now, gate: closed }));
   lifecycle.add('ingest', () => ingest.drain());

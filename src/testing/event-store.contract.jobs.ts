@@ -52,6 +52,27 @@ export function jobCases(makeHarness: MakeEventStoreHarness): void {
       expect((await store.ledger(storeConsumer)).openInInbox).toBe(2);
     });
 
+    it('opens what was redriven again where records of its partition are lost; a record that comes after all settles it', async () => {
+      const store = await fail(2);
+      const other = await store.claim(claimOf(1));
+      await commitBatch(store, other, [rejectedOf()]);
+      await markAll(store, [ids[0], ids[1], 'store:1:1:0']);
+      await commitBatch(store, await progressOf(store), [eventOf({ redriveOf: ids[1] })], { lost: 3 });
+      expect(await store.inboxEntry(ids[0])).toMatchObject({ state: 'open', jobId: null });
+      expect(await store.inboxEntry(ids[1])).toMatchObject({ state: 'resolved' });
+      expect(await store.inboxEntry('store:1:1:0')).toMatchObject({ state: 'redriving' });
+      await commitBatch(store, await progressOf(store), [eventOf({ redriveOf: ids[0] })]);
+      expect(await store.inboxEntry(ids[0])).toMatchObject({ state: 'resolved' });
+    });
+
+    it('opens what was redriven into a log again where another is adopted', async () => {
+      const store = await fail(2);
+      await markAll(store, [ids[0]]);
+      await store.adoptLog('log-b', 1);
+      expect(await store.inboxEntry(ids[0])).toMatchObject({ state: 'open', jobId: null });
+      await markAll(store, [ids[0]], 'job-2');
+    });
+
     it('gives each row to one of many that want it at once, over every handle', async () => {
       const store = await fail(40);
       const all = Array.from({ length: 40 }, (_, offset) => `store:1:0:${offset}`);

@@ -184,6 +184,7 @@ export async function createWorld(directory: string, random: () => number) {
         telemetry,
         now,
         elapsed: now,
+        assertOpen: () => undefined,
         random: () => 0,
         pause: async () => undefined,
         newId,
