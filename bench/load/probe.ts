@@ -98,6 +98,7 @@ async function openLive(port: number) {
     if (!message.startsWith('event: snapshot\n')) return;
     const data = message.slice(message.indexOf('data: ') + 6).replaceAll('\ndata: ', '\n');
     const { metrics } = JSON.parse(data) as LiveSnapshot;
+    if (metrics === null) return;
     counts = new Map(metrics.all_time.by_type.map(({ event_type, count }) => [event_type, count]));
     resolve();
     const isSeen = ({ eventType, count }: Wait) => (counts.get(eventType) ?? 0) >= count;

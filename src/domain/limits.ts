@@ -130,6 +130,8 @@ export const limits = {
   liveSnapshotMinMs: 200,
   liveSnapshotIdleMs: 2_000,
   liveClientsMax: 500,
+  /** In a snapshot: with two thousand long names, five hundred stalled clients would hold a gigabyte. */
+  liveTypesMax: 200,
   /** More than a person can read in one tick; the rest is counted. */
   liveEventsPerTick: 20,
   /** Of large events a tick shows fewer, but one at least: with a hundred clients this is 128 MiB a second at most. */

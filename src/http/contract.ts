@@ -236,10 +236,13 @@ export const ReadinessView = Type.Object({
 });
 export type ReadinessView = Static<typeof ReadinessView>;
 
-/** The `snapshot` message of `GET /api/live?window=…`: everything the dashboard's first screen shows. */
+/**
+ * The `snapshot` message of `GET /api/live?window=…`: everything the dashboard's first screen shows. Of the types, which may be
+ * thousands, both lists have the most frequent, and `types` counts all of the window. Null is what could not be read so far.
+ */
 export const LiveSnapshot = Type.Object({
-  metrics: MetricsView,
-  ledger: LedgerView,
+  metrics: nullable(Type.Object({ ...MetricsView.properties, types: count })),
+  ledger: nullable(LedgerView),
   readiness: ReadinessView,
 });
 export type LiveSnapshot = Static<typeof LiveSnapshot>;

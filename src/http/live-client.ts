@@ -17,7 +17,6 @@ export interface LiveClient {
 export interface LiveReceiver extends LiveClient {
   send(snapshot: string): void;
   sendEvents(eventsJson: string, shown: number, leftOut: number): void;
-  comment(text: string): void;
   /** @param now by performance.now() */
   destroyIfStalled(now: number, stalledMs: number): void;
   end(): void;
@@ -47,9 +46,6 @@ export function createLiveReceiver(sink: LiveSink, onClosed: () => void): LiveRe
       const left = leftOut + missedEvents;
       missedEvents = 0;
       write(message('event', `{"left_out":${left},"events":[${eventsJson}]}`));
-    },
-    comment(text) {
-      if (blockedSince === null) write(`: ${text}\n\n`);
     },
     destroyIfStalled(now, stalledMs) {
       if (blockedSince !== null && now - blockedSince > stalledMs) sink.destroy();

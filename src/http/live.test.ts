@@ -89,7 +89,7 @@ describe('a live client', () => {
     const [snapshot, events] = sink.take();
     expect(snapshot?.event).toBe('snapshot');
     expect(violations(LiveSnapshot, snapshot?.data)).toEqual([]);
-    expect(snapshot?.data.metrics.window).toBe('15m');
+    expect(snapshot?.data.metrics?.window).toBe('15m');
     expect(events?.event).toBe('event');
     expect(violations(LiveEvents, events?.data)).toEqual([]);
     expect(events?.data).toMatchObject({ left_out: 0, events: [{ id: makeEvent().id }] });
@@ -191,7 +191,7 @@ describe('a live client', () => {
     expect(sink.text).toBe('');
     sink.isFull = false;
     client.drained();
-    expect(sink.take().map(({ event, data }) => [event, data.metrics.total])).toEqual([['snapshot', 120]]);
+    expect(sink.take().map(({ event, data }) => [event, data.metrics?.total])).toEqual([['snapshot', 120]]);
     state.metrics.add([makeEvent({ id: 'last' })], 1);
     await vi.advanceTimersByTimeAsync(2_000);
     const [events] = sink.take().filter(({ event }) => event === 'event');
@@ -230,13 +230,34 @@ describe('a live client', () => {
     ]);
   });
 
-  it('hears a comment where there were never any numbers', async () => {
+  it('is told why where there were never any numbers, and what there is', async () => {
     const { live, state } = setUp();
-    state.metrics.failing = new Error('away');
+    state.metrics.failing = new UnavailableError('metrics_unavailable', 'away');
+    state.ready = { ready: true, reasons: [{ code: 'metrics_unavailable', message: 'Redis does not answer' }] };
     const sink = createSink();
     live.connect('15m', sink);
     await settle();
-    expect(sink.text).toMatch(/\n: .+\n\n$/);
+    const [snapshot] = sink.take();
+    expect(snapshot?.data).toMatchObject({ metrics: null, ledger: { balanced: true }, readiness: state.ready });
+    expect(violations(LiveSnapshot, snapshot?.data)).toEqual([]);
+    state.metrics.failing = null;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(sink.take()[0]?.data.metrics?.total).toBe(100);
+  });
+
+  it('gets the most frequent types, and how many there are', async () => {
+    const { live, state } = setUp();
+    const types = Array.from({ length: 1_000 }, (_, n) => ({ eventType: `type.${n}`, count: 1_000 - n }));
+    state.metrics.byType = types;
+    const sink = createSink();
+    live.connect('15m', sink);
+    await settle();
+    const metrics = sink.take()[0]?.data.metrics;
+    expect(metrics?.types).toBe(1_000);
+    expect(metrics?.by_type).toEqual(
+      types.slice(0, 200).map(({ eventType, count }) => ({ event_type: eventType, count })),
+    );
+    expect(metrics?.all_time.by_type).toHaveLength(200);
   });
 });
 
@@ -253,7 +274,7 @@ describe('all live clients together', () => {
     for (const sink of sinks) sink.take();
     await vi.advanceTimersByTimeAsync(2_000);
     expect(state.metrics.reads).toBe(4);
-    expect(sinks.map((sink) => sink.take()[0]?.data.metrics.window)).toEqual(['15m', '15m', '1h']);
+    expect(sinks.map((sink) => sink.take()[0]?.data.metrics?.window)).toEqual(['15m', '15m', '1h']);
   });
 
   it('leave nothing running when the last one goes', async () => {
@@ -310,7 +331,7 @@ describe('GET /api/live', () => {
       text += chunk;
     });
     while (parse(text.slice(0, text.lastIndexOf('\n\n') + 2)).length < 3) await once(response, 'data');
-    expect(parse(text.slice(0, text.lastIndexOf('\n\n') + 2))[0]?.data.metrics.window).toBe('5m');
+    expect(parse(text.slice(0, text.lastIndexOf('\n\n') + 2))[0]?.data.metrics?.window).toBe('5m');
     const ended = once(response, 'end');
     await app.close();
     await ended;

@@ -2,7 +2,7 @@ import { UnavailableError } from '../domain/failure.ts';
 import type { MetricsWindow, RecentEvent } from '../metrics-store/metrics-store.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { createLiveReceiver, type LiveClient, type LiveReceiver, type LiveSink, message } from './live-client.ts';
-import { ledgerView, metricsView, readinessView } from './metrics-views.ts';
+import { ledgerView, liveMetricsView, metricsView, readinessView } from './metrics-views.ts';
 import { eventJson } from './views.ts';
 
 /**
@@ -28,8 +28,9 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
   const clients = new Map<LiveReceiver, MetricsWindow>();
   /** First snapshots under way: clients that come together share one. */
   const greetings = new Map<MetricsWindow, ReturnType<typeof takeSnapshots>>();
-  /** The last good snapshot of each window, as parts, so that readiness stays true while the stores are away. */
-  const lastGood = new Map<MetricsWindow, { readonly metricsJson: string; readonly ledgerJson: string }>();
+  /** What could be read last, so that readiness is told, and stays true, while the stores are away. */
+  const lastMetrics = new Map<MetricsWindow, string>();
+  let lastLedger = 'null';
   let unsubscribe: (() => void) | null = null;
   let timer: NodeJS.Timeout | null = null;
   let ticking = false;
@@ -64,7 +65,8 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     fresh = [];
     freshCount = 0;
     changed = false;
-    lastGood.clear();
+    lastMetrics.clear();
+    lastLedger = 'null';
   }
 
   function schedule(): void {
@@ -87,7 +89,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     try {
       const windows = new Set(clients.values());
       const { snapshots, stored } = await takeSnapshots(windows);
-      for (const [client, window] of clients) sendOrComment(client, snapshots.get(window));
+      for (const [client, window] of clients) sendIfTaken(client, snapshots.get(window));
       // The store announces only the newest few of each batch; the totals tell how many there were.
       const total = stored === null || storedBefore === null ? eventCount : Math.max(eventCount, stored - storedBefore);
       if (stored !== null) storedBefore = stored;
@@ -107,31 +109,32 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     const snapshots = new Map<MetricsWindow, string>();
     let stored: number | null = null;
     const readinessJson = JSON.stringify(readinessView(readiness()));
-    try {
-      const [ledger, lagSeconds] = await Promise.all([operations.ledger(), operations.lagSeconds()]);
-      const ledgerJson = JSON.stringify(ledgerView(ledger));
+    const ledgerRead = readOrRepeat(async () => {
+      lastLedger = JSON.stringify(ledgerView(await operations.ledger()));
+    });
+    const metricsRead = readOrRepeat(async () => {
+      const lagSeconds = await operations.lagSeconds();
       for (const window of windows) {
         const reading = await metrics.read(window, now);
         stored ??= reading.allTime.total;
-        lastGood.set(window, {
-          ledgerJson,
-          metricsJson: JSON.stringify(metricsView(window, reading, lagSeconds, now)),
-        });
+        lastMetrics.set(window, JSON.stringify(liveMetricsView(metricsView(window, reading, lagSeconds, now))));
       }
-    } catch (error) {
-      if (!(error instanceof UnavailableError)) announce(error);
-      // A store that is away is told by readiness, beside the last numbers there were; their as_of tells their age.
-    }
+    });
+    await Promise.all([ledgerRead, metricsRead]);
     for (const window of windows) {
-      const good = lastGood.get(window);
-      if (!good) continue;
-      const { metricsJson, ledgerJson } = good;
-      snapshots.set(
-        window,
-        message('snapshot', `{"metrics":${metricsJson},"ledger":${ledgerJson},"readiness":${readinessJson}}`),
-      );
+      const parts = `"metrics":${lastMetrics.get(window) ?? 'null'},"ledger":${lastLedger},"readiness":${readinessJson}`;
+      snapshots.set(window, message('snapshot', `{${parts}}`));
     }
     return { snapshots, stored };
+  }
+
+  /** A store that is away is told by readiness, beside the last numbers there were; their as_of tells their age. */
+  async function readOrRepeat(read: () => Promise<void>): Promise<void> {
+    try {
+      await read();
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) announce(error);
+    }
   }
 
   /** The newest, as many as a tick may show. */
@@ -155,7 +158,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     greetings.set(window, taking);
     const { snapshots, stored } = await taking;
     storedBefore ??= stored;
-    sendOrComment(client, snapshots.get(window));
+    sendIfTaken(client, snapshots.get(window));
     const recent = sample(await metrics.recent(limits.eventsPerTick).catch(() => []));
     if (recent.length > 0) client.sendEvents(recent.map(eventJson).join(','), recent.length, 0);
   }
@@ -186,8 +189,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
   return { hasRoom, connect, close };
 }
 
-/** The comment keeps a proxy from taking the connection for dead. */
-function sendOrComment(client: LiveReceiver, snapshot: string | undefined): void {
-  if (snapshot === undefined) client.comment('nothing to show yet');
-  else client.send(snapshot);
+/** One that came while a tick was taking snapshots of other windows has its own from its greeting. */
+function sendIfTaken(client: LiveReceiver, snapshot: string | undefined): void {
+  if (snapshot !== undefined) client.send(snapshot);
 }

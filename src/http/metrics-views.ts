@@ -1,6 +1,7 @@
+import { limits } from '../domain/limits.ts';
 import { formatRfc3339 } from '../domain/rfc3339.ts';
 import type { LatencyQuantiles, MetricsReading, MetricsWindow } from '../metrics-store/metrics-store.ts';
-import type { LedgerView, MetricsView, ReadinessView } from './contract.ts';
+import type { LedgerView, LiveSnapshot, MetricsView, ReadinessView } from './contract.ts';
 import type { Operations, Readiness } from './dependencies.ts';
 
 type CountsByType = MetricsReading['byType'];
@@ -30,6 +31,17 @@ export function metricsView(
       by_type: byTypeView(allTime.byType),
     },
     as_of: formatRfc3339(now),
+  };
+}
+
+export function liveMetricsView(view: MetricsView): LiveSnapshot['metrics'] {
+  const { all_time: allTime, by_type: byType } = view;
+  const most = limits.liveTypesMax;
+  return {
+    ...view,
+    by_type: byType.slice(0, most),
+    types: byType.length,
+    all_time: { ...allTime, by_type: allTime.by_type.slice(0, most) },
   };
 }
 

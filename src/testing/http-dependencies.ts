@@ -160,6 +160,8 @@ function createMetricsDouble() {
     reads: 0,
     recent: [] as RecentEvent[],
     failing: null as Error | null,
+    /** Null: one type has them all. */
+    byType: null as MetricsReading['byType'] | null,
     subscribers: () => listeners.size,
     /** As the store does after a batch: the totals move, then the listeners hear of its newest events. */
     add(recent: readonly RecentEvent[], count = recent.length) {
@@ -176,7 +178,7 @@ function createMetricsDouble() {
       async read(window: MetricsWindow): Promise<MetricsReading> {
         double.reads += 1;
         if (double.failing) throw double.failing;
-        return makeReading(window, double.total);
+        return makeReading(window, double.total, double.byType);
       },
       recent: async (limit: number): Promise<readonly RecentEvent[]> => double.recent.slice(0, limit),
       subscribe(listener: (change: MetricsChange) => void) {
@@ -188,9 +190,9 @@ function createMetricsDouble() {
   return double;
 }
 
-function makeReading(window: MetricsWindow, total: number): MetricsReading {
+function makeReading(window: MetricsWindow, total: number, byType: MetricsReading['byType'] | null): MetricsReading {
   const none = { p50: null, p95: null, p99: null };
-  const byType = [{ eventType: 'order.created', count: total }];
+  byType ??= [{ eventType: 'order.created', count: total }];
   return {
     total,
     duplicates: 2,

@@ -67,3 +67,26 @@ it('shows which partitions are halted without scrolling sideways, and why beside
     expect(await reasons.count()).toBe(8);
   });
 });
+
+// Embedded there is no such moment; on Redis the server sends just this (parts-away.scenario.ts).
+it('says why there are no numbers, and shows what there is', async () => {
+  const server = await startServer({ dataDir: createTempDir('browser') });
+  await server.send([makeEvent(1)]);
+  const ledger = await server.settled();
+  const reasons = [{ code: 'metrics_unavailable', message: 'Redis does not answer' }];
+  const snapshot = { metrics: null, ledger, readiness: { ready: true, reasons } };
+  await visit(server, {}, async (page) => {
+    await page.route('**/api/live*', (route) =>
+      route.fulfill({
+        contentType: 'text/event-stream',
+        body: `event: snapshot\ndata: ${JSON.stringify(snapshot)}\n\n`,
+      }),
+    );
+    await page.reload();
+    await page.getByText('The numbers cannot be read now').waitFor();
+    await page.getByText('Redis does not answer').first().waitFor();
+    expect(await page.getByRole('region', { name: 'Ledger' }).innerText()).toContain('1\nstored');
+    await page.getByRole('link', { name: 'Ledger', exact: true }).first().click();
+    await page.getByText('Every record is accounted for').waitFor();
+  });
+});

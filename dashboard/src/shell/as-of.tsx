@@ -5,6 +5,6 @@ import { useLive } from '../live/live-provider.tsx';
 export function AsOf() {
   const { state } = useLive('connection');
   const snapshot = useLive('snapshot');
-  if (!snapshot || (state !== 'stale' && state !== 'reconnecting')) return null;
+  if (!snapshot?.metrics || (state !== 'stale' && state !== 'reconnecting')) return null;
   return <span className="as-of">numbers of {formatClock(Date.parse(snapshot.metrics.as_of))}</span>;
 }

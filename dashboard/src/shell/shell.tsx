@@ -15,8 +15,8 @@ export function Shell({ page, children }: { readonly page: string; readonly chil
   const snapshot = useLive('snapshot');
   const { state } = useLive('connection');
   const [window] = useWindow();
-  const openCount = snapshot?.ledger.open_in_inbox ?? 0;
-  const isUnbalanced = snapshot?.ledger.balanced === false;
+  const openCount = snapshot?.ledger?.open_in_inbox ?? 0;
+  const isUnbalanced = snapshot?.ledger?.balanced === false;
   const overview = withQuery(paths.overview, { window: window === windowDefault ? undefined : window });
 
   const tab = (path: string, href: string, name: string, mark?: ReactNode) => (

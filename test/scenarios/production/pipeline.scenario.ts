@@ -61,7 +61,7 @@ describe('an API and a worker', () => {
     await waitFor('it to be counted', async () => (await api.get<MetricsView>('/api/metrics')).all_time.total === 1);
     // Of the partitions that no worker has come to yet it says so, until one has.
     const isComplete = ({ metrics, readiness }: LiveSnapshot) =>
-      metrics.all_time.total === 1 && readiness.reasons.length === 0;
+      metrics?.all_time.total === 1 && readiness.reasons.length === 0;
     const snapshot = await liveSnapshot(api, isComplete);
     expect(snapshot.ledger).toMatchObject({ stored: 1, in_flight: 0, balanced: true });
     expect(snapshot.readiness.ready).toBe(true);

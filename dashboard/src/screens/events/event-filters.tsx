@@ -12,7 +12,7 @@ const suggestionsMax = 200;
 export function EventFilters() {
   const [query, change] = useQuery();
   const snapshot = useLive('snapshot');
-  const types = snapshot?.metrics.all_time.by_type.slice(0, suggestionsMax).map((type) => type.event_type);
+  const types = snapshot?.metrics?.all_time.by_type.slice(0, suggestionsMax).map((type) => type.event_type);
   const last = query.get('last');
   const hasSpan = query.has('from') || query.has('to');
   const [isCustom, setIsCustom] = useState(hasSpan);

@@ -46,7 +46,7 @@ export function EventsScreen() {
     );
   const hasFilter = Object.values(own).some((value) => value !== undefined);
 
-  if (snapshot?.ledger.appended === 0 && !hasFilter) return <FirstRun />;
+  if (snapshot?.ledger?.appended === 0 && !hasFilter) return <FirstRun />;
   return (
     <>
       <div className="page-head">

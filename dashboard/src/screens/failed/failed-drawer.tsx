@@ -28,7 +28,7 @@ export function FailedDrawer({ id }: { readonly id: string }) {
   // Kept here, so that an edit outlives its box: Escape closes that to look something up in the record.
   const [draft, setDraft] = useState<string | null>(null);
   // Settled by the batch that takes the new record, a moment after the job is done: the inbox's number tells.
-  const openCount = useLive('snapshot')?.ledger.open_in_inbox;
+  const openCount = useLive('snapshot')?.ledger?.open_in_inbox;
   const { data, error, reload } = useRequest(
     `failed event ${id}`,
     (signal) => api.failedEvent(id, signal),

@@ -37,7 +37,7 @@ export function FailedScreen() {
   const state = query.get('state') ?? 'open';
   const eventType = query.get('event_type') ?? undefined;
   const reason = query.get('reason') ?? undefined;
-  const version = useThrottled(`${snapshot?.ledger.open_in_inbox} ${progress}`, 1_000);
+  const version = useThrottled(`${snapshot?.ledger?.open_in_inbox} ${progress}`, 1_000);
   const pages = usePages(
     `${state} ${eventType} ${reason}`,
     async (cursor, signal) => {

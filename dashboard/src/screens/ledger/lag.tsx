@@ -5,11 +5,23 @@ import './lag.css';
 /** A store that keeps up is behind for fractions of a second. */
 const lateFromSeconds = 10;
 
+interface LagProps {
+  readonly inFlight: number;
+  /** Null while the metrics cannot be read. */
+  readonly lagSeconds: number | null;
+}
+
 /** How far the store is behind the log. */
-export function Lag({ inFlight, lagSeconds }: { readonly inFlight: number; readonly lagSeconds: number }) {
+export function Lag({ inFlight, lagSeconds }: LagProps) {
+  const isLate = lagSeconds !== null && lagSeconds >= lateFromSeconds;
   return (
-    <span className={`lag ${lagSeconds >= lateFromSeconds ? 'lag-late' : ''}`}>
-      Lag <b>{plural(inFlight, 'record')}</b>, <b>{formatLag(lagSeconds)}</b>
+    <span className={`lag ${isLate ? 'lag-late' : ''}`}>
+      Lag <b>{plural(inFlight, 'record')}</b>
+      {lagSeconds !== null && (
+        <>
+          , <b>{formatLag(lagSeconds)}</b>
+        </>
+      )}
     </span>
   );
 }

@@ -15,7 +15,8 @@ import { PartitionTable } from './partition-table.tsx';
 export function LedgerScreen() {
   useTitle('Ledger');
   const snapshot = useLive('snapshot');
-  if (snapshot?.ledger.appended === 0) return <FirstRun />;
+  const ledger = snapshot?.ledger;
+  if (ledger?.appended === 0) return <FirstRun />;
   return (
     <>
       <div className="page-head">
@@ -24,36 +25,36 @@ export function LedgerScreen() {
           <AsOf />
         </div>
       </div>
-      {!snapshot && (
+      {!ledger && (
         <div className="panel">
           <Loading rows={10} what="the ledger" />
         </div>
       )}
-      {snapshot && (
+      {ledger && (
         <>
           <section className="panel ledger-part" aria-label="Sum">
             <div className="ledger-verdict">
-              <Badge tone={snapshot.ledger.balanced ? 'good' : 'bad'}>
-                {snapshot.ledger.balanced ? 'Every record is accounted for' : 'The sums do not agree'}
+              <Badge tone={ledger.balanced ? 'good' : 'bad'}>
+                {ledger.balanced ? 'Every record is accounted for' : 'The sums do not agree'}
               </Badge>
               <p className="soft">
-                {snapshot.ledger.balanced
+                {ledger.balanced
                   ? 'Each record that was appended to the log is exactly one of these, from one snapshot of the store.'
                   : 'At least one partition below has taken more or fewer records than it has outcomes. Run esp verify to see where.'}
               </p>
-              <Lag inFlight={snapshot.ledger.in_flight} lagSeconds={snapshot.metrics.lag_seconds} />
+              <Lag inFlight={ledger.in_flight} lagSeconds={snapshot.metrics?.lag_seconds ?? null} />
             </div>
             <dl className="ledger-terms">
               <div>
                 <dt>Appended</dt>
-                <dd className="ledger-number">{formatCount(snapshot.ledger.appended)}</dd>
+                <dd className="ledger-number">{formatCount(ledger.appended)}</dd>
                 <dd className="ledger-explained">Records that the log has acknowledged</dd>
               </div>
               {ledgerTerms.map(({ key, name, explained, isBad }, index) => (
                 <div key={key} data-sign={index === 0 ? '=' : '+'}>
                   <dt>{name}</dt>
-                  <dd className={`ledger-number ${isBad && snapshot.ledger[key] > 0 ? 'term-bad' : ''}`}>
-                    {formatCount(snapshot.ledger[key])}
+                  <dd className={`ledger-number ${isBad && ledger[key] > 0 ? 'term-bad' : ''}`}>
+                    {formatCount(ledger[key])}
                   </dd>
                   <dd className="ledger-explained">{explained}</dd>
                 </div>
@@ -63,10 +64,10 @@ export function LedgerScreen() {
           <Panel
             title="Partitions"
             className="ledger-part"
-            note={`${plural(snapshot.ledger.partitions.length, 'partition')}, ${formatCount(snapshot.ledger.pruned)} rows pruned by retention`}
+            note={`${plural(ledger.partitions.length, 'partition')}, ${formatCount(ledger.pruned)} rows pruned by retention`}
           >
-            <HaltedPartitions partitions={snapshot.ledger.partitions} />
-            <PartitionTable partitions={snapshot.ledger.partitions} />
+            <HaltedPartitions partitions={ledger.partitions} />
+            <PartitionTable partitions={ledger.partitions} />
           </Panel>
         </>
       )}

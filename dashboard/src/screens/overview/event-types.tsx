@@ -1,4 +1,5 @@
 import { Link } from 'wouter';
+import type { LiveSnapshot } from '../../../../src/http/contract.ts';
 import { Panel } from '../../components/panel.tsx';
 import { Empty } from '../../components/states.tsx';
 import { formatCount, formatShare, plural } from '../../format/numbers.ts';
@@ -7,8 +8,7 @@ import type { WindowName } from '../../routing/windows.ts';
 import './event-types.css';
 
 interface EventTypesProps {
-  readonly byType: readonly { readonly event_type: string; readonly count: number }[];
-  readonly total: number;
+  readonly metrics: Pick<NonNullable<LiveSnapshot['metrics']>, 'by_type' | 'types' | 'total'>;
   readonly window: WindowName;
   readonly windowLabel: string;
 }
@@ -18,10 +18,12 @@ const shownTypes = 12;
 /** Types that are counted together under a name of the server's own can't be asked for by it. */
 const isAskable = (name: string) => name !== '(other)' && name !== '(none)';
 
-export function EventTypes({ byType, total, window, windowLabel }: EventTypesProps) {
-  const shown = byType.slice(0, shownTypes);
-  const rest = byType.slice(shownTypes);
-  const restCount = rest.reduce((sum, { count }) => sum + count, 0);
+export function EventTypes({ metrics, window, windowLabel }: EventTypesProps) {
+  const { total } = metrics;
+  const shown = metrics.by_type.slice(0, shownTypes);
+  // A snapshot lists the most frequent only; what all of them have tells of the rest.
+  const restTypes = metrics.types - shown.length;
+  const restCount = total - shown.reduce((sum, { count }) => sum + count, 0);
   const longest = Math.max(1, shown[0]?.count ?? 0, restCount);
   return (
     <Panel title="Events by type" note={`last ${windowLabel}`} className="types">
@@ -47,10 +49,10 @@ export function EventTypes({ byType, total, window, windowLabel }: EventTypesPro
               </li>
             );
           })}
-          {rest.length > 0 && (
+          {restTypes > 0 && (
             <li>
               <span className="type type-rest">
-                <TypeBar name={plural(rest.length, 'other type')} count={restCount} total={total} longest={longest} />
+                <TypeBar name={plural(restTypes, 'other type')} count={restCount} total={total} longest={longest} />
               </span>
             </li>
           )}

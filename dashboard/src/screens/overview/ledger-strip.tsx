@@ -9,7 +9,8 @@ import { ledgerTerms } from '../ledger/ledger-terms.ts';
 
 interface LedgerStripProps {
   readonly ledger: LedgerView;
-  readonly lagSeconds: number;
+  /** Null while the metrics cannot be read. */
+  readonly lagSeconds: number | null;
 }
 
 /** Where every record that was ever appended is now, as an equation. */

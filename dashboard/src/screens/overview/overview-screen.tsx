@@ -14,6 +14,7 @@ import { LatencyChart } from './latency-chart.tsx';
 import { LedgerStrip } from './ledger-strip.tsx';
 import './overview.css';
 import { OverviewLoading } from './overview-loading.tsx';
+import { OverviewMissing } from './overview-missing.tsx';
 import { RateChart } from './rate-chart.tsx';
 import { RecentEvents } from './recent-events.tsx';
 
@@ -24,9 +25,10 @@ export function OverviewScreen() {
   const [window, setWindow] = useWindow();
   const snapshot = useLive('snapshot');
   const metrics = snapshot?.metrics;
+  const ledger = snapshot?.ledger;
   const steps = useMemo(() => (metrics ? stepsOf(metrics) : []), [metrics]);
 
-  if (snapshot && snapshot.ledger.appended === 0) return <FirstRun />;
+  if (ledger?.appended === 0) return <FirstRun />;
   const head = (
     <div className="page-head">
       <div className="page-title">
@@ -36,11 +38,11 @@ export function OverviewScreen() {
       <Choice legend="Time window" value={window} options={windowOptions} onChange={setWindow} />
     </div>
   );
-  if (!snapshot || !metrics) {
+  if (!metrics || !ledger) {
     return (
       <>
         {head}
-        <OverviewLoading />
+        {snapshot ? <OverviewMissing ledger={ledger ?? null} /> : <OverviewLoading />}
       </>
     );
   }
@@ -59,16 +61,16 @@ export function OverviewScreen() {
       {head}
       <div className="overview" aria-busy={metrics.window !== window}>
         <section className="panel overview-headline" aria-label="Numbers">
-          <Headline metrics={metrics} ledger={snapshot.ledger} windowLabel={shownWindow.label} />
-          <LedgerStrip ledger={snapshot.ledger} lagSeconds={metrics.lag_seconds} />
+          <Headline metrics={metrics} ledger={ledger} windowLabel={shownWindow.label} />
+          <LedgerStrip ledger={ledger} lagSeconds={metrics.lag_seconds} />
         </section>
         <div className="overview-charts">
           <RateChart {...chart} ratePerSecond={metrics.rate_per_second} />
           <LatencyChart {...chart} overall={metrics.latency_ms} />
         </div>
-        <EventTypes byType={metrics.by_type} total={metrics.total} window={window} windowLabel={shownWindow.label} />
+        <EventTypes metrics={metrics} window={window} windowLabel={shownWindow.label} />
         <RecentEvents />
-        <FailedPanel openCount={snapshot.ledger.open_in_inbox} />
+        <FailedPanel openCount={ledger.open_in_inbox} />
       </div>
     </>
   );
