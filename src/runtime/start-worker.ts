@@ -44,6 +44,7 @@ export async function startWorker(config: Config): Promise<RunningWorkerProcess>
     telemetry.emit('process.started', { role: 'worker', readyMs: Math.round(performance.now() - startedAt) });
     return { url, stop: (reason) => lifecycle.stop(reason), failed: work.failed.promise };
   } catch (error) {
+    telemetry.emit('process.unstarted', { error: error instanceof Error ? error.message : String(error) });
     await lifecycle.stop('failed to start');
     throw error;
   }

@@ -30,11 +30,19 @@ export async function startServer(config: Config, role: ServerRole = 'all'): Pro
   try {
     const url = await serve(config, role, { telemetry, lifecycle, ...machineClocks });
     telemetry.emit('process.started', { role, readyMs: Math.round(performance.now() - startedAt) });
+    if (!isLoopback(config.host)) telemetry.emit('process.exposed', { host: config.host, advice: exposedAdvice });
     return { url, stop: (reason) => lifecycle.stop(reason) };
   } catch (error) {
+    telemetry.emit('process.unstarted', { error: error instanceof Error ? error.message : String(error) });
     await lifecycle.stop('failed to start');
     throw error;
   }
+}
+
+const exposedAdvice = 'let only a proxy with authentication reach it';
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
 /** @throws StartupError where one process has to do everything, since the files of a directory belong to one. */

@@ -13,6 +13,8 @@ export interface LogListenerOptions {
 /** How loud each event is. Nothing is logged per event that passes through: batches are at debug, requests at trace. */
 export const logLevels: Readonly<Record<TelemetryEventName, Level>> = {
   'process.started': 'info',
+  'process.unstarted': 'error',
+  'process.exposed': 'warn',
   'process.stopping': 'info',
   'process.stopped': 'info',
   'part.waiting': 'warn',

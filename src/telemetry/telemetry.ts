@@ -6,6 +6,9 @@
  */
 export interface TelemetryEvents {
   'process.started': { readonly role: string; readonly readyMs: number };
+  'process.unstarted': { readonly error: string };
+  /** Whoever reaches this address may read and change everything: there is no authentication in the server. */
+  'process.exposed': { readonly host: string; readonly advice: string };
   'process.stopping': { readonly reason: string };
   'process.stopped': { readonly forced: boolean };
 

@@ -54,7 +54,16 @@ it('npm start hands its SIGTERM on and leaves nothing behind', async () => {
 it('a port that is taken is named', async () => {
   const server = await startServer({ dataDir: createTempDir() });
   const port = new URL(server.url).port;
-  const { code, stderr } = await runEsp(['start'], { env: { PORT: port, ESP_DATA_DIR: createTempDir() } });
+  const { code, stdout, stderr } = await runEsp(['start'], { env: { PORT: port, ESP_DATA_DIR: createTempDir() } });
   expect(code).toBe(1);
   expect(stderr).toContain(port);
+  // Whoever reads logs only is told as well.
+  expect(stdout).toMatch(new RegExp(`"level":"error".*"error":"[^"]*${port}.*"msg":"process.unstarted"`));
+});
+
+it('on an address that others reach it warns', async () => {
+  const open = await startServer({ dataDir: createTempDir(), env: { HOST: '0.0.0.0' } });
+  expect(open.output()).toMatch(/"level":"warn".*"host":"0.0.0.0".*"msg":"process.exposed"/);
+  const own = await startServer({ dataDir: createTempDir() });
+  expect(own.output()).not.toContain('process.exposed');
 });
