@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { editDistance } from '../domain/edit-distance.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -12,13 +13,18 @@ interface Range {
   readonly max: number;
 }
 
+/** Letters that differ, at most, for a name to be taken for another one. */
+const typosMax = 2;
+
 /** Reads variables one by one and keeps what is wrong with each, so that all of it can be told at once. */
 export type ConfigReader = ReturnType<typeof createConfigReader>;
 
 export function createConfigReader(env: Environment) {
   const problems: ConfigProblem[] = [];
+  const asked = new Set<string>();
 
   function text(variable: string, fallback: string): string {
+    asked.add(variable);
     return env[variable]?.trim() || fallback;
   }
 
@@ -65,8 +71,18 @@ export function createConfigReader(env: Environment) {
     return '';
   }
 
+  /** Names that are nearly those that were asked for: set, they would be ignored, and the default taken for what was meant. */
+  function misspelt(prefix: string): readonly ConfigProblem[] {
+    const strange = Object.keys(env).filter((name) => name.startsWith(prefix) && !asked.has(name));
+    return strange.flatMap((variable) => {
+      const meant = [...asked].find((name) => editDistance(name, variable) <= typosMax);
+      return meant === undefined ? [] : [{ variable, message: `is no setting: did you mean ${meant}?` }];
+    });
+  }
+
   return {
     problems,
+    misspelt,
     text,
     number,
     oneOf,

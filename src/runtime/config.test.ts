@@ -127,6 +127,16 @@ describe('what is wrong', () => {
   });
 });
 
+it('a name that is nearly a setting’s is not passed over', () => {
+  expect(loadConfig({ ESP_DATADIR: '/x', ESP_PARTITION: '4', ESP_SOMETHING_ELSE: 'y', ESP_URL: 'http://x' })).toEqual({
+    ok: false,
+    problems: [
+      { variable: 'ESP_DATADIR', message: 'is no setting: did you mean ESP_DATA_DIR?' },
+      { variable: 'ESP_PARTITION', message: 'is no setting: did you mean ESP_PARTITIONS?' },
+    ],
+  });
+});
+
 describe('a client’s configuration', () => {
   it('has the local server where nothing is set', () => {
     expect(loadClientConfig({})).toEqual({ ok: true, config: { url: 'http://127.0.0.1:3000', apiKey: null } });

@@ -83,7 +83,8 @@ export function loadConfig(env: Environment): Loaded<Config> {
     workerPort: read.integer('ESP_WORKER_PORT', 0, { min: 0, max: 65_535 }),
     production: readProductionConfig(read),
   };
-  return read.problems.length === 0 ? { ok: true, config } : { ok: false, problems: read.problems };
+  const problems = [...read.problems, ...read.misspelt('ESP_')];
+  return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
 
 function readOrigins(read: ConfigReader): readonly string[] {
