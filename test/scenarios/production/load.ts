@@ -1,3 +1,4 @@
+import { setInterval } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { LedgerView, ManyReceipt } from '../../../src/http/contract.ts';
 import {
@@ -23,8 +24,8 @@ export interface Load {
   refused(): number;
   /** One batch, once. @returns the status */
   send(count?: number): Promise<number>;
-  /** Several clients send one batch after another until they are stopped; resolves once every batch was taken. */
-  start(clients?: number): { stop(): Promise<void> };
+  /** Clients send a batch at every beat until they are stopped; resolves once every batch was taken. */
+  start(options?: { readonly clients?: number; readonly everyMs?: number }): { stop(): Promise<void> };
 }
 
 export function createLoad(sendBatch: SendBatch, makeOne: (n: number) => object = (n) => makeEvent(n)): Load {
@@ -50,11 +51,12 @@ export function createLoad(sendBatch: SendBatch, makeOne: (n: number) => object 
     accepted,
     refused: () => refused,
     send: (count = 100) => sendOnce(makeBatch(count)),
-    start(clients = 2) {
-      let isOver = false;
+    start({ clients = 2, everyMs = 50 } = {}) {
+      const stopping = new AbortController();
       const sending = Array.from({ length: clients }, async () => {
-        while (!isOver) {
-          const events = makeBatch(50);
+        for await (const _ of setInterval(everyMs)) {
+          if (stopping.signal.aborted) return;
+          const events = makeBatch(20);
           await waitFor('a batch to be taken', async () => (await sendOnce(events)) === 202, { timeoutMs: 90_000 });
         }
       });
@@ -63,7 +65,7 @@ export function createLoad(sendBatch: SendBatch, makeOne: (n: number) => object 
       sent.catch(() => undefined);
       return {
         async stop() {
-          isOver = true;
+          stopping.abort();
           await sent;
         },
       };
