@@ -22,6 +22,8 @@ export interface Load {
   readonly accepted: ReadonlySet<string>;
   /** Batches that were answered 503 so far. */
   refused(): number;
+  /** How long the slowest answer took since this was last asked. */
+  slowestMs(): number;
   /** One batch, once. @returns the status */
   send(count?: number): Promise<number>;
   /** Clients send a batch at every beat until they are stopped; resolves once every batch was taken. */
@@ -32,11 +34,14 @@ export function createLoad(sendBatch: SendBatch, makeOne: (n: number) => object 
   const accepted = new Set<string>();
   let next = 0;
   let refused = 0;
+  let slowestMs = 0;
 
   const makeBatch = (count: number) => Array.from({ length: count }, () => makeOne(next++));
 
   async function sendOnce(events: readonly object[]): Promise<number> {
+    const sentAt = performance.now();
     const answer = await sendBatch(events);
+    slowestMs = Math.max(slowestMs, performance.now() - sentAt);
     // Some of a batch may be taken where the log confirmed only some of it.
     for (const result of answer.body.results ?? []) if (result.status === 'accepted') accepted.add(result.id);
     const isTaken = answer.status === 202 && answer.body.retry === 0;
@@ -50,6 +55,11 @@ export function createLoad(sendBatch: SendBatch, makeOne: (n: number) => object 
   return {
     accepted,
     refused: () => refused,
+    slowestMs() {
+      const found = slowestMs;
+      slowestMs = 0;
+      return found;
+    },
     send: (count = 100) => sendOnce(makeBatch(count)),
     start({ clients = 2, everyMs = 50 } = {}) {
       const stopping = new AbortController();
