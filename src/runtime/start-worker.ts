@@ -78,6 +78,7 @@ async function listenForHealth(config: Config, work: Work, surroundings: Surroun
     telemetry,
     prometheus: () => prometheus.expose(),
     readiness,
+    isStopping: lifecycle.isStopping,
     options: { version: productVersion(), allowedHosts: config.allowedHosts, dashboardDir: null },
   });
   lifecycle.add('http', () => app.close());

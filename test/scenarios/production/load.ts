@@ -27,7 +27,9 @@ export interface Load {
   /** One batch, once. @returns the status */
   send(count?: number): Promise<number>;
   /** Clients send a batch at every beat until they are stopped; resolves once every batch was taken. */
-  start(options?: { readonly clients?: number; readonly everyMs?: number }): { stop(): Promise<void> };
+  start(options?: { readonly clients?: number; readonly everyMs?: number; readonly batch?: number }): {
+    stop(): Promise<void>;
+  };
 }
 
 export function createLoad(sendBatch: SendBatch, makeOne: (n: number) => object = (n) => makeEvent(n)): Load {
@@ -61,12 +63,12 @@ export function createLoad(sendBatch: SendBatch, makeOne: (n: number) => object 
       return found;
     },
     send: (count = 100) => sendOnce(makeBatch(count)),
-    start({ clients = 2, everyMs = 50 } = {}) {
+    start({ clients = 2, everyMs = 50, batch = 20 } = {}) {
       const stopping = new AbortController();
       const sending = Array.from({ length: clients }, async () => {
         for await (const _ of setInterval(everyMs)) {
           if (stopping.signal.aborted) return;
-          const events = makeBatch(20);
+          const events = makeBatch(batch);
           await waitFor('a batch to be taken', async () => (await sendOnce(events)) === 202, { timeoutMs: 90_000 });
         }
       });
