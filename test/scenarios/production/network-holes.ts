@@ -10,7 +10,7 @@ import { createInstallation, type Installation } from './installation.ts';
 import { createLoad, expectStoredOnce } from './load.ts';
 
 /** For an answer to come through a busy machine. */
-const slackMs = 2_000;
+const slackMs = 4_000;
 
 interface Proxies {
   readonly kafka: TcpProxy;
