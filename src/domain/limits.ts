@@ -57,6 +57,8 @@ export const limits = {
   /** Retries of one batch that the store keeps refusing while a probe transaction succeeds, before it is bisected. */
   batchRetriesMax: 8,
   shutdownMs: 30_000,
+  /** How long an API that stops goes on serving while it says that it is not ready: load balancers look every few seconds. */
+  drainMs: 5_000,
 
   /** Records of one append and partition that are read and checked together. A larger record stands alone. */
   logBatchBytesMax: 256 * 1024,

@@ -25,7 +25,7 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
 
 /** What a process tells of itself that serves nothing else: health and its own metrics. */
 export function createHealthApp(
-  deps: Pick<HttpDependencies, 'readiness' | 'prometheus' | 'options' | 'telemetry'>,
+  deps: Pick<HttpDependencies, 'readiness' | 'prometheus' | 'options' | 'telemetry' | 'isStopping'>,
 ): FastifyInstance {
   const { app } = createBareApp(deps);
   registerHealthRoutes(app, deps);

@@ -15,6 +15,8 @@ export interface HttpDependencies {
   /** Prometheus text exposition, with its content type. */
   readonly prometheus: () => Promise<{ readonly contentType: string; readonly body: string }>;
   readonly readiness: () => Readiness;
+  /** From then on a connection ends with its next answer, so that clients look for another server while this one still serves. */
+  readonly isStopping: () => boolean;
   readonly options: HttpOptions;
 }
 

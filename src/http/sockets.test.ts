@@ -3,10 +3,16 @@ import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
+import { createIngest } from '../ingest/ingest.ts';
+import { createTelemetry } from '../telemetry/telemetry.ts';
+import { createControlledLog } from '../testing/controlled-log.ts';
 import { createHttpDependencies } from '../testing/http-dependencies.ts';
 import { createHttpApp } from './app.ts';
 import type { HttpLimits } from './bare-app.ts';
 import type { HttpDependencies } from './dependencies.ts';
+
+const telemetry = createTelemetry();
+const event = '{"event_type":"a","payload":{}}';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -225,6 +231,29 @@ describe('a slow client', () => {
     const client = dial(port);
     client.send('GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n');
     expect(await client.ended()).toContain('200 OK');
+  });
+});
+
+describe('before it closes', () => {
+  it('a server that is to stop serves as ever, and ends each connection with its next answer', async () => {
+    const { port, state } = await listen(
+      {},
+      { ingest: createIngest({ log: createControlledLog({ isOpen: true }), telemetry }) },
+    );
+    const [reading, sending] = [dial(port), dial(port)];
+    const requests = {
+      reading: 'GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n',
+      sending: `POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${event.length}\r\n\r\n${event}`,
+    };
+    reading.send(requests.reading);
+    sending.send(requests.sending);
+    expect(await reading.until('"ok"')).toContain('Connection: keep-alive');
+    expect(await sending.until('"accepted"')).toContain('Connection: keep-alive');
+    state.isStopping = true;
+    reading.send(requests.reading);
+    sending.send(requests.sending);
+    expect((await reading.ended()).split('HTTP/1.1 ').at(-1)).toMatch(/^200 OK.*Connection: close/s);
+    expect((await sending.ended()).split('HTTP/1.1 ').at(-1)).toMatch(/^202 Accepted.*Connection: close/s);
   });
 });
 

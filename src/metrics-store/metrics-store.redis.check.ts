@@ -3,7 +3,7 @@ import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { addressOf, parseRedisUrl, type RedisServer, type RedisTarget } from './metrics-store.redis.address.ts';
 import { createClusterRouter } from './metrics-store.redis.cluster.ts';
 import { createRedisConnection, type RedisConnection, type RedisReply } from './metrics-store.redis.connection.ts';
-import { explain, replyCode } from './metrics-store.redis.errors.ts';
+import { explain, isForbidden, replyCode } from './metrics-store.redis.errors.ts';
 import { createSingleLink } from './metrics-store.redis.link.ts';
 
 /** What `esp doctor` tells of Redis, in the shape of its other findings. */
@@ -241,14 +241,12 @@ async function judgeRights(target: RedisTarget, prefix: string): Promise<RedisFi
     // Told of the server itself already, and better.
     if (error instanceof UnavailableError || replyCode(error) === 'MOVED') return [];
     if (!(error instanceof Error) || replyCode(error) === null) throw error;
-    // Inside of a script it is not called NOPERM.
-    const isForbidden = /NOPERM|can't run this command|can't access/.test(error.message);
     const rights = `~{${prefix}:* ~${prefix}:* &${prefix}:* +@all -@admin -@dangerous +info`;
     return [
       {
         level: 'problem',
         what: `Redis refuses what is needed: ${explain(error)}`,
-        ...(isForbidden ? { advice: [`give its user these rights: ${rights}`] } : {}),
+        ...(isForbidden(error) ? { advice: [`give its user these rights: ${rights}`] } : {}),
       },
     ];
   } finally {

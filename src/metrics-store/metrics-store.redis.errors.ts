@@ -18,6 +18,11 @@ const advice: Readonly<Record<string, string>> = {
   MISCONF: 'it can not write to its disk',
 };
 
+/** Whether the user lacks a right. Inside of a script it is not called NOPERM: Redis 7.0, and since 7.2 and Valkey. */
+export function isForbidden({ message }: Error): boolean {
+  return /^NOPERM |can't run this command|can't access|^ERR ACL failure in script/.test(message);
+}
+
 /** An error as a sentence, with what to do where that is known. */
 export function explain(error: Error): string {
   const code = replyCode(error);

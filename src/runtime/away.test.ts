@@ -70,6 +70,7 @@ async function setUp() {
       const problems = Object.entries(parts).map(([name, part]) => [name as PartName, part.problem()] as const);
       return toReadiness(awayReasons(problems, new Map(), ['log']));
     },
+    isStopping: () => false,
     options: { version: '0', allowedHosts: [], allowedOrigins: [], dashboardDir: null },
   });
   onTestFinished(() => app.close());

@@ -43,6 +43,7 @@ describe('the configuration', () => {
       logFormat: 'json',
       freeDiskBytesMin: limits.freeDiskBytesMin,
       maintenanceEveryMs: limits.maintenanceEveryMs,
+      drainMs: null,
       workerPort: 0,
       production: null,
     });
@@ -62,6 +63,7 @@ describe('the configuration', () => {
       ESP_LOG_FORMAT: 'text',
       ESP_FREE_DISK_BYTES_MIN: '0',
       ESP_MAINTENANCE_EVERY_MS: '50',
+      ESP_DRAIN_SECONDS: '1.5',
       ESP_WORKER_PORT: '9100',
     };
     expect(configOf(env)).toEqual({
@@ -78,6 +80,7 @@ describe('the configuration', () => {
       logFormat: 'text',
       freeDiskBytesMin: 0,
       maintenanceEveryMs: 50,
+      drainMs: 1_500,
       workerPort: 9100,
       production: null,
     });

@@ -20,6 +20,8 @@ export interface Config {
   readonly logFormat: LogFormat;
   readonly freeDiskBytesMin: number;
   readonly maintenanceEveryMs: number;
+  /** How long it goes on serving once it is to stop. Null: limits.drainMs for an API, which others stand in for; else not at all. */
+  readonly drainMs: number | null;
   /** Where `esp worker` tells of its health; 0: any free port, so that several on one machine never collide. */
   readonly workerPort: number;
   /** Null: embedded. */
@@ -61,6 +63,7 @@ export function loadConfig(env: Environment): Loaded<Config> {
   const read = createConfigReader(env);
   const retentionDays = read.number('ESP_RETENTION_DAYS', null, { min: 1 / 24, max: 36_500 });
   const retentionMs = retentionDays === null ? null : retentionDays * 24 * 3_600_000;
+  const drainSeconds = read.number('ESP_DRAIN_SECONDS', null, { min: 0, max: 300 });
   const host = read.text('HOST', '127.0.0.1');
   const config: Config = {
     host,
@@ -80,6 +83,7 @@ export function loadConfig(env: Environment): Loaded<Config> {
       min: 10,
       max: 3_600_000,
     }),
+    drainMs: drainSeconds === null ? null : drainSeconds * 1_000,
     workerPort: read.integer('ESP_WORKER_PORT', 0, { min: 0, max: 65_535 }),
     production: readProductionConfig(read),
   };

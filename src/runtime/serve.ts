@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import { createHttpApp } from '../http/app.ts';
@@ -42,7 +43,11 @@ export type ServerRole = 'all' | 'api';
  *
  * @returns the address
  */
-export async function serve(config: Config, role: ServerRole, surroundings: Surroundings): Promise<string> {
+export async function serve(
+  config: Config & { readonly drainMs: number },
+  role: ServerRole,
+  surroundings: Surroundings,
+): Promise<string> {
   const { telemetry, lifecycle, now, elapsed } = surroundings;
   const parts = await openServerParts(config, surroundings);
   const { source, handlers } = parts.worker;
@@ -85,8 +90,9 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
   lifecycle.add('parts watch', () => watch.stop());
   lifecycle.add('redrive jobs', () => redrive.drain());
 
+  let isDrained = false;
   function closed(): Closed | null {
-    if (lifecycle.isStopping()) return 'shutting_down';
+    if (isDrained) return 'shutting_down';
     if (parts.freeDisk?.isFull()) return 'disk_full';
     return replacedLog(watch, host) === null ? null : 'log_replaced';
   }
@@ -132,7 +138,7 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
   function readiness(): Readiness {
     const problems = Object.entries(opening).map(([part, late]) => [part as PartName, late.problem()] as const);
     return toReadiness([
-      ...closedReason(closed(), replacedLog(watch, host)),
+      ...closedReason(lifecycle.isStopping() ? 'shutting_down' : closed(), replacedLog(watch, host)),
       ...awayReasons(problems, watch.away(), ['log']),
       ...(parts.isShared ? sharedWorkReasons(watch) : []),
       ...(host === null ? [] : ofWorker(host.status())),
@@ -152,10 +158,18 @@ export async function serve(config: Config, role: ServerRole, surroundings: Surr
     telemetry,
     prometheus: () => prometheus.expose(),
     readiness,
+    isStopping: lifecycle.isStopping,
     options: { ...httpOptions(config), dashboardDir: existingDashboard() },
   });
   lifecycle.add('http', () => app.close());
-  return listen(app, { ...config, portVariable: 'PORT' });
+  const url = await listen(app, { ...config, portVariable: 'PORT' });
+  // The first thing of a stop: whoever hands out requests finds out from the readiness, and stops handing them to this one,
+  // before any of them is refused.
+  lifecycle.add('draining', async () => {
+    await setTimeout(config.drainMs);
+    isDrained = true;
+  });
+  return url;
 }
 
 /** Why the log is not the one that the store belongs to, by what was read here or by what the worker here has found. */

@@ -81,6 +81,7 @@ async function listenForHealth(config: Config, work: Work, surroundings: Surroun
     telemetry,
     prometheus: () => prometheus.expose(),
     readiness,
+    isStopping: lifecycle.isStopping,
     options: {
       version: productVersion(),
       allowedHosts: config.allowedHosts,

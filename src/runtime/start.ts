@@ -25,10 +25,11 @@ export async function startServer(config: Config, role: ServerRole = 'all'): Pro
   const startedAt = performance.now();
   const telemetry = createTelemetry();
   createLogListener({ telemetry, level: config.logLevel, format: config.logFormat });
-  const lifecycle = createLifecycle({ telemetry, deadlineMs: limits.shutdownMs });
+  const drainMs = config.drainMs ?? (role === 'api' ? limits.drainMs : 0);
+  const lifecycle = createLifecycle({ telemetry, deadlineMs: drainMs + limits.shutdownMs });
 
   try {
-    const url = await serve(config, role, { telemetry, lifecycle, ...machineClocks });
+    const url = await serve({ ...config, drainMs }, role, { telemetry, lifecycle, ...machineClocks });
     telemetry.emit('process.started', { role, readyMs: Math.round(performance.now() - startedAt) });
     if (!isLoopback(config.host)) telemetry.emit('process.exposed', { host: config.host, advice: exposedAdvice });
     return { url, stop: (reason) => lifecycle.stop(reason) };

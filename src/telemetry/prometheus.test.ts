@@ -138,7 +138,7 @@ describe('what is read at the scrape', () => {
   it('is shown', async () => {
     const { scrape } = setUp({
       queue: () => ({ records: 3, bytes: 300 }),
-      ledger: async () => ({ inFlight: 7, openInInbox: 2, balanced: false }),
+      ledger: async () => ({ inFlight: 7, openInInbox: 2, lost: 4, balanced: false }),
       lagSeconds: async () => 1.5,
       freeDiskBytes: () => 1_000_000,
     });
@@ -147,6 +147,7 @@ describe('what is read at the scrape', () => {
     expect(samples.get('esp_ingest_queue_bytes')).toBe(300);
     expect(samples.get('esp_lag_records')).toBe(7);
     expect(samples.get('esp_inbox_open')).toBe(2);
+    expect(samples.get('esp_lost_records')).toBe(4);
     expect(samples.get('esp_ledger_unbalanced')).toBe(1);
     expect(samples.get('esp_lag_seconds')).toBe(1.5);
     expect(samples.get('esp_free_disk_bytes')).toBe(1_000_000);
@@ -158,7 +159,7 @@ describe('what is read at the scrape', () => {
       queue: () => ({ records: 3, bytes: 300 }),
       ledger: async () => {
         if (isAway) throw new Error('away');
-        return { inFlight: 7, openInInbox: 2, balanced: true };
+        return { inFlight: 7, openInInbox: 2, lost: 0, balanced: true };
       },
       lagSeconds: () => (isAway ? new Promise<number>(() => undefined) : Promise.resolve(1)),
       freeDiskBytes: () => {
@@ -172,6 +173,7 @@ describe('what is read at the scrape', () => {
     for (const name of [
       'esp_lag_records',
       'esp_inbox_open',
+      'esp_lost_records',
       'esp_ledger_unbalanced',
       'esp_lag_seconds',
       'esp_free_disk_bytes',

@@ -10,6 +10,7 @@ export interface PrometheusGauges {
   readonly ledger?: () => Promise<{
     readonly inFlight: number;
     readonly openInInbox: number;
+    readonly lost: number;
     readonly balanced: boolean;
     readonly halted?: ReadonlyMap<number, unknown>;
   }>;
@@ -266,6 +267,8 @@ function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTim
   const lagRecords = gauge(registry, 'esp_lag_records', 'Records in the log that no batch has settled yet');
   const lagSeconds = gauge(registry, 'esp_lag_seconds', 'Age of the oldest record that waits; 0 where none does');
   const open = gauge(registry, 'esp_inbox_open', 'Failed events that are open or being redriven');
+  // Counted since the first event: whoever looks at the counter of the worker that found them gone may look too late.
+  const lost = gauge(registry, 'esp_lost_records', 'Records that had left the log before they were read');
   const unbalanced = gauge(
     registry,
     'esp_ledger_unbalanced',
@@ -300,9 +303,10 @@ function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTim
         queueRecords.set(records);
         queueBytes.set(bytes);
       }),
-      read('ledger', gauges.ledger, [lagRecords, open, unbalanced], (ledger) => {
+      read('ledger', gauges.ledger, [lagRecords, open, lost, unbalanced], (ledger) => {
         lagRecords.set(ledger.inFlight);
         open.set(ledger.openInInbox);
+        lost.set(ledger.lost);
         unbalanced.set(ledger.balanced ? 0 : 1);
       }),
       read('lag', gauges.lagSeconds, [lagSeconds], (seconds) => lagSeconds.set(seconds)),

@@ -24,6 +24,7 @@ export function createHttpDependencies(overrides: Partial<HttpDependencies> = {}
     inboxQueries: [] as InboxQuery[],
     redrives: [] as RedriveRequest[],
     ready: { ready: true, reasons: [] } as ReturnType<HttpDependencies['readiness']>,
+    isStopping: false,
     verifications: 0,
     metrics: createMetricsDouble(),
   };
@@ -40,6 +41,7 @@ export function createHttpDependencies(overrides: Partial<HttpDependencies> = {}
     telemetry,
     prometheus: async () => ({ contentType: 'text/plain; version=0.0.4; charset=utf-8', body: 'esp_up 1\n' }),
     readiness: () => state.ready,
+    isStopping: () => state.isStopping,
     options: {
       version: '1.2.3',
       allowedHosts: ['esp.example'],

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect, it } from 'vitest';
-import type { EventResult } from '../../src/http/contract.ts';
+import type { EventResult, ReadinessView } from '../../src/http/contract.ts';
 import {
   createTempDir,
   expectEverythingAddsUp,
@@ -88,6 +88,26 @@ it('stops in time under load and with clients that hang, and keeps what it answe
   expect(client.answered.filter((id) => !stored.has(id))).toEqual([]);
   expect(ledger).toMatchObject({ stored: ids.length, duplicate: 0, failed: 0 });
   expect(await next.stop()).toEqual({ code: 0, signal: null });
+});
+
+it('goes on serving for as long as it is told to, and says meanwhile that it is not ready', async () => {
+  const dataDir = createTempDir('drain');
+  const server = await startServer({ dataDir, env: { ESP_DRAIN_SECONDS: '1' } });
+  expect((await server.send([makeEvent(0)])).headers.get('connection')).toBe('keep-alive');
+  const askedAt = performance.now();
+  process.kill(server.pid, 'SIGTERM');
+  const ready = await waitFor('it to be not ready', async () => {
+    const answer = await server.request<ReadinessView>('/health/ready');
+    return answer.status === 503 && answer;
+  });
+  expect(ready.body.reasons.map(({ code }) => code)).toEqual(['shutting_down']);
+  const answer = await server.send([makeEvent(1)]);
+  expect(answer.status).toBe(202);
+  expect(answer.headers.get('connection')).toBe('close');
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+  expect(performance.now() - askedAt).toBeGreaterThan(1_000);
+  const next = await startServer({ dataDir });
+  expect(await expectEverythingAddsUp(next)).toMatchObject({ stored: 2 });
 });
 
 it('gives a second start on the same directory a clear error, also while the first one stops', async () => {

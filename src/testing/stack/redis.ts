@@ -25,9 +25,9 @@ export interface RedisServer extends NativeServer {
   readonly clusterPort: number | null;
 }
 
-/** Redis 7.0.15 on 127.0.0.1, without a password. */
+/** Redis 7.0.15 on 127.0.0.1, without a password; or what ESP_TEST_REDIS_SERVER names, such as the path of a valkey-server. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
-  const files = await fetchPart('redis');
+  const program = process.env.ESP_TEST_REDIS_SERVER ?? (await redisServer());
   const port = options.port ?? (await freePort());
   const clusterPort = options.cluster ? await freePort() : null;
   const workspace = openWorkspace('redis', options.directory);
@@ -38,11 +38,16 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     name: 'Redis',
     port,
     workspace,
-    command: [join(files, readdirSync(files)[0]!), configuration],
+    command: [program, configuration],
     stopSignal: 'SIGTERM',
     answers: () => answersPing(port),
   });
   return Object.assign(server, { url: `redis://127.0.0.1:${port}`, clusterPort });
+}
+
+async function redisServer(): Promise<string> {
+  const files = await fetchPart('redis');
+  return join(files, readdirSync(files)[0]!);
 }
 
 function toLines(port: number, clusterPort: number | null, options: RedisOptions): string {

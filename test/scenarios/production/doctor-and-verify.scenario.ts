@@ -93,7 +93,7 @@ describe('esp doctor', () => {
     expect(stdout).toMatch(/ok +Kafka answers at/);
     expect(stdout).toMatch(/ok +PostgreSQL 18\.\d+ answers/);
     expect(stdout).toMatch(/ok +its schema is up to date/);
-    expect(stdout).toMatch(/ok +Redis \S+ answers/);
+    expect(stdout).toMatch(/ok +(Redis|Valkey) \S+ answers/);
     expect(stdout).toMatch(/ok +every event is accounted for: 50 stored, 1 duplicates/);
     expect(stdout).toMatch(/ok +it is ready/);
     expect(stdout).toMatch(/warning +One broker has each event/);
@@ -107,7 +107,7 @@ describe('esp doctor', () => {
     expect(code).toBe(1);
     expect(stdout).toMatch(/PROBLEM +the topic \S+ is missing\n +→ esp topics create/);
     expect(stdout).toMatch(/PROBLEM +its schema lacks \d migrations .*\n +→ esp migrate/);
-    expect(stdout).toMatch(/ok +Redis \S+ answers/);
+    expect(stdout).toMatch(/ok +(Redis|Valkey) \S+ answers/);
   });
 
   it('tells which parts do not answer, and hides no other', async () => {

@@ -73,7 +73,8 @@ export async function createInstallation(options: InstallationOptions = {}): Pro
         dataDir: createTempDir('production'),
         timeoutMs: 60_000,
         ...given,
-        env: { ESP_WORKER_PORT: '0', ...env, ...given.env },
+        // Nobody hands out requests here who would have to find out first.
+        env: { ESP_WORKER_PORT: '0', ESP_DRAIN_SECONDS: '0', ...env, ...given.env },
       });
     };
 

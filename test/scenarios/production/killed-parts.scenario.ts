@@ -3,12 +3,14 @@
 // is exact again without traffic; while Kafka is away clients get 503 with Retry-After in time, and all that was answered 202
 // is there afterwards. No process is restarted.
 import { expect, it, onTestFinished } from 'vitest';
-import type { LedgerView, ManyReceipt, MetricsView } from '../../../src/http/contract.ts';
+import type { LedgerView, MetricsView } from '../../../src/http/contract.ts';
+import { createTestClient } from '../../../src/testing/redis-client.ts';
 import { startKafka } from '../../../src/testing/stack/kafka.ts';
 import { startPostgres } from '../../../src/testing/stack/postgres.ts';
 import { startRedis } from '../../../src/testing/stack/redis.ts';
-import { makeEvent, type RunningServer, runCommand, waitFor } from '../harness.ts';
+import { waitFor } from '../harness.ts';
 import { createInstallation } from './installation.ts';
+import { createLoad } from './load.ts';
 
 it('heals by itself, and keeps what was answered', { timeout: 300_000 }, async () => {
   const [kafka, postgres, redis] = await Promise.all([startKafka(), startPostgres(), startRedis()]);
@@ -19,27 +21,14 @@ it('heals by itself, and keeps what was answered', { timeout: 300_000 }, async (
     servers: { KAFKA_BROKERS: kafka.brokers, DATABASE_URL: postgres.url, REDIS_URL: redis.url },
   });
   const [api, worker] = await Promise.all([installation.startApi(), installation.startWorker()]);
-  let next = 0;
-  const accepted = new Set<string>();
-
-  async function send(server: RunningServer): Promise<number> {
-    const answer = await server.send(Array.from({ length: 100 }, () => makeEvent(next++)));
-    for (const result of (answer.body as ManyReceipt).results ?? []) {
-      if (result.status === 'accepted') accepted.add(result.id);
-    }
-    if (answer.status !== 202) {
-      expect(answer.status).toBe(503);
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
-    }
-    return answer.status;
-  }
+  const load = createLoad(api.send);
 
   async function expectAllThere(): Promise<void> {
     const ledger = await waitFor(
       'everything to be stored',
       async () => {
         const found = await api.get<LedgerView>('/api/ledger');
-        return found.in_flight === 0 && found.stored >= accepted.size && found;
+        return found.in_flight === 0 && found.stored >= load.accepted.size && found;
       },
       { timeoutMs: 60_000 },
     );
@@ -51,11 +40,11 @@ it('heals by itself, and keeps what was answered', { timeout: 300_000 }, async (
     );
   }
 
-  for (let n = 0; n < 10; n += 1) expect(await send(api)).toBe(202);
+  for (let n = 0; n < 10; n += 1) expect(await load.send()).toBe(202);
   await expectAllThere();
 
   await postgres.kill();
-  for (let n = 0; n < 10; n += 1) expect(await send(api)).toBe(202);
+  for (let n = 0; n < 10; n += 1) expect(await load.send()).toBe(202);
   // Reads are answered as what they are: away, for now.
   expect((await api.request('/api/events')).status).toBe(503);
   await waitFor('the worker to find it away', () => /partition\.paused/.test(worker.output()));
@@ -63,29 +52,23 @@ it('heals by itself, and keeps what was answered', { timeout: 300_000 }, async (
   await expectAllThere();
 
   await redis.kill();
-  for (let n = 0; n < 10; n += 1) expect(await send(api)).toBe(202);
+  for (let n = 0; n < 10; n += 1) expect(await load.send()).toBe(202);
   await waitFor('it to be stored all the same', async () => {
     const { stored, in_flight } = await api.get<LedgerView>('/api/ledger');
-    return in_flight === 0 && stored === accepted.size;
+    return in_flight === 0 && stored === load.accepted.size;
   });
   await redis.start();
   await expectAllThere();
 
-  const flushed = await runCommand([
-    process.execPath,
-    '--input-type=module',
-    '-e',
-    `import { createClient } from 'redis'; const it = await createClient({ url: process.argv[1] }).connect(); await it.flushAll(); await it.close();`,
-    redis.url,
-  ]);
-  expect(flushed.code).toBe(0);
+  const client = await createTestClient(redis.url);
+  await client.send('FLUSHALL');
+  client.destroy();
   await expectAllThere();
 
   await kafka.kill();
-  const refused = await send(api);
-  expect(refused).toBe(503);
+  expect(await load.send()).toBe(503);
   await kafka.start();
-  await waitFor('events to be taken again', async () => (await send(api)) === 202, { timeoutMs: 60_000 });
+  await waitFor('events to be taken again', async () => (await load.send()) === 202, { timeoutMs: 60_000 });
   await expectAllThere();
 
   expect(await installation.esp(['verify'])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^OK/) });

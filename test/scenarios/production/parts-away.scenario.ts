@@ -89,6 +89,11 @@ describe('Kafka', () => {
     });
     expect(refused).toMatchObject({ status: 503, body: { code: 'log_unavailable' } });
     expect(refused.headers.get('retry-after')).toBe('1');
+    for (const path of ['/api/events', '/api/failed-events'])
+      expect((await server.request(path)).status, path).toBe(200);
+    for (const path of ['/api/metrics', '/api/ledger']) {
+      expect(await server.request(path), path).toMatchObject({ status: 503, body: { code: 'log_unavailable' } });
+    }
 
     await kafka.start();
     await waitFor('it to be ready', async () => (await codesOf(server)).ready, { timeoutMs: 60_000 });
