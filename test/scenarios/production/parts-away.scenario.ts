@@ -6,6 +6,7 @@ import { startKafka } from '../../../src/testing/stack/kafka.ts';
 import { startPostgres } from '../../../src/testing/stack/postgres.ts';
 import { startRedis } from '../../../src/testing/stack/redis.ts';
 import { expectEverythingAddsUp, type RunningServer, waitFor } from '../harness.ts';
+import { liveSnapshot } from '../live-snapshot.ts';
 import { createInstallation } from './installation.ts';
 
 const codesOf = async (server: RunningServer) => {
@@ -36,6 +37,10 @@ describe('PostgreSQL and Redis', () => {
     ]);
     expect(answer.status).toBe(202);
     for (const path of reads) expect((await api.request(path)).status, path).toBe(503);
+    // Who opens the dashboard now is told why it has no numbers.
+    const told = await liveSnapshot(api, () => true);
+    expect(told).toMatchObject({ metrics: null, ledger: null, readiness: { ready: true } });
+    expect(told.readiness.reasons.map(({ code }) => code)).toContain('metrics_unavailable');
 
     await Promise.all([postgres.start(), redis.start()]);
     await waitFor('both to be ready', async () => {

@@ -3,30 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import type { EventDetail, EventPage, LiveSnapshot, MetricsView, ReadinessView } from '../../../src/http/contract.ts';
 import { type RunningServer, runCommand, waitFor } from '../harness.ts';
+import { liveSnapshot } from '../live-snapshot.ts';
 import { dial, requestHead } from '../raw-http.ts';
 import { createInstallation } from './installation.ts';
 
 const signup = '{"event_type":"user.signup","payload":{"user_id":123,"email":"user@example.com"}}';
-
-/** The first snapshot of the live stream that meets the condition. */
-async function liveSnapshot(
-  server: RunningServer,
-  isWanted: (snapshot: LiveSnapshot) => boolean,
-): Promise<LiveSnapshot> {
-  const abort = new AbortController();
-  const response = await fetch(`${server.url}/api/live`, { signal: abort.signal });
-  let text = '';
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    for (const [, json] of text.matchAll(/event: snapshot\ndata: (.*)\n\n/g)) {
-      const snapshot = JSON.parse(json!) as LiveSnapshot;
-      if (!isWanted(snapshot)) continue;
-      abort.abort();
-      return snapshot;
-    }
-  }
-  throw new Error('the live stream ended');
-}
 
 async function sendWithCurl(server: RunningServer): Promise<string> {
   const { stdout, code } = await runCommand([
