@@ -53,5 +53,5 @@ it('tells what the topic let go of before anybody read it', async () => {
   expect((await late.request('/metrics')).text).toMatch(/^esp_records_total\{outcome="lost"\} 400$/m);
   expect(await gauge(api, 'esp_lost_records')).toBe(400);
   const doctor = await installation.esp(['doctor'], { ESP_URL: api.url });
-  expect(doctor.stdout).toMatch(/warning +400 records had left the log before they were processed\n.*retention\.ms/);
+  expect(doctor.stdout).toMatch(/warning +400 records are lost: .*\n.*retention\.ms/);
 });
