@@ -2,7 +2,11 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Tests on real Kafka, PostgreSQL and Redis: a project of their own, because they need Java and Maven. */
-const production = ['src/**/*.{kafka,postgres,redis}.*int.test.ts', 'src/testing/stack/**/*.int.test.ts'];
+const production = [
+  'src/*/{kafka,postgres,redis}/**/*.int.test.ts',
+  'src/**/*.kafka.int.test.ts',
+  'src/testing/stack/**/*.int.test.ts',
+];
 const productionScenarios = 'test/scenarios/production/**/*.scenario.ts';
 const longScenarios = process.env.ESP_TEST_FULL ? [] : ['test/scenarios/**/*.long.scenario.ts'];
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { newEventId } from '../../src/domain/identity.ts';
 import { partitionOf } from '../../src/domain/partitioner.ts';
 import { encodeRecord } from '../../src/domain/record-codec.ts';
-import { createSegmentEventLog } from '../../src/event-log/event-log.segment.ts';
 import type { RecordToAppend } from '../../src/event-log/event-log.ts';
+import { createSegmentEventLog } from '../../src/event-log/segment/event-log.segment.ts';
 import { answerParent } from '../child.ts';
 import { sampleEvent } from './sample-event.ts';
 

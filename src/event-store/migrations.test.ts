@@ -5,8 +5,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StartupError } from '../domain/failure.ts';
-import { createSqliteMigrationTarget } from './event-store.sqlite.migrations.ts';
 import { migrate, readMigrations } from './migrations.ts';
+import { createSqliteMigrationTarget } from './sqlite/migrations.ts';
 
 describe('migrations', () => {
   let folder: string;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { PartitionMetrics } from '../event-store/event-store.ts';
-import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
+import { createMemoryMetricsStore } from '../metrics-store/memory/metrics-store.memory.ts';
 import type { MetricsStore, MetricsUpdate, MetricsWatermark, MetricsWriter } from '../metrics-store/metrics-store.ts';
 import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
 import { createMetricsFeed } from './metrics-feed.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
 import type { EventStore } from '../event-store/event-store.ts';
-import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
+import { createMemoryMetricsStore } from '../metrics-store/memory/metrics-store.memory.ts';
 import type { MetricsStore } from '../metrics-store/metrics-store.ts';
 import { claimOf, commitBatch, eventsOf, rejectedOf, startAt } from '../testing/event-store.batches.ts';
 import { temporaryStore } from '../testing/temporary-store.ts';

@@ -4,7 +4,7 @@ import { UnavailableError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
-import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
+import { createSegmentEventLog } from '../event-log/segment/event-log.segment.ts';
 import { claimOf, eventOf } from '../testing/event-store.batches.ts';
 import { temporaryDirectory } from '../testing/temporary-store.ts';
 import { workerHarness } from '../testing/worker-harness.ts';

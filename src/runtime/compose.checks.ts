@@ -1,5 +1,5 @@
-import { checkPostgres, type PostgresReport } from '../event-store/event-store.postgres.check.ts';
-import { checkRedis } from '../metrics-store/metrics-store.redis.check.ts';
+import { checkPostgres, type PostgresReport } from '../event-store/postgres/check.ts';
+import { checkRedis } from '../metrics-store/redis/check.ts';
 import type { ProductionConfig } from './config.production.ts';
 import type { Finding } from './finding.ts';
 

@@ -1,11 +1,11 @@
 import { StartupError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import { createSegmentEventLog, openSegmentLogReader } from '../event-log/event-log.segment.ts';
-import { migrateSqlite } from '../event-store/event-store.sqlite.migrations.ts';
-import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
+import { createSegmentEventLog, openSegmentLogReader } from '../event-log/segment/event-log.segment.ts';
 import type { EventStore } from '../event-store/event-store.ts';
 import type { Migration } from '../event-store/migrations.ts';
-import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
+import { createSqliteEventStore } from '../event-store/sqlite/event-store.sqlite.ts';
+import { migrateSqlite } from '../event-store/sqlite/migrations.ts';
+import { createMemoryMetricsStore } from '../metrics-store/memory/metrics-store.memory.ts';
 import type { MetricsSnapshot, MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
 import { pause } from '../processing/pause.ts';
 import { type CommandParts, createCommandParts } from './command-parts.ts';

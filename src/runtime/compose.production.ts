@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { storeConsumer } from '../domain/inbox.ts';
-import { createKafkaEventLog } from '../event-log/event-log.kafka.ts';
-import { createKafkaFailedTopic } from '../event-log/failed-topic.kafka.ts';
-import { migratePostgres } from '../event-store/event-store.postgres.migrations.ts';
-import { createPostgresEventStore } from '../event-store/event-store.postgres.ts';
+import { createKafkaEventLog } from '../event-log/kafka/event-log.kafka.ts';
+import { createKafkaFailedTopic } from '../event-log/kafka/failed-topic.kafka.ts';
 import type { Migration } from '../event-store/migrations.ts';
-import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
-import { createRedisMetricsStore } from '../metrics-store/metrics-store.redis.ts';
+import { createPostgresEventStore } from '../event-store/postgres/event-store.postgres.ts';
+import { migratePostgres } from '../event-store/postgres/migrations.ts';
+import { createMemoryMetricsStore } from '../metrics-store/memory/metrics-store.memory.ts';
+import { createRedisMetricsStore } from '../metrics-store/redis/metrics-store.redis.ts';
 import { pause } from '../processing/pause.ts';
 import type { PartName } from '../telemetry/telemetry.ts';
 import { type CommandParts, createCommandParts } from './command-parts.ts';

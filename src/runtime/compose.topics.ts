@@ -3,7 +3,7 @@ import {
   openKafkaTopics,
   partitionsExplained,
   type TopicsReport,
-} from '../event-log/event-log.kafka.topics.ts';
+} from '../event-log/kafka/topics/topics.ts';
 import { connectionOf } from './compose.production.ts';
 import type { ProductionConfig } from './config.production.ts';
 import type { Config } from './config.ts';

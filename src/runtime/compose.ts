@@ -40,6 +40,6 @@ export async function openCommandParts(config: Config): Promise<CommandParts> {
 
 /** An empty metrics store to compare another one with. */
 export async function createReferenceMetrics(now: () => number): Promise<() => MetricsStore> {
-  const { createMemoryMetricsStore } = await import('../metrics-store/metrics-store.memory.ts');
+  const { createMemoryMetricsStore } = await import('../metrics-store/memory/metrics-store.memory.ts');
   return () => createMemoryMetricsStore({ now });
 }

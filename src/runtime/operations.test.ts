@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { encodeRecord } from '../domain/record-codec.ts';
-import { createMemoryMetricsStore } from '../metrics-store/metrics-store.memory.ts';
+import { createMemoryMetricsStore } from '../metrics-store/memory/metrics-store.memory.ts';
 import { claimOf, commitBatch, eventOf, eventsOf, startAt } from '../testing/event-store.batches.ts';
 import { scriptedLog } from '../testing/scripted-log.ts';
 import { temporaryStore } from '../testing/temporary-store.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
-import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
+import { createSqliteEventStore } from '../event-store/sqlite/event-store.sqlite.ts';
 import { claimOf, commitBatch, eventsOf } from '../testing/event-store.batches.ts';
 import { temporaryDirectory } from '../testing/temporary-store.ts';
 import { verifyInThread } from './verify.ts';

@@ -1,4 +1,4 @@
-import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
+import { createSqliteEventStore } from '../event-store/sqlite/event-store.sqlite.ts';
 import { decideBatch } from '../processing/decide-batch.ts';
 import { batchOf, claimOf, eventsOf, maintenanceOf, rejectedOf, startAt } from './event-store.batches.ts';
 

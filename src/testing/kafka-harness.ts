@@ -1,6 +1,6 @@
 import { Admin, ConfigResourceTypes, IncrementalAlterConfigOperationTypes } from '@platformatic/kafka';
-import { createKafkaEventLog, type KafkaEventLogOptions } from '../event-log/event-log.kafka.ts';
 import type { EventLog } from '../event-log/event-log.ts';
+import { createKafkaEventLog, type KafkaEventLogOptions } from '../event-log/kafka/event-log.kafka.ts';
 import type { EventLogHarness } from './event-log.contract.harness.ts';
 import { freshTopicName } from './stack/shared.ts';
 import { waitUntil } from './stack/wait-until.ts';

@@ -1,4 +1,4 @@
-import { createKafkaEventLog } from '../event-log/event-log.kafka.ts';
+import { createKafkaEventLog } from '../event-log/kafka/event-log.kafka.ts';
 
 /**
  * A member of the group in a process of its own, for tests that kill it or stop its clock. Says, a line each: `assigned 0,1,2`,

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { createSegmentEventLog } from '../event-log/event-log.segment.ts';
+import { createSegmentEventLog } from '../event-log/segment/event-log.segment.ts';
 
 /**
  * Appends to the log in argv[2] until it is killed, and tells standard output of each record that was answered:

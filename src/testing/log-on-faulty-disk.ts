@@ -1,5 +1,9 @@
 import { StartupError, UnavailableError } from '../domain/failure.ts';
-import { createSegmentEventLog, openSegmentLogReader, type SegmentEventLog } from '../event-log/event-log.segment.ts';
+import {
+  createSegmentEventLog,
+  openSegmentLogReader,
+  type SegmentEventLog,
+} from '../event-log/segment/event-log.segment.ts';
 import { createLogModel } from './log-model.ts';
 import type { Random } from './random.ts';
 import { createSimulatedDisk } from './simulated-disk.ts';

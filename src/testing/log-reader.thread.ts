@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { openSegmentLogReader } from '../event-log/event-log.segment.ts';
+import { openSegmentLogReader } from '../event-log/segment/event-log.segment.ts';
 
 /** Posts the text of every record of partition 0, as it comes; says `closed` when its assignment has ended. */
 const { directory, shared, partitions } = workerData as {

@@ -1,5 +1,5 @@
 import { DamagedError } from '../domain/failure.ts';
-import { createSegmentEventLog, type SegmentEventLog } from '../event-log/event-log.segment.ts';
+import { createSegmentEventLog, type SegmentEventLog } from '../event-log/segment/event-log.segment.ts';
 import { recordsFor, textOf } from './event-log.contract.harness.ts';
 import { logOnDisk } from './log-on-faulty-disk.ts';
 import type { Random } from './random.ts';

@@ -1,8 +1,11 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll } from 'vitest';
-import { migratePostgres } from '../event-store/event-store.postgres.migrations.ts';
-import { createPostgresEventStore, type PostgresEventStoreOptions } from '../event-store/event-store.postgres.ts';
 import type { EventStore } from '../event-store/event-store.ts';
+import {
+  createPostgresEventStore,
+  type PostgresEventStoreOptions,
+} from '../event-store/postgres/event-store.postgres.ts';
+import { migratePostgres } from '../event-store/postgres/migrations.ts';
 import type { EventStoreHarness } from './event-store.contract.harness.ts';
 import { type PostgresOptions, type PostgresServer, startPostgres } from './stack/postgres.ts';
 import { freshDatabase } from './stack/shared.ts';

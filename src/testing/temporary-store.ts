@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { createSqliteEventStore } from '../event-store/event-store.sqlite.ts';
 import type { EventStore } from '../event-store/event-store.ts';
+import { createSqliteEventStore } from '../event-store/sqlite/event-store.sqlite.ts';
 
 /** A directory of its own, removed after the test. */
 export async function temporaryDirectory(): Promise<string> {

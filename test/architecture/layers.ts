@@ -33,25 +33,25 @@ export const layers: readonly Layer[] = [
   // One client library for each implementation, and none for what a folder's implementations share.
   {
     name: 'segment log',
-    files: /^src\/event-log\/event-log\.segment\b/,
+    files: /^src\/event-log\/segment\//,
     imports: ['domain', 'log port', 'segment log', 'event list'],
     packages: [anyNode],
   },
   {
     name: 'Kafka log',
-    files: /^src\/event-log\/[a-z-]+\.kafka\b/,
+    files: /^src\/event-log\/kafka\//,
     imports: ['domain', 'log port', 'Kafka log', 'event list'],
     packages: ['@platformatic/kafka', anyNode],
   },
   {
     name: 'SQLite store',
-    files: /^src\/event-store\/event-store\.sqlite\b/,
+    files: /^src\/event-store\/sqlite\//,
     imports: ['domain', 'store port', 'store', 'SQLite store', 'event list'],
     packages: [anyNode],
   },
   {
     name: 'PostgreSQL store',
-    files: /^src\/event-store\/event-store\.postgres\b/,
+    files: /^src\/event-store\/postgres\//,
     imports: ['domain', 'store port', 'store', 'PostgreSQL store', 'event list'],
     packages: ['pg', /^node:(?!worker_threads|sqlite)/],
   },
@@ -63,7 +63,7 @@ export const layers: readonly Layer[] = [
   },
   {
     name: 'Redis metrics',
-    files: /^src\/metrics-store\/metrics-store\.redis\b/,
+    files: /^src\/metrics-store\/redis\//,
     imports: ['domain', 'metrics port', 'metrics', 'Redis metrics', 'event list'],
     packages: ['redis', anyNode],
   },

@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { partitionOf } from '../../src/domain/partitioner.ts';
-import { segmentPath } from '../../src/event-log/event-log.segment.files.ts';
+import { segmentPath } from '../../src/event-log/segment/files.ts';
 import type { LedgerView, ReadinessView } from '../../src/http/contract.ts';
 import {
   createTempDir,

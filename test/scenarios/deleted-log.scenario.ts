@@ -5,7 +5,7 @@
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { segmentPath } from '../../src/event-log/event-log.segment.files.ts';
+import { segmentPath } from '../../src/event-log/segment/files.ts';
 import type { ReadinessView } from '../../src/http/contract.ts';
 import {
   createTempDir,

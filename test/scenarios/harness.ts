@@ -11,7 +11,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, onTestFailed, onTestFinished, type TestContext } from 'vitest';
 import { partitionOf } from '../../src/domain/partitioner.ts';
-import { createSegmentEventLog } from '../../src/event-log/event-log.segment.ts';
+import { createSegmentEventLog } from '../../src/event-log/segment/event-log.segment.ts';
 import type { EventPage, EventView, LedgerView, ManyReceipt, MetricsView } from '../../src/http/contract.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');

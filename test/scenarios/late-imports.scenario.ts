@@ -19,7 +19,7 @@ it('an embedded server, which has stored an event, has loaded no client of an ou
 
   const loaded = readFileSync(imports, 'utf8').split('\n');
   // It has seen both threads.
-  for (const name of ['event-log.segment.writer.ts', 'worker-thread.ts', 'event-store.sqlite.commit.ts']) {
+  for (const name of ['event-log/segment/writer.ts', 'worker-thread.ts', 'event-store/sqlite/commit.ts']) {
     expect(
       loaded.filter((url) => url.endsWith(name)),
       name,

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createSqliteEventStore } from '../../src/event-store/event-store.sqlite.ts';
+import { createSqliteEventStore } from '../../src/event-store/sqlite/event-store.sqlite.ts';
 import type { FailedEventPage, FailedEventSummary, JobView, RedriveReceipt } from '../../src/http/contract.ts';
 import { makeJob } from '../../src/testing/http-dependencies.ts';
 import {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { storeConsumer } from '../../../src/domain/inbox.ts';
 import { partitionOf } from '../../../src/domain/partitioner.ts';
-import { createSegmentEventLog } from '../../../src/event-log/event-log.segment.ts';
-import { createSqliteEventStore } from '../../../src/event-store/event-store.sqlite.ts';
+import { createSegmentEventLog } from '../../../src/event-log/segment/event-log.segment.ts';
 import type { EventStore } from '../../../src/event-store/event-store.ts';
-import { createMemoryMetricsStore } from '../../../src/metrics-store/metrics-store.memory.ts';
+import { createSqliteEventStore } from '../../../src/event-store/sqlite/event-store.sqlite.ts';
+import { createMemoryMetricsStore } from '../../../src/metrics-store/memory/metrics-store.memory.ts';
 import { readLedger } from '../../../src/processing/ledger.ts';
 import { createMaintenance } from '../../../src/processing/maintenance.ts';
 import { createMetricsFeed } from '../../../src/processing/metrics-feed.ts';

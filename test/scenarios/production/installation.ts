@@ -5,7 +5,7 @@
 
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { createKafkaEventLog } from '../../../src/event-log/event-log.kafka.ts';
+import { createKafkaEventLog } from '../../../src/event-log/kafka/event-log.kafka.ts';
 import {
   freshDatabase,
   freshPrefix,

@@ -1,7 +1,7 @@
 // Promise: an installation is set up by two commands that may be run again at any time, and whoever forgets one, or a setting,
 // is told at once what to do.
 import { describe, expect, it } from 'vitest';
-import { createKafkaEventLog } from '../../../src/event-log/event-log.kafka.ts';
+import { createKafkaEventLog } from '../../../src/event-log/kafka/event-log.kafka.ts';
 import { waitFor } from '../harness.ts';
 import { createInstallation } from './installation.ts';
 

@@ -1,0 +1,109 @@
+import { UnavailableError } from '../../../domain/failure.ts';
+import { limits as allLimits } from '../../../domain/limits.ts';
+import type { BatchLimits, LogBatch, LogStream } from '../../event-log.ts';
+import type { KafkaQuestions } from '../read.ts';
+import type { Topic } from '../topics/topic.ts';
+import type { Brokers } from '../wire/brokers.ts';
+import { createFeed, type Feed } from './feed.ts';
+import { createFetcher } from './fetcher.ts';
+
+export interface KafkaStreamOptions {
+  readonly brokers: Brokers;
+  readonly topic: Topic;
+  readonly questions: Pick<KafkaQuestions, 'bounds'>;
+  readonly offsets: ReadonlyMap<number, number>;
+  /** The assignment's. */
+  readonly ended: AbortSignal;
+  readonly acknowledge: (partition: number, nextOffset: number) => void;
+}
+
+interface Reading {
+  readonly feed: Feed;
+  isBusy: boolean;
+  /** When records were last asked for, by performance.now(). */
+  askedAt: number;
+}
+
+/** A partition that nobody has asked for in this time is halted or has no end of trouble: nothing is hurried for it. */
+const readLatelyMs = 1_000;
+
+/** Reads ahead, each partition up to its share of limits.kafkaStreamBytesMax. */
+export function createKafkaStream(options: KafkaStreamOptions): LogStream {
+  const { offsets, ended } = options;
+  const share = Math.floor(allLimits.kafkaStreamBytesMax / Math.max(1, offsets.size));
+  const feedBytesMax = Math.min(allLimits.kafkaPartitionBytesMax, Math.max(allLimits.kafkaPartitionBytesMin, share));
+  const readings = new Map<number, Reading>();
+  for (const [partition, offset] of offsets) {
+    const feed = createFeed(partition, offset, feedBytesMax);
+    readings.set(partition, { feed, isBusy: false, askedAt: performance.now() });
+  }
+  const fetcher = createFetcher({
+    brokers: options.brokers,
+    topic: options.topic,
+    bounds: options.questions.bounds,
+    feeds: [...readings.values()].map(({ feed }) => feed),
+    partitionBytesMax: Math.min(allLimits.kafkaFetchPartitionBytesMax, feedBytesMax),
+    isRead: ({ partition }) => performance.now() - readings.get(partition)!.askedAt < readLatelyMs,
+  });
+  let isClosed = false;
+
+  function over(): Error | null {
+    if (isClosed) return new UnavailableError('stream_closed', 'the stream is closed');
+    return ended.aborted ? (ended.reason as Error) : null;
+  }
+
+  /** Whoever waits finds out why it is over. */
+  function stop(): void {
+    fetcher.close();
+    ended.removeEventListener('abort', stop);
+    for (const { feed } of readings.values()) feed.wake();
+  }
+
+  async function take(reading: Reading, limits: BatchLimits, idleMs: number, signal: AbortSignal) {
+    const { feed } = reading;
+    const isOver = () => over() !== null || feed.failure() !== null;
+    await feed.until(() => !feed.isEmpty() || isOver(), idleMs, signal);
+    throwIfAny(over());
+    if (feed.isEmpty()) {
+      throwIfAny(feed.failure());
+      return [];
+    }
+    if (limits.lingerMs > 0) await feed.until(() => feed.isFull(limits) || isOver(), limits.lingerMs, signal);
+    throwIfAny(over());
+    return feed.take(limits);
+  }
+
+  async function next(partition: number, limits: BatchLimits, idleMs: number, signal: AbortSignal): Promise<LogBatch> {
+    signal.throwIfAborted();
+    throwIfAny(over());
+    const reading = readings.get(partition);
+    if (reading === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
+    if (reading.isBusy) throw new Error(`partition ${partition} is being read already`);
+    reading.isBusy = true;
+    reading.askedAt = performance.now();
+    try {
+      const records = await take(reading, limits, idleMs, signal);
+      fetcher.pump();
+      const acknowledge = (nextOffset: number) => options.acknowledge(partition, nextOffset);
+      return { partition, records, end: reading.feed.end(), acknowledge };
+    } finally {
+      reading.isBusy = false;
+    }
+  }
+
+  ended.addEventListener('abort', stop);
+  if (ended.aborted) stop();
+  else fetcher.pump();
+  return {
+    next,
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      stop();
+    },
+  };
+}
+
+function throwIfAny(error: Error | null): void {
+  if (error !== null) throw error;
+}

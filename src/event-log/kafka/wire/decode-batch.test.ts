@@ -1,0 +1,107 @@
+import { type CompressionAlgorithmValue, createRecordsBatch } from '@platformatic/kafka';
+import { describe, expect, it } from 'vitest';
+import { type DecodedRecord, isAbortMarker, readBatches, readRecords } from './decode-batch.ts';
+import { checksum, encodeBatch } from './encode-batch.ts';
+
+const timestamp = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
+
+function recordsOf(bytes: Buffer): DecodedRecord[] {
+  const records: DecodedRecord[] = [];
+  for (const batch of readBatches(bytes)) readRecords(batch, (record) => records.push(record));
+  return records;
+}
+
+/** What a broker may change of a batch, with its checksum put right. */
+function changed(batch: Buffer, change: (bytes: Buffer) => void): Buffer {
+  const bytes = Buffer.from(batch);
+  change(bytes);
+  bytes.writeUInt32BE(checksum(bytes.subarray(21)), 17);
+  return bytes;
+}
+
+const three = encodeBatch(
+  ['one', 'two', 'three'].map((text) => ({ value: Buffer.from(text) })),
+  timestamp,
+);
+
+describe('decoding batches', () => {
+  it('gives back what was encoded, at the offset the broker gave it', () => {
+    const placed = Buffer.from(three);
+    // Not under the checksum: the broker writes it.
+    placed.writeBigInt64BE(2n ** 40n, 0);
+    expect(recordsOf(placed)).toEqual(
+      ['one', 'two', 'three'].map((text, nth) => {
+        return { offset: 2 ** 40 + nth, timestamp, key: null, value: Buffer.from(text) };
+      }),
+    );
+    expect([...readBatches(placed)][0]).toMatchObject({ baseOffset: 2 ** 40, lastOffset: 2 ** 40 + 2, count: 3 });
+  });
+
+  it.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)('reads batches of other clients: %s', (compression) => {
+    const messages = Array.from({ length: 50 }, (_, nth) => ({
+      topic: 'events',
+      key: Buffer.from(`key ${nth}`),
+      value: Buffer.from(`value ${nth} `.repeat(nth)),
+      headers: new Map([[Buffer.from('header'), Buffer.from('text')]]),
+      timestamp: BigInt(timestamp + nth * 1_000 - 7_000),
+    }));
+    const bytes = createRecordsBatch(messages, { compression: compression as CompressionAlgorithmValue }).buffer;
+    expect(recordsOf(bytes)).toEqual(
+      messages.map(({ key, value }, nth) => ({ offset: nth, timestamp: timestamp + nth * 1_000 - 7_000, key, value })),
+    );
+  });
+
+  it('takes the time from the broker where the topic says so', () => {
+    const appendedAt = timestamp + 5_000;
+    const bytes = changed(three, (batch) => {
+      batch.writeInt16BE(1 << 3, 21);
+      batch.writeBigInt64BE(BigInt(appendedAt), 35);
+    });
+    expect(recordsOf(bytes).map((record) => record.timestamp)).toEqual([appendedAt, appendedAt, appendedAt]);
+  });
+
+  it('reads one batch behind another, and leaves out one that was cut off', () => {
+    const both = Buffer.concat([three, three]);
+    expect(recordsOf(both)).toHaveLength(6);
+    for (let length = three.length; length < both.length; length += 1) {
+      expect(recordsOf(both.subarray(0, length)), `${length} bytes`).toHaveLength(3);
+    }
+    expect(recordsOf(Buffer.alloc(0))).toEqual([]);
+  });
+
+  it('notices every changed byte under the checksum', () => {
+    for (let at = 16; at < three.length; at += 1) {
+      const damaged = Buffer.from(three);
+      damaged[at]! ^= 0x10;
+      expect(() => [...readBatches(damaged)], `byte ${at}`).toThrow(RangeError);
+    }
+  });
+
+  it('does not read past the end of what a record says of itself', () => {
+    const tooLong = changed(three, (batch) => batch.writeUInt8(120, 61));
+    expect(() => recordsOf(tooLong)).toThrow(RangeError);
+    const tooMany = changed(three, (batch) => batch.writeInt32BE(4, 57));
+    expect(() => recordsOf(tooMany)).toThrow(RangeError);
+  });
+
+  it('refuses batches of a version it does not know, and ways to compress', () => {
+    const older = Buffer.from(three);
+    older[16] = 1;
+    expect(() => [...readBatches(older)]).toThrow('version 1');
+    const unknown = changed(three, (batch) => batch.writeInt16BE(5, 21));
+    expect(() => recordsOf(unknown)).toThrow('not known (5)');
+  });
+
+  it.each([
+    ['abort', 0, true],
+    ['commit', 1, false],
+  ])('knows the marker of a transaction: %s', (_, type, isAbort) => {
+    const key = Buffer.from([0, 0, 0, type]);
+    const marker = changed(encodeBatch([{ key, value: Buffer.alloc(6) }], timestamp), (batch) => {
+      batch.writeInt16BE((1 << 5) | (1 << 4), 21);
+    });
+    const [batch] = readBatches(marker);
+    expect(batch).toMatchObject({ isControl: true, isTransactional: true });
+    expect(isAbortMarker(batch!)).toBe(isAbort);
+  });
+});

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { checksum, encodeBatch } from './encode-batch.ts';
+import { readFetched } from './fetched.ts';
+import type { AbortedTransaction } from './protocol.ts';
+
+const transactional = 1 << 4;
+const control = 1 << 5;
+
+interface BatchOf {
+  readonly at: number;
+  readonly producerId?: bigint;
+  readonly attributes?: number;
+  readonly key?: Buffer;
+  readonly timestamp?: number;
+}
+
+function batchOf(
+  texts: readonly string[],
+  { at, producerId, attributes = 0, key, timestamp = 1_000 }: BatchOf,
+): Buffer {
+  const records = texts.map((text) => ({ value: Buffer.from(text), ...(key === undefined ? {} : { key }) }));
+  const bytes = encodeBatch(records, timestamp);
+  bytes.writeBigInt64BE(BigInt(at), 0);
+  bytes.writeInt16BE(attributes, 21);
+  if (producerId !== undefined) bytes.writeBigInt64BE(producerId, 43);
+  bytes.writeUInt32BE(checksum(bytes.subarray(21)), 17);
+  return bytes;
+}
+
+const inTransaction = (texts: readonly string[], at: number, producerId: bigint) =>
+  batchOf(texts, { at, producerId, attributes: transactional });
+
+function marker(at: number, producerId: bigint, type: 'abort' | 'commit'): Buffer {
+  const key = Buffer.from([0, 0, 0, type === 'abort' ? 0 : 1]);
+  return batchOf(['marker'], { at, producerId, attributes: transactional | control, key });
+}
+
+function read(batches: readonly Buffer[], from: number, aborted: readonly AbortedTransaction[] = []) {
+  const bytes = Buffer.concat(batches);
+  return readFetched({ partition: 3, errorCode: 0, lastStableOffset: 1_000, aborted, bytes }, from);
+}
+
+const textsOf = (fetched: ReturnType<typeof read>) => fetched.records.map(({ value }) => Buffer.from(value).toString());
+
+describe('what a fetch has brought', () => {
+  it('is the records from the offset on, and where to go on', () => {
+    const fetched = read([batchOf(['a', 'b', 'c'], { at: 10 }), batchOf(['d'], { at: 13 })], 11);
+    expect(fetched.records.map(({ partition, offset }) => [partition, offset])).toEqual([
+      [3, 11],
+      [3, 12],
+      [3, 13],
+    ]);
+    expect(fetched).toMatchObject({ nextOffset: 14, end: 1_000 });
+    expect(textsOf(fetched)).toEqual(['b', 'c', 'd']);
+  });
+
+  it('is nothing where there is nothing', () => {
+    expect(read([], 7)).toMatchObject({ records: [], nextOffset: 7, end: 1_000 });
+    expect(readFetched({ partition: 0, errorCode: 0, lastStableOffset: 7, aborted: [], bytes: null }, 7)).toMatchObject(
+      {
+        records: [],
+        nextOffset: 7,
+      },
+    );
+  });
+
+  it('goes past markers without taking them for records, also a last one', () => {
+    const fetched = read([inTransaction(['a'], 0, 5n), marker(1, 5n, 'commit')], 0);
+    expect(textsOf(fetched)).toEqual(['a']);
+    expect(fetched.nextOffset).toBe(2);
+  });
+
+  it('leaves out aborted transactions, several of one producer too, and nothing else', () => {
+    const batches = [
+      inTransaction(['aborted 1'], 0, 5n),
+      inTransaction(['committed by another'], 1, 6n),
+      batchOf(['no transaction'], { at: 2 }),
+      marker(3, 5n, 'abort'),
+      inTransaction(['committed'], 4, 5n),
+      marker(5, 5n, 'commit'),
+      marker(6, 6n, 'commit'),
+      inTransaction(['aborted 2'], 7, 5n),
+      inTransaction(['aborted 2 as well'], 8, 5n),
+      marker(9, 5n, 'abort'),
+      inTransaction(['committed at last'], 10, 5n),
+    ];
+    const aborted = [
+      { producerId: 5n, firstOffset: 7 },
+      { producerId: 5n, firstOffset: 0 },
+    ];
+    const fetched = read(batches, 0, aborted);
+    expect(textsOf(fetched)).toEqual(['committed by another', 'no transaction', 'committed', 'committed at last']);
+    expect(fetched.nextOffset).toBe(11);
+    // One that began before what was asked for, and one whose marker is in the next fetch.
+    expect(textsOf(read(batches.slice(8), 8, [{ producerId: 5n, firstOffset: 7 }]))).toEqual(['committed at last']);
+    expect(textsOf(read(batches.slice(0, 2), 0, aborted))).toEqual(['committed by another']);
+  });
+
+  it('does not believe a time that can not be', () => {
+    const before = Date.now();
+    const [future, none] = read(
+      [batchOf(['future'], { at: 0, timestamp: 2 ** 52 }), batchOf(['none'], { at: 1, timestamp: -1 })],
+      0,
+    ).records;
+    expect(future!.timestamp).toBeGreaterThanOrEqual(before);
+    expect(future!.timestamp).toBeLessThanOrEqual(Date.now());
+    expect(none!.timestamp).toBe(0);
+  });
+
+  it('says which offset of which partition can not be read, once nothing lies before it', () => {
+    const damaged = batchOf(['a'], { at: 5 });
+    damaged[damaged.length - 2]! ^= 1;
+    expect(() => read([damaged], 5)).toThrow(expect.objectContaining({ name: 'DamagedError', partition: 3, from: 5 }));
+    expect(() => read([damaged], 5)).toThrow(
+      "Partition 3: the record at offset 5 can't be read, Kafka sends a record batch whose checksum differs.",
+    );
+    const before = read([batchOf(['x', 'y'], { at: 3 }), damaged, batchOf(['z'], { at: 6 })], 4);
+    expect(textsOf(before)).toEqual(['y']);
+    expect(before.nextOffset).toBe(5);
+  });
+});

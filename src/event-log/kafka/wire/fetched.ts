@@ -1,0 +1,74 @@
+import { DamagedError } from '../../../domain/failure.ts';
+import type { LogRecord } from '../../event-log.ts';
+import { isAbortMarker, type KafkaBatch, readBatches, readRecords } from './decode-batch.ts';
+import type { FetchedPartition } from './protocol.ts';
+
+/** What a fetch from an offset on has brought of one partition. */
+export interface Fetched {
+  readonly records: readonly LogRecord[];
+  /** Where to go on: one past everything that was looked at, control records and aborted transactions included. */
+  readonly nextOffset: number;
+  /** The partition's end for readers. */
+  readonly end: number;
+  readonly bytes: number;
+}
+
+const noBytes = Buffer.alloc(0);
+
+/**
+ * Takes the data of finished transactions and of no transaction. The broker names the aborted transactions that touch what it
+ * sends, by producer and first offset; each ends at its abort marker. Where it comes to bytes that are no sound record batch it
+ * answers what lies before them, so that the next fetch begins there.
+ * @param from records below are left out: batches come whole
+ * @throws DamagedError where there is nothing before them
+ */
+export function readFetched(fetched: FetchedPartition, from: number): Fetched {
+  const { partition, lastStableOffset: end, bytes } = fetched;
+  const records: LogRecord[] = [];
+  let nextOffset = from;
+  const isAborted = followAborted(fetched);
+  try {
+    for (const batch of readBatches(bytes ?? noBytes)) {
+      const data = isAborted(batch) || batch.isControl ? [] : recordsOf(batch, partition, from);
+      for (const record of data) records.push(record);
+      nextOffset = Math.max(nextOffset, batch.lastOffset + 1);
+    }
+  } catch (error) {
+    if (nextOffset === from) throw damaged(partition, from, error);
+  }
+  return { records, nextOffset, end, bytes: bytes?.length ?? 0 };
+}
+
+function recordsOf(batch: KafkaBatch, partition: number, from: number): LogRecord[] {
+  const records: LogRecord[] = [];
+  const now = Date.now();
+  readRecords(batch, ({ offset, timestamp, value }) => {
+    if (offset < from) return;
+    // Where the topic lets producers set the time, a record may claim any; the log has not taken it later than now.
+    const takenAt = Math.max(0, Math.min(timestamp, now));
+    records.push({ partition, offset, timestamp: takenAt, value: value ?? noBytes });
+  });
+  return records;
+}
+
+/** How far it reaches is not known. Another replica may have it sound. */
+function damaged(partition: number, from: number, error: unknown): DamagedError {
+  const reason = error instanceof Error ? error.message : String(error);
+  const message =
+    `Partition ${partition}: the record at offset ${from} can't be read, Kafka sends ${reason}. Let a replica that is sound lead ` +
+    'the partition: it goes on by itself then.';
+  return new DamagedError({ partition, from, to: from + 1 }, 'Kafka', message, { cause: error });
+}
+
+/** Answers of one batch after another, in order, whether it belongs to an aborted transaction. */
+function followAborted({ aborted }: FetchedPartition): (batch: KafkaBatch) => boolean {
+  const upcoming = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset);
+  const open = new Set<bigint>();
+  return (batch) => {
+    while (upcoming[0] !== undefined && upcoming[0].firstOffset <= batch.lastOffset)
+      open.add(upcoming.shift()!.producerId);
+    if (!batch.isTransactional || !open.has(batch.producerId)) return false;
+    if (batch.isControl && isAbortMarker(batch)) open.delete(batch.producerId);
+    return !batch.isControl;
+  };
+}

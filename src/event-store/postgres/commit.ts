@@ -1,0 +1,107 @@
+import { DatabaseError } from 'pg';
+import type { StoredEvent } from '../../domain/event.ts';
+import { RejectedByStoreError } from '../../domain/failure.ts';
+import type { BatchKnowledge, CommitRequest, CommitResult, Decide, WriteSet } from '../event-store.ts';
+import { assertBalanced } from '../write-set-check.ts';
+import type { Connection } from './connection.ts';
+import type { Database } from './database.ts';
+import { copiedRow, isIdTaken, refusesValue } from './errors.ts';
+import { advance, checkGuard } from './guard.ts';
+import { completeKnowledge, lookUp, withContents } from './knowledge.ts';
+import { together } from './together.ts';
+import { insertUntaken } from './untaken.ts';
+import { copyEvents, writeRest } from './write.ts';
+
+export function createCommit(
+  database: Pick<Database, 'writeOf'>,
+  eventTypesMax: number,
+): (request: CommitRequest, decide: Decide) => Promise<CommitResult> {
+  return (request, decide) => {
+    let wasRaced = false;
+
+    async function commitOnce(connection: Connection): Promise<CommitResult> {
+      const [finding, found] = await together([checkGuard(connection, request), lookUp(connection, request)]);
+      if (finding.kind === 'landed') return { kind: 'committed', alreadyCommitted: true, written: null };
+      if (finding.kind === 'fenced') return finding;
+      const knowledge = await completeKnowledge(connection, request, found, eventTypesMax);
+      const batch = { connection, request, decide, knowledge };
+      try {
+        const written = wasRaced ? await writePatiently(batch) : await writeAtOnce(batch);
+        await advanceBy(connection, request, written);
+        return { kind: 'committed', alreadyCommitted: false, written };
+      } catch (error) {
+        wasRaced ||= isIdTaken(error);
+        throw error;
+      }
+    }
+
+    return database.writeOf(request.partition, commitOnce);
+  };
+}
+
+interface Batch {
+  readonly connection: Connection;
+  readonly request: CommitRequest;
+  readonly decide: Decide;
+  readonly knowledge: BatchKnowledge;
+}
+
+/** Nearly always nobody else stores one of these ids at this moment. */
+async function writeAtOnce({ connection, request, decide, knowledge }: Batch): Promise<WriteSet> {
+  const written = decide(request, knowledge);
+  assertBalanced(request, written);
+  try {
+    await together([copyEvents(connection, written.events), writeRest(connection, request, written)]);
+  } catch (error) {
+    throw nameRecord(error, written.events);
+  }
+  return written;
+}
+
+/**
+ * For a batch that lost a race: other partitions are storing the same ids, perhaps one after the other. So nothing is left to
+ * luck: what can be stored is stored, waiting for others where need be, and then it is decided anew about what could not.
+ */
+async function writePatiently({ connection, request, decide, knowledge }: Batch): Promise<WriteSet> {
+  const { events } = decide(request, knowledge);
+  const taken = await insertUntaken(connection, events);
+  const known = await withContents(connection, request, new Map([...knowledge.events, ...taken]));
+  const written = decide(request, { ...knowledge, events: known });
+  assertBalanced(request, written);
+  const anew = written.events.find(({ id }) => taken.has(id));
+  if (anew !== undefined || written.events.length !== events.length - taken.size) {
+    throw new Error(`A decision did not heed what it was told of the events' ids: ${anew?.id ?? 'others are stored'}.`);
+  }
+  await writeRest(connection, request, written);
+  return written;
+}
+
+/** Whose value the server refuses, where it says so. */
+function nameRecord(error: unknown, events: readonly StoredEvent[]): unknown {
+  const row = error instanceof DatabaseError && refusesValue(error) ? copiedRow(error, 'events') : null;
+  if (row === null) return error;
+  const { message, code } = error as DatabaseError;
+  return new RejectedByStoreError(
+    `PostgreSQL can not hold the record at offset ${events[row - 1]!.position.offset}: ${message} (${code})`,
+    { cause: error },
+  );
+}
+
+async function advanceBy(connection: Connection, request: CommitRequest, { outcomes }: WriteSet): Promise<void> {
+  await advance(
+    connection,
+    request,
+    `, next_offset = $8, last_offset = coalesce($9, last_offset), last_hash = coalesce($10, last_hash),
+       stored = stored + $11, duplicate = duplicate + $12, failed = failed + $13, lost = lost + $14, skipped = skipped + $15`,
+    [
+      request.nextOffset,
+      request.last?.offset ?? null,
+      request.last?.hash ?? null,
+      outcomes.stored,
+      outcomes.duplicate,
+      outcomes.failed,
+      outcomes.lost,
+      outcomes.skipped,
+    ],
+  );
+}

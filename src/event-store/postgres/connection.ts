@@ -1,0 +1,191 @@
+import { Client, DatabaseError, type Connection as PgConnection, Query, type QueryResult, types } from 'pg';
+import { type UnavailableCode, UnavailableError } from '../../domain/failure.ts';
+import { postgresSettings } from './settings.ts';
+import type { ServerAddress } from './url.ts';
+
+/**
+ * One connection. What is asked is sent at once, and answered in the order of asking: several statements may be under way,
+ * and only who needs an answer waits for it. All of them are sent whole and without names, so that each stands for itself
+ * behind a proxy that gives a server connection to one transaction at a time.
+ */
+export interface Connection {
+  /** Rows as objects. Every query names its columns beside the type it reads them as. */
+  rows<Row>(text: string, values?: readonly SqlValue[]): Promise<Row[]>;
+  /** Rows that a statement changed. */
+  changes(text: string, values?: readonly SqlValue[]): Promise<number>;
+  /** Statements without parameters. Answers what the last of them was: `COMMIT`, `ROLLBACK`, … */
+  run(text: string): Promise<string>;
+  /** `COPY … FROM STDIN` with all of its data. */
+  copyIn(text: string, data: Uint8Array): Promise<void>;
+  isOpen(): boolean;
+  destroy(): void;
+  close(): Promise<void>;
+}
+
+export type SqlValue = string | number | boolean | null | Uint8Array | readonly (string | number | null)[];
+
+export interface ConnectOptions {
+  readonly address: ServerAddress;
+  readonly connectMs: number;
+  /** An answer that is owed for longer ends the connection. */
+  readonly answerMs: number;
+}
+
+/** @throws UnavailableError; DatabaseError where the server refuses it */
+export async function connect({ address, connectMs, answerMs }: ConnectOptions): Promise<Connection> {
+  const client = new Client({
+    connectionString: address.connectionString,
+    ssl: address.ssl,
+    connectionTimeoutMillis: connectMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: postgresSettings.keepAliveMs,
+    fallback_application_name: 'event-stream-processor',
+    pipeline: true,
+    types: { getTypeParser: parserOf },
+  });
+  const ending = createEnding(client, address);
+  try {
+    await client.connect();
+  } catch (error) {
+    ending.destroy();
+    throw error instanceof DatabaseError ? error : ending.lose('store_unavailable', describeError(error), error);
+  }
+  return createConnection(client, ending, answerMs);
+}
+
+function createConnection(client: Client, ending: Ending, answerMs: number): Connection {
+  /** Waits for one answer, and no longer than `answerMs`. */
+  async function answered<Result>(asked: Promise<Result>): Promise<Result> {
+    const timer = setTimeout(() => {
+      ending.lose('store_timeout', `it has not answered for ${answerMs} ms`);
+      ending.destroy();
+    }, answerMs);
+    try {
+      return await asked;
+    } catch (error) {
+      throw ending.explain(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  function ask(text: string, values?: readonly SqlValue[]): Promise<QueryResult> {
+    return answered(client.query(values === undefined ? { text } : { text, values: values as unknown[] }));
+  }
+
+  return {
+    rows: async <Row>(text: string, values?: readonly SqlValue[]) => (await ask(text, values)).rows as Row[],
+    changes: async (text, values) => (await ask(text, values)).rowCount ?? 0,
+    async run(text) {
+      // One result, or a list of them where there are several statements: the driver's types know only the one.
+      const results = (await ask(text)) as QueryResult | QueryResult[];
+      return (Array.isArray(results) ? results.at(-1)! : results).command;
+    },
+    copyIn: (text, data) => answered(copyIn(client, text, data)),
+    isOpen: ending.isOpen,
+    destroy: ending.destroy,
+    close: () => ending.close(),
+  };
+}
+
+/**
+ * The data goes out right behind the command. Where the command fails, the server drops what was sent for it: the protocol
+ * has it so (PostgreSQL's documentation, 54.2.7).
+ */
+function copyIn(client: Client, text: string, data: Uint8Array): Promise<void> {
+  const copied = Promise.withResolvers<void>();
+  const query = Object.assign(new Query({ text }, (error) => (error ? copied.reject(error) : copied.resolve())), {
+    submit(connection: PgConnection): null {
+      const head = Buffer.allocUnsafe(5);
+      head[0] = copyDataCode;
+      head.writeInt32BE(data.byteLength + 4, 1);
+      connection.stream.cork();
+      connection.query(text);
+      connection.stream.write(head);
+      connection.stream.write(data);
+      connection.stream.write(copyDone);
+      connection.stream.uncork();
+      return null;
+    },
+    // The driver would answer that there is no data.
+    handleCopyInResponse(): void {},
+  });
+  client.query(query);
+  return copied.promise;
+}
+
+const copyDataCode = 'd'.charCodeAt(0);
+const copyDone = Buffer.from(['c'.charCodeAt(0), 0, 0, 0, 4]);
+
+type Ending = ReturnType<typeof createEnding>;
+
+/** How a connection ends, and what that means for those who still wait for an answer. */
+function createEnding(client: Client, { shown }: ServerAddress) {
+  let lost: UnavailableError | null = null;
+  let isEnding = false;
+
+  /** The first reason stays. */
+  function lose(code: UnavailableCode, reason: string, cause?: unknown): UnavailableError {
+    lost ??= new UnavailableError(code, `PostgreSQL at ${shown}: ${reason}.`, { cause });
+    return lost;
+  }
+
+  function destroy(): void {
+    isEnding = true;
+    client.connection.stream.destroy();
+  }
+
+  client.on('error', (error) => {
+    lose('store_unavailable', describeError(error), error);
+  });
+  client.on('end', () => {
+    lose('store_unavailable', 'the connection was closed');
+  });
+
+  return {
+    lose,
+    destroy,
+    isOpen: () => lost === null && !isEnding,
+    /** What an error of a statement means. */
+    explain(error: unknown): unknown {
+      if (!(error instanceof DatabaseError)) return lost ?? error;
+      // The server closes the connection after these.
+      if (error.severity === 'FATAL' || error.severity === 'PANIC') {
+        lose('store_unavailable', error.message, error);
+        destroy();
+      }
+      return error;
+    },
+    async close(): Promise<void> {
+      isEnding = true;
+      const timer = setTimeout(destroy, postgresSettings.endMs);
+      await client.end().catch(() => {});
+      clearTimeout(timer);
+    },
+  };
+}
+
+function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Several addresses of one name were tried.
+  if (error instanceof AggregateError) return error.errors.map(describeError).join(', ');
+  return error.message;
+}
+
+const oid = { bytea: 17, int8: 20, json: 114, jsonb: 3802 } as const;
+
+/** Offsets, times and counts stay within 2^53; JSON stays text, since parsing would lose digits. */
+function parserOf(type: number, format?: 'text' | 'binary'): (text: string) => unknown {
+  if (type === oid.int8) return Number;
+  if (type === oid.json || type === oid.jsonb) return String;
+  if (type === oid.bytea) return toBytes;
+  return types.getTypeParser(type, format as 'text');
+}
+
+const toBuffer = types.getTypeParser(oid.bytea);
+
+/** The driver's Buffer as the plain array of bytes that the port speaks of. */
+function toBytes(text: string): Uint8Array {
+  const { buffer, byteOffset, byteLength } = toBuffer(text) as unknown as Buffer;
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

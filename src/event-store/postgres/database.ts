@@ -1,0 +1,136 @@
+import { type Connection, connect } from './connection.ts';
+import { isLostRace, toStoreError } from './errors.ts';
+import { createPool, type Pool } from './pool.ts';
+import { type PostgresTimeouts, postgresSettings } from './settings.ts';
+import type { ServerAddress } from './url.ts';
+
+/** The server as the store's parts see it: transactions of three kinds, whose errors say what is to be made of them. */
+export interface Database {
+  /** Several reads that see one and the same state. */
+  read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
+  /** A short write. Run again from its start where it lost a race. */
+  write<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
+  /** A write of one partition, always on the same connection and one at a time. Run again likewise. */
+  writeOf<Result>(partition: number, work: (connection: Connection) => Promise<Result>): Promise<Result>;
+  /** A long read on a connection of its own. */
+  readLong<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly address: ServerAddress;
+  /** Connections for batches; none where none are written. */
+  readonly writers: number;
+  readonly timeouts: Required<PostgresTimeouts>;
+  /** Whether the server can look for lost clients while it works: not every system it runs on can. */
+  readonly checksConnections: boolean;
+}
+
+export function createDatabase({ address, writers, timeouts, checksConnections }: DatabaseOptions): Database {
+  const { connectMs, answerMs, waitMs } = timeouts;
+  const open = () => connect({ address, connectMs, answerMs });
+  const poolOf = (size: number) => createPool({ size, open, waitingMax: postgresSettings.waitingMax, waitMs });
+  const shared = poolOf(postgresSettings.sharedConnections);
+  const lanes: readonly Pool[] = Array.from({ length: writers }, () => poolOf(1));
+
+  const bounds = localSettings(timeouts, checksConnections);
+  const beginRead = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${bounds}`;
+  const beginWrite = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${bounds}`;
+
+  const writeOn = <Result>(pool: Pool, work: (connection: Connection) => Promise<Result>) =>
+    explained(pool.run((connection) => racing(() => inTransaction(connection, beginWrite, () => work(connection)))));
+
+  return {
+    read: (work) => explained(shared.run((connection) => inTransaction(connection, beginRead, () => work(connection)))),
+    write: (work) => writeOn(shared, work),
+    writeOf(partition, work) {
+      const lane = lanes[partition % lanes.length];
+      if (lane === undefined) throw new Error('This handle of the event store writes no batches.');
+      return writeOn(lane, work);
+    },
+    readLong: (work) =>
+      explained(
+        (async () => {
+          const connection = await open();
+          try {
+            return await inTransaction(connection, beginRead, () => work(connection));
+          } finally {
+            await connection.close();
+          }
+        })(),
+      ),
+    async close() {
+      await Promise.all([shared, ...lanes].map((pool) => pool.close()));
+    },
+  };
+}
+
+/**
+ * For one transaction, since behind a proxy the next may be on another connection. Everything the store asks is led by an
+ * index, and where it asks for the first rows of an order, by that of an index: a plan that reads a whole table, or collects
+ * all that match before it sorts them, would be a mistake made from statistics that are not there yet. Compiling a plan costs
+ * more than it gains.
+ */
+function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: boolean): string {
+  const settings: readonly (readonly [name: string, value: number | string])[] = [
+    ['statement_timeout', timeouts.statementMs],
+    ['lock_timeout', timeouts.lockMs],
+    ['idle_in_transaction_session_timeout', timeouts.idleInTransactionMs],
+    ...(checksConnections ? [['client_connection_check_interval', timeouts.connectionCheckMs] as const] : []),
+    ['jit', 'off'],
+    ['enable_seqscan', 'off'],
+    ['enable_bitmapscan', 'off'],
+  ];
+  return settings.map(([name, value]) => `SET LOCAL ${name} = ${value}`).join('; ');
+}
+
+/** All or nothing. `begin` opens a transaction first of all; what it sets after that may fail, and then all of it fails. */
+export async function inTransaction<Result>(
+  connection: Connection,
+  begin: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  // Not waited for: the work is sent behind it.
+  const begun = connection.run(begin).then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
+  try {
+    const result = await work();
+    const ended = await connection.run('COMMIT');
+    if (ended !== 'COMMIT') throw new Error(`A transaction whose statements all succeeded ended with ${ended}.`);
+    return result;
+  } catch (error) {
+    await rollBack(connection);
+    // Where it did not begin, what came after it failed only for that.
+    throw (await begun)?.error ?? error;
+  }
+}
+
+async function rollBack(connection: Connection): Promise<void> {
+  if (!connection.isOpen()) return;
+  try {
+    await connection.run('ROLLBACK');
+  } catch {
+    // Nobody may find half a transaction on it.
+    connection.destroy();
+  }
+}
+
+async function racing<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (tries >= postgresSettings.raceTriesMax || !isLostRace(error)) throw error;
+    }
+  }
+}
+
+async function explained<Result>(run: Promise<Result>): Promise<Result> {
+  try {
+    return await run;
+  } catch (error) {
+    throw toStoreError(error);
+  }
+}

@@ -1,0 +1,42 @@
+import { type Guard, type GuardFinding, judgeGuard } from '../progress-guard.ts';
+import { type ProgressRow, progressColumns } from '../rows.ts';
+import type { Connection } from './connection.ts';
+import { currentLog } from './rows.ts';
+import { together } from './together.ts';
+
+/** Locks the progress row, so that what is found stays true until the transaction ends. */
+export async function checkGuard(connection: Connection, guard: Guard): Promise<GuardFinding> {
+  const [[row], log] = await together([
+    connection.rows<ProgressRow>(
+      `SELECT ${progressColumns} FROM progress WHERE consumer = $1 AND log_no = $2 AND partition = $3 FOR UPDATE`,
+      [guard.consumer, guard.logNo, guard.partition],
+    ),
+    // Behind the lock: adopting a log takes the same one, so from then on no batch of the former log gets through.
+    currentLog(connection),
+  ]);
+  return judgeGuard(guard, row ?? null, log?.log_no ?? null);
+}
+
+/** The end of every guarded transaction. `changes` are its own assignments; their parameters start at $8. */
+export async function advance(
+  connection: Connection,
+  guard: Guard,
+  changes: string,
+  values: readonly (string | number | null | Uint8Array)[],
+): Promise<void> {
+  const updated = await connection.changes(
+    `UPDATE progress SET commit_token = $7${changes}
+     WHERE consumer = $1 AND log_no = $2 AND partition = $3 AND owner_epoch = $4 AND next_offset = $5 AND commit_token = $6`,
+    [
+      guard.consumer,
+      guard.logNo,
+      guard.partition,
+      guard.ownerEpoch,
+      guard.expectedOffset,
+      guard.previousToken,
+      guard.token,
+      ...values,
+    ],
+  );
+  if (updated !== 1) throw new Error('Progress changed inside a transaction that had locked it.');
+}

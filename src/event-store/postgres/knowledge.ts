@@ -1,0 +1,177 @@
+import { type EventContent, otherEventType } from '../../domain/event.ts';
+import { RejectedByStoreError } from '../../domain/failure.ts';
+import type { BatchKnowledge, CommitRequest, KnownEvent } from '../event-store.ts';
+import { readBounded } from './bounded.ts';
+import type { Connection } from './connection.ts';
+import { postgresSettings } from './settings.ts';
+import { together } from './together.ts';
+
+/** What the first look at the store found; what it leaves open is asked for in `completeKnowledge`. */
+export interface LookedUp {
+  readonly events: ReadonlyMap<string, KnownEvent>;
+  readonly named: ReadonlySet<string>;
+  readonly attempts: ReadonlyMap<string, number>;
+}
+
+/** Sends everything that depends on nothing but the batch, so that it may go out with the guard. */
+export async function lookUp(connection: Connection, request: CommitRequest): Promise<LookedUp> {
+  const [events, named, attempts] = await together([
+    lookUpEvents(
+      connection,
+      request.candidates.map(({ event }) => event.id),
+    ),
+    lookUpTypes(connection, typesOf(request)),
+    lookUpAttempts(connection, request),
+  ]);
+  return { events, named, attempts };
+}
+
+/** Inside the transaction that has locked the partition's progress. */
+export async function completeKnowledge(
+  connection: Connection,
+  request: CommitRequest,
+  { events, named, attempts }: LookedUp,
+  eventTypesMax: number,
+): Promise<BatchKnowledge> {
+  return {
+    events: await withContents(connection, request, events),
+    countedAs: await countedAs(connection, typesOf(request), named, eventTypesMax),
+    attempts,
+  };
+}
+
+export async function lookUpEvents(
+  connection: Connection,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, KnownEvent>> {
+  if (ids.length === 0) return new Map();
+  const rows = await connection.rows<{
+    id: string;
+    log_no: number;
+    partition: number;
+    log_offset: number;
+    content_hash: Uint8Array;
+  }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [
+    `{${ids.join()}}`,
+  ]);
+  return new Map(
+    rows.map(({ id, log_no: logNo, partition, log_offset: offset, content_hash: contentHash }) => [
+      id,
+      { id, position: { logNo, partition, offset }, contentHash, content: null },
+    ]),
+  );
+}
+
+/** With the contents of those that a candidate may be in conflict with. */
+export async function withContents(
+  connection: Connection,
+  { candidates }: CommitRequest,
+  known: ReadonlyMap<string, KnownEvent>,
+): Promise<ReadonlyMap<string, KnownEvent>> {
+  const wanted = new Set<string>();
+  for (const { event, contentHash } of known.size === 0 ? [] : candidates) {
+    const entry = known.get(event.id);
+    if (entry !== undefined && Buffer.compare(entry.contentHash, contentHash) !== 0) wanted.add(event.id);
+  }
+  if (wanted.size === 0) return known;
+  const { rows, isWhole } = await readBounded<ContentRow>(
+    connection,
+    contentsById,
+    [...wanted],
+    postgresSettings.contentBytesMax,
+  );
+  if (!isWhole) {
+    // Half of the batch has fewer of them, and the one of a single record is always read.
+    throw new RejectedByStoreError('The batch repeats the ids of more stored events than can be compared at a time.');
+  }
+  const complete = new Map(known);
+  // Whose row is gone by now was pruned since the first look: its id is free again.
+  for (const id of wanted) complete.delete(id);
+  for (const row of rows) complete.set(row.id, { ...known.get(row.id)!, content: toContent(row) });
+  return complete;
+}
+
+interface ContentRow {
+  readonly id: string;
+  readonly event_type: string;
+  readonly source: string | null;
+  readonly occurred_at: string | null;
+  readonly payload: string;
+}
+
+const contentsById = {
+  table: 'events',
+  idType: 'uuid',
+  columns: 'event_type, source, occurred_at',
+  large: 'payload::text',
+  as: 'payload',
+} as const;
+
+function toContent(row: ContentRow): EventContent {
+  return { eventType: row.event_type, source: row.source, occurredAt: row.occurred_at, payloadJson: row.payload };
+}
+
+function typesOf({ candidates, rejected }: CommitRequest): ReadonlySet<string> {
+  const types = new Set<string>();
+  for (const { event } of candidates) types.add(event.eventType);
+  for (const { eventType } of rejected) if (eventType !== null) types.add(eventType);
+  return types;
+}
+
+async function lookUpTypes(connection: Connection, types: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+  if (types.size === 0) return new Set();
+  const rows = await connection.rows<{ name: string }>('SELECT name FROM event_types WHERE name = ANY($1::text[])', [
+    [...types],
+  ]);
+  return new Set(rows.map(({ name }) => name));
+}
+
+/** Names types as long as there is room; the first worker to meet a type decides for all. */
+async function countedAs(
+  connection: Connection,
+  types: ReadonlySet<string>,
+  named: ReadonlySet<string>,
+  eventTypesMax: number,
+): Promise<ReadonlyMap<string, string>> {
+  const unnamed = [...types].filter((type) => !named.has(type));
+  const added = unnamed.length === 0 ? named : await nameTypes(connection, unnamed, eventTypesMax);
+  return new Map([...types].map((type) => [type, named.has(type) || added.has(type) ? type : otherEventType]));
+}
+
+async function nameTypes(
+  connection: Connection,
+  unnamed: readonly string[],
+  eventTypesMax: number,
+): Promise<ReadonlySet<string>> {
+  const [names] = await connection.rows<{ n: number }>('SELECT count(*) AS n FROM event_types');
+  // They never get fewer: no need to hold up anybody to find out what is known.
+  if (names!.n >= eventTypesMax) return new Set();
+  const [, , added] = await together([
+    // One at a time, until the end of the batch: who comes next sees what was named. Held before any id is.
+    connection.run('LOCK TABLE event_types IN SHARE ROW EXCLUSIVE MODE'),
+    connection.changes(
+      `INSERT INTO event_types (name)
+       SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS wanted (name, place)
+       WHERE NOT EXISTS (SELECT FROM event_types AS known WHERE known.name = wanted.name)
+       ORDER BY place LIMIT greatest(0, $2 - (SELECT count(*) FROM event_types))`,
+      [unnamed, eventTypesMax],
+    ),
+    lookUpTypes(connection, new Set(unnamed)),
+  ]);
+  return added;
+}
+
+async function lookUpAttempts(
+  connection: Connection,
+  { candidates, rejected }: CommitRequest,
+): Promise<ReadonlyMap<string, number>> {
+  const ids = new Set<string>();
+  for (const { event } of candidates) if (event.redriveOf !== null) ids.add(event.redriveOf);
+  for (const { redriveOf } of rejected) if (redriveOf !== null) ids.add(redriveOf);
+  if (ids.size === 0) return new Map();
+  const rows = await connection.rows<{ id: string; attempt: number }>(
+    'SELECT id, attempt FROM inbox WHERE id = ANY($1::text[])',
+    [[...ids]],
+  );
+  return new Map(rows.map(({ id, attempt }) => [id, attempt]));
+}

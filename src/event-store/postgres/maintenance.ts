@@ -1,0 +1,39 @@
+import type { MaintenanceRequest, MaintenanceResult } from '../event-store.ts';
+import type { Connection } from './connection.ts';
+import type { Database } from './database.ts';
+import { fold } from './folding.ts';
+import { advance, checkGuard } from './guard.ts';
+import { pruneInbox, pruneJobs } from './inbox-pruning.ts';
+import { prune } from './pruning.ts';
+
+/** Retention and folding: a commit like any other, same guard, new token, same next_offset. */
+export function createMaintain(
+  database: Pick<Database, 'writeOf'>,
+): (request: MaintenanceRequest) => Promise<MaintenanceResult> {
+  async function maintain(connection: Connection, request: MaintenanceRequest): Promise<MaintenanceResult> {
+    const finding = await checkGuard(connection, request);
+    // How much the earlier try did is not known any more; one more call finds out whether anything is left.
+    if (finding.kind === 'landed') {
+      return { kind: 'committed', alreadyCommitted: true, prunedRows: 0, prunedFailed: 0, foldedRows: 0, more: true };
+    }
+    if (finding.kind === 'fenced') return finding;
+
+    const folded = await fold(connection, request);
+    const pruned = await prune(connection, request);
+    const failed = await pruneInbox(connection, request);
+    const jobs = await pruneJobs(connection, request);
+    const work = [folded, pruned, failed, jobs];
+    if (work.every(({ rows }) => rows === 0)) return { kind: 'idle' };
+    await advance(connection, request, '', []);
+    return {
+      kind: 'committed',
+      alreadyCommitted: false,
+      prunedRows: pruned.rows,
+      prunedFailed: failed.rows,
+      foldedRows: folded.rows,
+      more: work.some(({ more }) => more),
+    };
+  }
+
+  return (request) => database.writeOf(request.partition, (connection) => maintain(connection, request));
+}

@@ -1,0 +1,138 @@
+import type { StoredEvent } from '../../domain/event.ts';
+import { type HistogramPairs, mergeInto } from '../../domain/histogram.ts';
+import { limits } from '../../domain/limits.ts';
+import { type LatencyDelta, type RollupDelta, rollupSteps } from '../../domain/rollup.ts';
+import type { CommitRequest, DuplicateRecord, SettledEntry, WriteSet } from '../event-store.ts';
+import type { Connection } from './connection.ts';
+import { copyOfEvents, copyOfInbox } from './copy.ts';
+import { together } from './together.ts';
+
+/** The fastest way in. An id that is taken meanwhile fails it, and with it the transaction. */
+export async function copyEvents(connection: Connection, events: readonly StoredEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const { command, data } = copyOfEvents(events);
+  await connection.copyIn(command, data);
+}
+
+/** Everything that was decided besides the events, and besides progress; sent at once. */
+export async function writeRest(
+  connection: Connection,
+  { consumer, partition, storedAt }: CommitRequest,
+  write: WriteSet,
+): Promise<void> {
+  const sent: Promise<unknown>[] = [];
+  if (write.outcomes.lost > 0) sent.push(reopenRedriven(connection, consumer, partition));
+  if (write.duplicates.length > 0) sent.push(writeDuplicates(connection, write.duplicates));
+  if (write.failed.length > 0) {
+    const { command, data } = copyOfInbox(write.failed);
+    sent.push(connection.copyIn(command, data));
+  }
+  if (write.settled.length > 0) sent.push(settle(connection, write.settled, storedAt));
+  if (write.rollups.counts.length > 0) sent.push(addCounts(connection, partition, write.rollups));
+  if (write.rollups.latencies.length > 0) {
+    sent.push(addLatencies(connection, partition, rollupSteps.fineMs, write.rollups.latencies));
+  }
+  await together(sent);
+}
+
+/** No more of one event than its timeline shows. */
+async function writeDuplicates(connection: Connection, duplicates: readonly DuplicateRecord[]): Promise<void> {
+  await connection.changes(
+    `INSERT INTO duplicates (event_id, log_no, partition, log_offset, received_at)
+     SELECT event_id, log_no, partition, log_offset, received_at
+     FROM (
+       SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY place) AS nth
+       FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[])
+         WITH ORDINALITY AS found (event_id, log_no, partition, log_offset, received_at, place)
+     ) AS numbered
+     WHERE nth + (SELECT count(*) FROM duplicates AS known WHERE known.event_id = numbered.event_id) <= $6`,
+    [
+      duplicates.map(({ eventId }) => eventId),
+      duplicates.map(({ position }) => position.logNo),
+      duplicates.map(({ position }) => position.partition),
+      duplicates.map(({ position }) => position.offset),
+      duplicates.map(({ receivedAt }) => receivedAt),
+      limits.duplicatesKeptPerEvent,
+    ],
+  );
+}
+
+async function reopenRedriven(connection: Connection, consumer: string, partition: number): Promise<void> {
+  await connection.changes(
+    `UPDATE inbox SET state = 'open', job_id = NULL WHERE consumer = $1 AND partition = $2 AND state = 'redriving'`,
+    [consumer, partition],
+  );
+}
+
+/** A row that two records of the batch settle is settled by the first. */
+async function settle(connection: Connection, settled: readonly SettledEntry[], storedAt: number): Promise<void> {
+  await connection.changes(
+    `UPDATE inbox SET state = 'resolved', resolution = first.resolution::jsonb, settled_at = $3
+     FROM (
+       SELECT DISTINCT ON (id) id, resolution
+       FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS settled (id, resolution, place) ORDER BY id, place
+     ) AS first
+     WHERE inbox.id = first.id AND state IN ('open', 'redriving')`,
+    [settled.map(({ inboxId }) => inboxId), settled.map(({ resolution }) => JSON.stringify(resolution)), storedAt],
+  );
+}
+
+async function addCounts(connection: Connection, partition: number, { counts }: RollupDelta): Promise<void> {
+  await connection.changes(
+    `WITH delta AS (
+       SELECT * FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+         AS added (at, event_type, stored, duplicate, failed)
+     ), counted AS (
+       INSERT INTO rollup_counts AS r (partition, step_ms, at, event_type, stored, duplicate, failed)
+       SELECT $1, ${rollupSteps.fineMs}, at, event_type, stored, duplicate, failed FROM delta
+       ON CONFLICT ON CONSTRAINT rollup_counts_of DO UPDATE SET stored = r.stored + excluded.stored,
+         duplicate = r.duplicate + excluded.duplicate, failed = r.failed + excluded.failed
+     )
+     INSERT INTO type_totals AS t (partition, event_type, stored, duplicate, failed)
+     SELECT $1, event_type, sum(stored), sum(duplicate), sum(failed) FROM delta GROUP BY event_type
+     ON CONFLICT ON CONSTRAINT type_totals_of DO UPDATE SET stored = t.stored + excluded.stored,
+       duplicate = t.duplicate + excluded.duplicate, failed = t.failed + excluded.failed`,
+    [
+      partition,
+      counts.map(({ at }) => at),
+      counts.map(({ eventType }) => eventType),
+      counts.map(({ stored }) => stored),
+      counts.map(({ duplicate }) => duplicate),
+      counts.map(({ failed }) => failed),
+    ],
+  );
+}
+
+/** Adds to the histograms of steps, each given once; also what folding uses. Nobody else writes this partition's. */
+export async function addLatencies(
+  connection: Connection,
+  partition: number,
+  stepMs: number,
+  latencies: readonly LatencyDelta[],
+): Promise<void> {
+  const known = await connection.rows<{ at: number; histogram: string }>(
+    'SELECT at, histogram FROM rollup_latency WHERE partition = $1 AND step_ms = $2 AND at = ANY($3::bigint[])',
+    [partition, stepMs, latencies.map(({ at }) => at)],
+  );
+  const histograms = new Map(known.map(({ at, histogram }) => [at, JSON.parse(histogram) as HistogramPairs]));
+  await connection.changes(
+    `INSERT INTO rollup_latency AS r (partition, step_ms, at, histogram, clock_skewed)
+     SELECT $1, $2, at, histogram::json, clock_skewed
+     FROM unnest($3::bigint[], $4::text[], $5::bigint[]) AS added (at, histogram, clock_skewed)
+     ON CONFLICT ON CONSTRAINT rollup_latency_of DO UPDATE SET histogram = excluded.histogram,
+       clock_skewed = r.clock_skewed + excluded.clock_skewed`,
+    [
+      partition,
+      stepMs,
+      latencies.map(({ at }) => at),
+      latencies.map(({ at, histogram }) => JSON.stringify(merged(histogram, histograms.get(at) ?? []))),
+      latencies.map(({ clockSkewed }) => clockSkewed),
+    ],
+  );
+}
+
+export function merged(...histograms: readonly HistogramPairs[]): HistogramPairs {
+  const sum = new Map<number, number>();
+  for (const pairs of histograms) mergeInto(sum, pairs);
+  return [...sum].sort((a, b) => a[0] - b[0]);
+}
