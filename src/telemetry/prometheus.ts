@@ -268,7 +268,11 @@ function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTim
   const lagSeconds = gauge(registry, 'esp_lag_seconds', 'Age of the oldest record that waits; 0 where none does');
   const open = gauge(registry, 'esp_inbox_open', 'Failed events that are open or being redriven');
   // Counted since the first event: whoever looks at the counter of the worker that found them gone may look too late.
-  const lost = gauge(registry, 'esp_lost_records', 'Records that had left the log before they were read');
+  const lost = gauge(
+    registry,
+    'esp_lost_records',
+    'Records that left the log before they were read, or were given up as damaged',
+  );
   const unbalanced = gauge(
     registry,
     'esp_ledger_unbalanced',
