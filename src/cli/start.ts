@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Config, loadConfig } from '../runtime/config.ts';
 import { type CliContext, requireConfig } from './context.ts';
+import { boundHeapGrowth } from './heap-growth.ts';
 import { parseCount, parseText } from './parse-option.ts';
 import { greet, logDefaults, runUntilStopped } from './serve.ts';
 
@@ -51,6 +52,7 @@ async function start({ port, host, dataDir }: StartOptions, role: 'all' | 'api',
       ...(dataDir === undefined ? {} : { ESP_DATA_DIR: dataDir }),
     }),
   );
+  boundHeapGrowth();
   // Imported late: no other command needs all of it.
   const { startServer } = await import('../runtime/start.ts');
   const server = await startServer(config, role);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { loadConfig } from '../runtime/config.ts';
 import { productVersion } from '../runtime/package-files.ts';
 import { type CliContext, printLine, requireConfig } from './context.ts';
+import { boundHeapGrowth } from './heap-growth.ts';
 import { parseCount, parseText } from './parse-option.ts';
 import { logDefaults, runUntilStopped } from './serve.ts';
 
@@ -34,6 +35,7 @@ async function work({ port, host }: WorkerOptions, context: CliContext): Promise
       ...(host === undefined ? {} : { HOST: host }),
     }),
   );
+  boundHeapGrowth();
   const { startWorker } = await import('../runtime/start-worker.ts');
   const worker = await startWorker(config);
   printLine(context.stdout, `esp ${productVersion()} worker listening at ${worker.url} for health and metrics`);

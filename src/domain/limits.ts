@@ -247,10 +247,10 @@ export const limits = {
   /** The same while a partition that is being read has been left out for want of room: it may have room at any moment. */
   kafkaFetchShortWaitMs: 10,
   /** One answer of a broker, and what of it may be one partition's. */
-  kafkaFetchBytesMax: 4 * 1024 * 1024,
-  kafkaFetchPartitionBytesMax: 1024 * 1024,
+  kafkaFetchBytesMax: 2 * 1024 * 1024,
+  kafkaFetchPartitionBytesMax: 512 * 1024,
   /** What a stream has read ahead, shared evenly by its partitions; each may be over by one answer. */
-  kafkaStreamBytesMax: 32 * 1024 * 1024,
+  kafkaStreamBytesMax: 8 * 1024 * 1024,
   kafkaPartitionBytesMin: 256 * 1024,
   kafkaPartitionBytesMax: 4 * 1024 * 1024,
   /** A member that is not heard of for so long loses its partitions: the time a takeover after a kill takes. */
