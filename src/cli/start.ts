@@ -52,7 +52,7 @@ async function start({ port, host, dataDir }: StartOptions, role: 'all' | 'api',
       ...(dataDir === undefined ? {} : { ESP_DATA_DIR: dataDir }),
     }),
   );
-  boundHeapGrowth();
+  if (role === 'all') boundHeapGrowth();
   // Imported late: no other command needs all of it.
   const { startServer } = await import('../runtime/start.ts');
   const server = await startServer(config, role);
