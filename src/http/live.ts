@@ -1,8 +1,8 @@
 import { UnavailableError } from '../domain/failure.ts';
 import type { MetricsWindow, RecentEvent } from '../metrics-store/metrics-store.ts';
 import type { HttpDependencies } from './dependencies.ts';
-import { createLiveReceiver, type LiveClient, type LiveReceiver, type LiveSink, message } from './live-client.ts';
-import { ledgerView, liveMetricsView, metricsView, readinessView } from './metrics-views.ts';
+import { createLiveReceiver, type LiveClient, type LiveReceiver, type LiveSink, message } from './live-receiver.ts';
+import { ledgerView, liveMetricsView, metricsView, readinessView } from './status-views.ts';
 import { eventJson } from './views.ts';
 
 /**

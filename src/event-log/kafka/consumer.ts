@@ -3,7 +3,7 @@ import { limits } from '../../domain/limits.ts';
 import type { LogAssignment, LogConsumer, LogStream } from '../event-log.ts';
 import type { Generation } from './group/generation.ts';
 import type { GroupMember } from './group/member.ts';
-import type { KafkaQuestions } from './read.ts';
+import type { KafkaQuestions } from './questions.ts';
 import { createOffsetMirror, type OffsetMirror } from './stream/mirror.ts';
 import { createKafkaStream } from './stream/stream.ts';
 import type { Topic } from './topics/topic.ts';

@@ -5,7 +5,7 @@ import { createKafkaAppender } from './append.ts';
 import { createKafkaConsumer } from './consumer.ts';
 import { createCoordinator } from './group/coordinator.ts';
 import { createGroupMember, type GroupMember } from './group/member.ts';
-import { createKafkaQuestions } from './read.ts';
+import { createKafkaQuestions } from './questions.ts';
 import { openTopic } from './topics/topic.ts';
 import { createBrokers } from './wire/brokers.ts';
 import type { KafkaConnection } from './wire/connection.ts';

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { ReadinessView } from '../contract.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { json } from '../describe.ts';
-import { readinessView } from '../metrics-views.ts';
+import { readinessView } from '../status-views.ts';
 
 type Dependencies = Pick<HttpDependencies, 'readiness' | 'prometheus' | 'options'>;
 

@@ -4,8 +4,8 @@ import { LedgerView, MetricsView, RebuildView, VerifyView } from '../contract.ts
 import type { HttpDependencies } from '../dependencies.ts';
 import { json } from '../describe.ts';
 import { refuseBody } from '../json-body.ts';
-import { ledgerView, metricsView } from '../metrics-views.ts';
 import { NoQuery, WindowQuery } from '../parameters.ts';
+import { ledgerView, metricsView } from '../status-views.ts';
 
 type Dependencies = Pick<HttpDependencies, 'metrics' | 'operations'>;
 

@@ -1,7 +1,7 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits as allLimits } from '../../../domain/limits.ts';
 import type { BatchLimits, LogBatch, LogStream } from '../../event-log.ts';
-import type { KafkaQuestions } from '../read.ts';
+import type { KafkaQuestions } from '../questions.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { createFeed, type Feed } from './feed.ts';
