@@ -111,6 +111,16 @@ describe('a body that can not be read', () => {
   });
 
   test.each([
+    ['{"event_type":"a"}', /^payload is missing/],
+    ['{"event_type":"a","payload":{},"id":1}', /^id must be a string/],
+    ['{"payload":{}}', /^event_type is missing/],
+    ['5', /^The body must be an event/],
+  ])('is told with fields as they are spelt: %s', async (body, start) => {
+    const { submit } = createIngestHarness();
+    expect(refused(await submit(body)).detail).toMatch(start);
+  });
+
+  test.each([
     ['{"event_type":"a",\n "payload":}', 'line 2, column 12 (character 31)'],
     [`[${minimal}`, 'the text ends at line 1, column 33'],
     [`[${minimal};`, 'expected "," or "]", found ";" at line 1, column 33'],

@@ -208,6 +208,6 @@ function rejected(code: string, message: string): Rejected {
 
 /** A field's name at the beginning stays as it is spelt. */
 function sentence(message: string): string {
-  if (/^\w+_/.test(message)) return `${message}.`;
+  if (/^(id|key|source|payload|\w+_\w+)\b/.test(message)) return `${message}.`;
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
 }

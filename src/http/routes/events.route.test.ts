@@ -217,5 +217,7 @@ describe('GET /api/events/{id}', () => {
     const answer = await app.inject('/api/events/018f0000-0000-7000-8000-000000000009');
     expect(answer.statusCode).toBe(404);
     expect(answer.json()).toMatchObject({ code: 'event_not_found', retriable: true });
+    const other = (await app.inject('/api/events/order-7')).json();
+    expect(other.detail).toContain('/api/events?source=…&id=…');
   });
 });

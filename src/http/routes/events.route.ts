@@ -109,7 +109,9 @@ async function eventDetailJson(store: Store, id: string): Promise<string> {
   if (newest !== undefined) return failedEventJson(newest, history);
   throw new ProblemError(
     'event_not_found',
-    'No event with this id has been stored, or not yet: one that was accepted just now is here in a moment.',
+    isUuid(id)
+      ? 'No event with this id has been stored, or not yet: one that was accepted just now is here in a moment.'
+      : 'Ids of events are UUIDs. By the id that its client gave it an event is found with /api/events?source=…&id=….',
   );
 }
 
