@@ -12,6 +12,14 @@ const content = (payloadJson: string, more: Partial<EventContent> = {}): EventCo
 });
 const same = (a: string, b: string) => sameContent(content(a), content(b));
 
+test('keys with escapes are known again whatever the engine has parsed before', () => {
+  // It keeps the shape of objects for as long as one of them lives, and expects its next key.
+  const shapes = Array.from({ length: 3 }, () => JSON.parse('{"engine":1,"\\\\":2}') as object);
+  expect(same('{"engine":1,"\\u0001":2}', '{"\\u0001":2,"engine":1}')).toBe(true);
+  expect(same('{"engine":1,"\\u0001":2}', '{"engine":1,"\\u0002":2}')).toBe(false);
+  expect(shapes).toHaveLength(3);
+});
+
 describe('payloads are the same', () => {
   test.each([
     ['white space', '{"a":[1,2]}', '{ "a" :\n[1 ,2]\t}'],

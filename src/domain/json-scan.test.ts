@@ -210,9 +210,9 @@ test('the minus signs of zeros are noted, and only those', () => {
 });
 
 /** The strings and numbers of valid text. */
-function tokensOf(text: string): string[] {
-  return text.match(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g) ?? [];
-}
+const tokens = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
+const negativeZero = /^-[0.]+(?:[eE]|$)/;
+const tokensOf = (text: string) => text.match(tokens) ?? [];
 
 /** Whether valid text keeps the limits on values, asked token by token. */
 function isClean(text: string): boolean {
@@ -291,11 +291,8 @@ test('takes what JSON.parse takes and nothing else, and its limits are those of 
     scan(text);
     expect(scanner.violations.length === 0, label).toBe(isClean(text));
     const normal = withoutSigns(text, 0, text.length, scanner.negativeZeros);
-    expect(JSON.stringify(JSON.parse(normal)), label).toBe(JSON.stringify(JSON.parse(text)));
-    expect(
-      tokensOf(normal).some((token) => /^-[0.]+(?:[eE]|$)/.test(token)),
-      label,
-    ).toBe(false);
+    // Not by JSON.parse, which may take one escaped key for another (json-value.ts).
+    expect(normal, label).toBe(text.replace(tokens, (token) => (negativeZero.test(token) ? token.slice(1) : token)));
   }
   expect(accepted).toBeGreaterThan(10_000);
 });

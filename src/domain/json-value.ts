@@ -5,8 +5,15 @@ import { sameNumber } from './json-number.ts';
  * the last one does. Both must be well-formed, as stored payloads are.
  */
 export function isSameJson(a: string, b: string): boolean {
-  // As doubles first: the engine's own parser is ten times as fast, and what differs as doubles differs as decimals.
-  return a === b || (isSameAsDoubles(firstAsDoubles(a), JSON.parse(b)) && isSameValue(firstExactly(a), parse(b)));
+  return a === b || (maySameAsDoubles(a, b) && isSameValue(firstExactly(a), parse(b)));
+}
+
+/**
+ * The engine's own parser is ten times as fast, and what differs as doubles differs as decimals. Not so where there are escapes:
+ * once V8 (14.6, in Node 26.10) has parsed an object whose key is a backslash, it may take a key such as `\n` for that one.
+ */
+function maySameAsDoubles(a: string, b: string): boolean {
+  return a.includes('\\') || b.includes('\\') || isSameAsDoubles(firstAsDoubles(a), JSON.parse(b));
 }
 
 const firstAsDoubles = rememberingLast((text) => JSON.parse(text) as object);
