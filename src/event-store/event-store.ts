@@ -120,6 +120,8 @@ export interface BatchKnowledge {
   readonly events: ReadonlyMap<string, KnownEvent>;
   /** Event type → the name it is counted under, for every type of the batch. */
   readonly countedAs: ReadonlyMap<string, string>;
+  /** Of the rows that records of the batch were redriven for, those that were discarded meanwhile. */
+  readonly discarded: ReadonlySet<string>;
   /** Inbox id → the attempt of that row, for every `redriveOf` of the batch that exists. */
   readonly attempts: ReadonlyMap<string, number>;
 }

@@ -56,7 +56,7 @@ function scriptedStore(answer: (request: CommitRequest, call: number) => CommitR
       const result = answer(asked, calls.length);
       if (result instanceof Error) throw result;
       if (result.kind === 'committed') landed.push(asked);
-      const knowledge = { events: new Map(), countedAs: new Map(), attempts: new Map() };
+      const knowledge = { events: new Map(), countedAs: new Map(), attempts: new Map(), discarded: new Set<string>() };
       return result.kind === 'committed' ? { ...result, written: decide(asked, knowledge) } : result;
     },
   };

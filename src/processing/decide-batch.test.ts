@@ -68,6 +68,7 @@ function knowledge(fields: Partial<BatchKnowledge> = {}): BatchKnowledge {
     events: new Map(),
     countedAs: new Map([['order.placed', 'order.placed']]),
     attempts: new Map(),
+    discarded: new Set(),
     ...fields,
   };
 }
@@ -170,6 +171,17 @@ describe('decideBatch', () => {
     const written = decideBatch(request([redrive]), knowledge({ attempts: new Map([['store:1:0:4', 2]]) }));
     expect(written.settled).toEqual([{ inboxId: 'store:1:0:4', resolution: { kind: 'stored', eventId: idA } }]);
     expect(written.rollups.latencies).toEqual([]);
+  });
+
+  it('skips what was redriven for a row that was discarded meanwhile', () => {
+    const of = { redriveOf: 'store:1:0:4' };
+    const written = decideBatch(
+      request([candidate(5, of), candidate(6, { id: idB })], [rejectedRecord(8, of)]),
+      knowledge({ attempts: new Map([['store:1:0:4', 1]]), discarded: new Set(['store:1:0:4']) }),
+    );
+    expect(written).toMatchObject({ outcomes: { stored: 1, skipped: 2, failed: 0 }, settled: [], failed: [] });
+    expect(written.events.map(({ id }) => id)).toEqual([idB]);
+    expect(written.rollups.counts).toHaveLength(1);
   });
 
   it('closes the old row and opens a new one, attempt + 1, when a redrive fails again', () => {

@@ -29,7 +29,8 @@ interface Seen {
  * The whole decision about a batch, pure: which record is stored, which is a duplicate, which goes to the inbox, what that
  * adds to the metrics, and which inbox rows it settles. Every record gets exactly one outcome.
  *
- * Same id and same content: a duplicate. Same id and other content: never dropped, a conflict in the inbox.
+ * Same id and same content: a duplicate. Same id and other content: never dropped, a conflict in the inbox. What was redriven for
+ * a failed event that somebody has discarded since is skipped: both at once would be said of one event else.
  */
 export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): WriteSet {
   const rollups = createRollupBuilder();
@@ -52,7 +53,13 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
     inbox.settle(record.redriveOf, { kind: 'failed_again', inboxId: entry.id });
   }
 
+  let skipped = request.skipped;
   for (const record of inOrder(request)) {
+    const redriveOf = 'event' in record ? record.event.redriveOf : record.redriveOf;
+    if (redriveOf !== null && knowledge.discarded.has(redriveOf)) {
+      skipped += 1;
+      continue;
+    }
     if (!('event' in record)) {
       fail(record);
       continue;
@@ -85,7 +92,7 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
     duplicate: duplicates.length,
     failed: failed.length,
     lost: request.lost,
-    skipped: request.skipped,
+    skipped,
   };
   return { events, duplicates, failed, settled, rollups: rollups.build(), outcomes };
 }

@@ -10,7 +10,7 @@ const most = limits.liveEventsPerTick;
 /** What is written of a batch of so many new events from this offset on. */
 function writtenFrom(offset: number, count: number) {
   const progress = noProgressOn(1, 'log-a', { consumer: 'store', partition: 0, logStart: offset });
-  const nothingKnown = { events: new Map(), countedAs: new Map(), attempts: new Map() };
+  const nothingKnown = { events: new Map(), countedAs: new Map(), attempts: new Map(), discarded: new Set<string>() };
   return decideBatch(batchOf(progress, eventsOf(count)), nothingKnown);
 }
 

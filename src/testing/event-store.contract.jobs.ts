@@ -65,6 +65,27 @@ export function jobCases(makeHarness: MakeEventStoreHarness): void {
       expect(await store.inboxEntry(ids[0])).toMatchObject({ state: 'resolved' });
     });
 
+    it('skips what was redriven for a row that was discarded, and is not discarded while it is being stored', async () => {
+      const store = await fail(2);
+      expect(await store.discard([ids[0]], 9)).toEqual([ids[0]]);
+      const redriven = eventOf({ redriveOf: ids[0] });
+      const { progress } = await commitBatch(store, await progressOf(store), [redriven]);
+      expect(progress.outcomes).toMatchObject({ stored: 0, skipped: 1 });
+      expect(await store.event(redriven.id)).toBeNull();
+      expect(await store.verify(storeConsumer)).toEqual([]);
+
+      const client = await current().harness.openClient();
+      const other = eventOf({ redriveOf: ids[1] });
+      const [, discarded] = await Promise.all([
+        commitBatch(store, progress, [other]),
+        client.discard([ids[1]], 10).catch(() => []),
+      ]);
+      const isStored = (await store.event(other.id)) !== null;
+      expect({ isStored, discarded }).toEqual(
+        isStored ? { isStored, discarded: [] } : { isStored, discarded: [ids[1]] },
+      );
+    });
+
     it('opens what was redriven into a log again where another is adopted', async () => {
       const store = await fail(2);
       await markAll(store, [ids[0]]);

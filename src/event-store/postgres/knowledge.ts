@@ -1,5 +1,6 @@
 import { type EventContent, otherEventType } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
+import type { InboxState } from '../../domain/inbox.ts';
 import type { BatchKnowledge, CommitRequest, KnownEvent } from '../event-store.ts';
 import { readBounded } from './bounded.ts';
 import type { Connection } from './connection.ts';
@@ -10,33 +11,35 @@ import { together } from './together.ts';
 export interface LookedUp {
   readonly events: ReadonlyMap<string, KnownEvent>;
   readonly named: ReadonlySet<string>;
-  readonly attempts: ReadonlyMap<string, number>;
+  readonly redriven: Redriven;
 }
+
+type Redriven = Pick<BatchKnowledge, 'attempts' | 'discarded'>;
 
 /** Sends everything that depends on nothing but the batch, so that it may go out with the guard. */
 export async function lookUp(connection: Connection, request: CommitRequest): Promise<LookedUp> {
-  const [events, named, attempts] = await together([
+  const [events, named, redriven] = await together([
     lookUpEvents(
       connection,
       request.candidates.map(({ event }) => event.id),
     ),
     lookUpTypes(connection, typesOf(request)),
-    lookUpAttempts(connection, request),
+    lookUpRedriven(connection, request),
   ]);
-  return { events, named, attempts };
+  return { events, named, redriven };
 }
 
 /** Inside the transaction that has locked the partition's progress. */
 export async function completeKnowledge(
   connection: Connection,
   request: CommitRequest,
-  { events, named, attempts }: LookedUp,
+  { events, named, redriven }: LookedUp,
   eventTypesMax: number,
 ): Promise<BatchKnowledge> {
   return {
     events: await withContents(connection, request, events),
     countedAs: await countedAs(connection, typesOf(request), named, eventTypesMax),
-    attempts,
+    ...redriven,
   };
 }
 
@@ -161,17 +164,18 @@ async function nameTypes(
   return added;
 }
 
-async function lookUpAttempts(
-  connection: Connection,
-  { candidates, rejected }: CommitRequest,
-): Promise<ReadonlyMap<string, number>> {
+/** Locked to the end of the batch: nobody discards a row while what it was redriven for is being stored. */
+async function lookUpRedriven(connection: Connection, { candidates, rejected }: CommitRequest): Promise<Redriven> {
   const ids = new Set<string>();
   for (const { event } of candidates) if (event.redriveOf !== null) ids.add(event.redriveOf);
   for (const { redriveOf } of rejected) if (redriveOf !== null) ids.add(redriveOf);
-  if (ids.size === 0) return new Map();
-  const rows = await connection.rows<{ id: string; attempt: number }>(
-    'SELECT id, attempt FROM inbox WHERE id = ANY($1::text[])',
+  if (ids.size === 0) return { attempts: new Map(), discarded: new Set() };
+  const rows = await connection.rows<{ id: string; attempt: number; state: InboxState }>(
+    'SELECT id, attempt, state FROM inbox WHERE id = ANY($1::text[]) ORDER BY id FOR UPDATE',
     [[...ids]],
   );
-  return new Map(rows.map(({ id, attempt }) => [id, attempt]));
+  return {
+    attempts: new Map(rows.map(({ id, attempt }) => [id, attempt])),
+    discarded: new Set(rows.filter(({ state }) => state === 'discarded').map(({ id }) => id)),
+  };
 }

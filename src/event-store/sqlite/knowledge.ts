@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type EventContent, otherEventType } from '../../domain/event.ts';
+import type { InboxState } from '../../domain/inbox.ts';
 import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../event-store.ts';
 import { firstRow } from './connection.ts';
 import { idToBytes } from './rows.ts';
@@ -8,7 +9,7 @@ import { idToBytes } from './rows.ts';
 export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (request: CommitRequest) => BatchKnowledge {
   const byId = db.prepare('SELECT log_no, partition, log_offset, content_hash FROM events WHERE id = ?');
   const contentById = db.prepare('SELECT event_type, source, occurred_at, payload FROM events WHERE id = ?');
-  const attemptOf = db.prepare('SELECT attempt FROM inbox WHERE id = ?');
+  const redrivenRow = db.prepare('SELECT attempt, state FROM inbox WHERE id = ?');
   const namedType = db.prepare('SELECT 1 AS named FROM event_types WHERE name = ?');
   const namedTypes = db.prepare('SELECT count(*) AS n FROM event_types');
   const insertType = db.prepare('INSERT INTO event_types (name) VALUES (?)');
@@ -87,21 +88,24 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
     return names;
   }
 
-  function attempts({ candidates, rejected }: CommitRequest): Map<string, number> {
-    const found = new Map<string, number>();
+  function redriven({ candidates, rejected }: CommitRequest): Pick<BatchKnowledge, 'attempts' | 'discarded'> {
+    const attempts = new Map<string, number>();
+    const discarded = new Set<string>();
     const look = (inboxId: string | null) => {
-      if (inboxId === null || found.has(inboxId)) return;
-      const row = firstRow<{ attempt: number }>(attemptOf, inboxId);
-      if (row !== null) found.set(inboxId, row.attempt);
+      if (inboxId === null || attempts.has(inboxId)) return;
+      const row = firstRow<{ attempt: number; state: InboxState }>(redrivenRow, inboxId);
+      if (row === null) return;
+      attempts.set(inboxId, row.attempt);
+      if (row.state === 'discarded') discarded.add(inboxId);
     };
     for (const { event } of candidates) look(event.redriveOf);
     for (const { redriveOf } of rejected) look(redriveOf);
-    return found;
+    return { attempts, discarded };
   }
 
   return (request) => ({
     events: knownEvents(request.candidates),
     countedAs: countedAs(request),
-    attempts: attempts(request),
+    ...redriven(request),
   });
 }
