@@ -147,8 +147,11 @@ export async function openEmbeddedWorker(source: EmbeddedSource, opening: Worker
 export async function openEmbeddedCommandParts({ dataDir, partitions, eventTypesMax }: Config): Promise<CommandParts> {
   const files = dataFiles(dataDir);
   const lock = await acquireDirectoryLock(dataDir);
+  // Opening a log may cut off what a crash has torn, or ignore files: whoever runs the command is told. No server needs it here.
+  const { createCommandTelemetry } = await import('./command-telemetry.ts');
+  const telemetry = createCommandTelemetry();
   return createCommandParts({
-    log: () => createSegmentEventLog({ directory: files.log, partitions }),
+    log: () => createSegmentEventLog({ directory: files.log, partitions, telemetry }),
     giveUp: (log, ranges) => log.giveUp(ranges),
     store: () => createSqliteEventStore({ path: files.store, role: 'owner', eventTypesMax }),
     metrics: null,

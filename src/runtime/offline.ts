@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { DamagedError } from '../domain/failure.ts';
+import { DamagedError, StartupError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import type { EventLog } from '../event-log/event-log.ts';
 import type { Discrepancy, PartitionProgress } from '../event-store/event-store.ts';
@@ -18,7 +18,11 @@ export function hasData({ dataDir }: Config): boolean {
   return existsSync(dataFiles(dataDir).store);
 }
 
+/** @throws StartupError where there is nothing to work with: another directory may be meant */
 export async function withParts<T>(config: Config, work: (parts: CommandParts) => Promise<T>): Promise<T> {
+  if (config.production === null && !hasData(config)) {
+    throw new StartupError(`There is no data in ${config.dataDir}: ESP_DATA_DIR says where it is.`);
+  }
   const parts = await openCommandParts(config);
   try {
     return await work(parts);

@@ -50,6 +50,18 @@ export async function serve(
 ): Promise<string> {
   const { telemetry, lifecycle, now, elapsed } = surroundings;
   const parts = await openServerParts(config, surroundings);
+  // Before the worker: what it announces first counts as well.
+  const prometheus = createPrometheus({
+    telemetry,
+    gauges: {
+      queue: () => ingest.queue(),
+      ledger: () => operations.ledger(),
+      lagSeconds: () => operations.lagSeconds(),
+      ...(parts.freeDisk === null ? {} : { freeDiskBytes: parts.freeDisk.freeBytes }),
+    },
+  });
+  lifecycle.add('metrics exposition', async () => prometheus.close());
+
   const { source, handlers } = parts.worker;
   const host =
     role === 'all'
@@ -123,17 +135,6 @@ export async function serve(
       return [...(await parts.verifyStore(store)), ...differences];
     },
   });
-  const prometheus = createPrometheus({
-    telemetry,
-    gauges: {
-      queue: () => ingest.queue(),
-      ledger: () => operations.ledger(),
-      lagSeconds: () => operations.lagSeconds(),
-      ...(parts.freeDisk === null ? {} : { freeDiskBytes: parts.freeDisk.freeBytes }),
-    },
-  });
-  lifecycle.add('metrics exposition', async () => prometheus.close());
-
   const ofWorker = parts.isShared ? oneWorkerReasons : soleWorkerReasons;
   function readiness(): Readiness {
     const problems = Object.entries(opening).map(([part, late]) => [part as PartName, late.problem()] as const);

@@ -3,7 +3,7 @@
  * that one where the record was stored already. An operator who has no sound copy gives the rest up: exactly these records count
  * as lost, and the ledger balances.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { partitionOf } from '../../src/domain/partitioner.ts';
@@ -156,4 +156,29 @@ describe('a log with a rotten byte in a stored record, and in one that is not', 
     const doctor = await runEsp(['doctor'], { env: { ...env, ESP_URL: 'http://127.0.0.1:9' } });
     expect(doctor.stdout).not.toContain('give-up');
   }
+});
+
+describe('what a command finds at the end of a log after kill -9', () => {
+  it('is told, since nothing of it can be read afterwards', async () => {
+    const dataDir = createTempDir('cut-off');
+    const server = await startServer({ dataDir });
+    await send(server, 0, 1);
+    await server.settled();
+    const lock = await lockStore(join(dataDir, 'store.sqlite'));
+    await send(server, 1, 2);
+    await server.kill();
+    await lock.release();
+    rot(dataDir, markOf(1, 3));
+    const { stderr } = await runEsp(['give-up'], { env: { ESP_DATA_DIR: dataDir } });
+    expect(stderr).toMatch(/WARN +log\.cut_off path=.*at=\d+/);
+  });
+
+  it('and a directory without data is not taken for one whose records can all be read', async () => {
+    const dataDir = join(createTempDir('mistyped'), 'dtaa');
+    for (const command of [['give-up'], ['doctor', '--adopt-log']]) {
+      const { code, stderr } = await runEsp(command, { env: { ESP_DATA_DIR: dataDir } });
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(`There is no data in ${dataDir}`) });
+    }
+    expect(existsSync(dataDir)).toBe(false);
+  });
 });

@@ -209,6 +209,8 @@ describe.each(damages)('a log that is $what', ({ damage, says }) => {
     expect(ready.status).toBe(503);
     expect(ready.body.reasons[0]!.message).toMatch(message);
     expect((await server.request('/health/live')).status).toBe(200);
+    // Also of those that were halted before anybody could ask.
+    expect((await server.request('/metrics')).text).toMatch(/^esp_partitions_halted [1-9]/m);
 
     const refused = await server.request<ProblemDocument>('/api/events', {
       method: 'POST',

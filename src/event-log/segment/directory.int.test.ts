@@ -145,6 +145,22 @@ describe('the directory of a segment log', () => {
       await expect(log.describe()).rejects.toMatchObject({ code: 'log_deleted' });
     });
 
+    it('does not answer an append into a file that has lost its name, nor go on in a segment behind it', async () => {
+      const log = await openLog();
+      await log.append(recordsFor(0, ['x']));
+      const elsewhere = join(directory, 'elsewhere');
+      await rename(pathOf(1), elsewhere);
+      // Nobody has looked yet.
+      await expect(log.append(recordsFor(0, ['y']))).rejects.toMatchObject({ code: 'log_deleted' });
+      const large = [{ partition: 0, value: Buffer.alloc(63 * 1024) }];
+      await expect(log.append(large)).rejects.toMatchObject({ code: 'log_deleted' });
+      await expect(log.describe()).rejects.toMatchObject({ code: 'log_deleted' });
+      expect(await segments()).toEqual([]);
+      await rename(elsewhere, pathOf(1));
+      await log.describe();
+      expect(await log.append(large)).toHaveLength(1);
+    });
+
     it('takes nothing from when it is seen to have been moved away until it is seen to be back', async () => {
       const log = await openLog();
       await log.append(recordsFor(0, ['x']));

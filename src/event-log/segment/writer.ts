@@ -96,7 +96,8 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       file ??= openTailFile(path);
       if (isMissing || file.isLost(tailBytes)) throw deleted(path);
       await file.write(group, tailBytes);
-      if (file.isLost(tailBytes + group.length)) throw deleted(path);
+      // A look at the name takes a hundredth of the flush.
+      if (file.isLost(tailBytes + group.length) || !isInPlace(path)) throw deleted(path);
     } catch (error) {
       throw unavailable(error, path);
     }
@@ -111,6 +112,9 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const current = segments.at(-1)!;
     const isEmpty = tailBytes === current.groupsAt;
     if (!isRolling && (isEmpty || tailBytes + groupBytes <= segmentBytesMax)) return;
+    // A segment behind one that is gone would be in its place, and what is in neither forgotten.
+    const path = segmentPath(directory, current.number);
+    if (!isInPlace(path)) throw unavailable(deleted(path), path);
     // The next segment says how much of this one counts. Once it may be there, nothing more may be written to this one.
     isRolling = true;
     const next: SegmentHeader = {
@@ -203,8 +207,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     lanes: 1,
     laneOf: () => 0,
     assertInPlace() {
-      // Between two segments both names are on their way.
-      if (isClosed || isRolling) return;
+      if (isClosed) return;
       const path = segmentPath(directory, segments.at(-1)!.number);
       isMissing = !isInPlace(path);
       if (isMissing) throw deleted(path);
