@@ -36,6 +36,24 @@ it('is the wall clock, set ahead or back by little', async () => {
   expect(told).toEqual([]);
 });
 
+it('is not led far ahead by small steps either', async () => {
+  const { clock, told, aheadMs } = setUp();
+  for (let step = 0; step < 100; step += 1) {
+    expect(await aheadMs()).toBeLessThanOrEqual(limits.clockAheadMaxMs);
+    clock.passed += 60_000;
+    clock.set += limits.clockAheadMaxMs - 60_000;
+  }
+  expect(told).toEqual(['clock.ahead']);
+  // A clock that is kept in time by little takes its little every day.
+  const drifting = setUp();
+  for (let day = 0; day < 10; day += 1) {
+    drifting.clock.set = day * 60_000;
+    expect(await drifting.aheadMs()).toBe(drifting.clock.set);
+    drifting.clock.passed += dayMs;
+  }
+  expect(drifting.told).toEqual([]);
+});
+
 it('does not follow a clock that is set far ahead, says so once, and goes on meanwhile', async () => {
   const { clock, told, aheadMs } = setUp();
   await aheadMs();

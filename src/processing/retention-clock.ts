@@ -11,13 +11,16 @@ export interface RetentionClockOptions extends Clocks {
 /**
  * The time that retention goes by. What is removed does not come back, so a wall clock that is set ahead, or was wrong when the
  * process started, is followed only after it has stood there for a day, in which somebody can see it and set it right. Set
- * back, it is followed at once: that removes less.
+ * back, it is followed at once: that removes less. Small steps ahead, as time servers make them, are followed as well, but no
+ * more than an hour of them a day.
  *
  * Both are offsets of the wall clock from the one that only grows; `followed` is the one that counts.
  */
 export function createRetentionClock(options: RetentionClockOptions): () => Promise<number> {
   const { now, elapsed, telemetry } = options;
   let followed: number | null = null;
+  /** The offset that small steps count from, since when it does. */
+  let base = { offset: 0, since: 0 };
   /** A later one, since when it has been there: its day is not begun anew when the clock is set once more. */
   let ahead: { readonly offset: number; readonly since: number } | null = null;
 
@@ -28,15 +31,21 @@ export function createRetentionClock(options: RetentionClockOptions): () => Prom
   }
 
   return async () => {
-    followed ??= await atStart();
+    if (followed === null) {
+      followed = await atStart();
+      base = { offset: followed, since: elapsed() };
+    }
     const offset = now() - elapsed();
     if (ahead !== null && elapsed() - ahead.since >= limits.clockAheadHeldMs) {
       followed = ahead.offset;
+      base = { offset: followed, since: elapsed() };
       ahead = null;
       telemetry.emit('clock.followed', {});
     }
-    if (offset <= followed + limits.clockAheadMaxMs) {
+    if (elapsed() - base.since >= limits.clockAheadHeldMs) base = { offset: followed, since: elapsed() };
+    if (offset <= base.offset + limits.clockAheadMaxMs) {
       followed = offset;
+      base = { ...base, offset: Math.min(base.offset, offset) };
       if (ahead !== null) telemetry.emit('clock.followed', {});
       ahead = null;
     } else if (ahead === null) {
