@@ -26,6 +26,7 @@ export type UnavailableCode =
   | 'store_unavailable'
   | 'store_busy'
   | 'store_timeout'
+  | 'store_unusable'
   | 'disk_full'
   | 'metrics_unavailable'
   | 'thread_gone'

@@ -12,7 +12,7 @@ export interface JsonProblem {
 
 const violationMessages: Record<ViolationCode, string> = {
   nested_too_deep: `nested deeper than ${limits.payloadDepthMax} levels`,
-  number_out_of_range: 'a number outside ±1e308, which no double can hold; send it as a string',
+  number_out_of_range: 'a number outside ±1e308, or with more than 400 decimals; send it as a string',
   nul_character: '\\u0000, which text columns can not hold; leave it out or encode it',
   lone_surrogate: 'half of a surrogate pair, which is no character; send both halves or neither',
 };

@@ -155,7 +155,9 @@ describe('limits', () => {
     '0e999999999999999999999',
     '-0.000e400',
     '1e-400',
-    `1e-${'9'.repeat(50)}`,
+    '0e-999999999999999999999',
+    `0.${'1'.repeat(400)}`,
+    `1.${'1'.repeat(500)}e100`,
     `${'1'.repeat(308)}.${'9'.repeat(400)}`,
   ])('number %s is within', (number) => {
     expect(found(`[${number}]`)).toEqual([]);
@@ -171,6 +173,10 @@ describe('limits', () => {
     '0.00001e314',
     `1e${'9'.repeat(50)}`,
     `${'9'.repeat(309)}`,
+    '1e-401',
+    '0.1e-400',
+    `1e-${'9'.repeat(50)}`,
+    `0.${'1'.repeat(401)}`,
   ])('number %s is not', (number) => {
     expect(found(`[${number}]`)).toEqual([['number_out_of_range', '/0']]);
   });
@@ -214,11 +220,18 @@ const tokens = /"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g;
 const negativeZero = /^-[0.]+(?:[eE]|$)/;
 const tokensOf = (text: string) => text.match(tokens) ?? [];
 
+/** Of a number, written out without an exponent. */
+function decimalsOf(token: string): number {
+  const [, digits = '', fraction = '', exponent = '0'] = /^-?(\d+)(?:\.(\d+))?(?:[eE](.+))?$/.exec(token)!;
+  return /[1-9]/.test(digits + fraction) ? fraction.length - Number(exponent) : 0;
+}
+
 /** Whether valid text keeps the limits on values, asked token by token. */
 function isClean(text: string): boolean {
   return tokensOf(text).every((token) => {
     const value: unknown = JSON.parse(token);
-    return typeof value === 'string' ? value.isWellFormed() && !value.includes('\0') : Math.abs(Number(value)) <= 1e308;
+    if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
+    return Math.abs(Number(value)) <= 1e308 && decimalsOf(token) <= 400;
   });
 }
 

@@ -1,4 +1,4 @@
-import { exceedsMagnitude } from './json-number.ts';
+import { isOutOfRange } from './json-number.ts';
 import { limits } from './limits.ts';
 
 /**
@@ -167,6 +167,7 @@ export function createJsonScanner(): JsonScanner {
     if (at < end && text.charCodeAt(at) === 0x2e) {
       const fraction = at + 1;
       at = digits(text, fraction, end);
+      suspect ||= at - fraction > limits.numberDecimalsMax;
       if (at === fraction) return fail(text, at, end, 'a digit after the decimal point');
     }
     if (at < end && (text.charCodeAt(at) | 0x20) === 0x65) {
@@ -178,7 +179,7 @@ export function createJsonScanner(): JsonScanner {
       at = digits(text, exponent, end);
       if (at === exponent) return fail(text, at, end, 'a digit in the exponent');
     }
-    if (suspect && exceedsMagnitude(text.slice(start, at))) violate('number_out_of_range', start);
+    if (suspect && isOutOfRange(text.slice(start, at))) violate('number_out_of_range', start);
     if (integer > start && text.charCodeAt(integer) === zero && isZero(text, integer, at)) negativeZeros.push(start);
     return at;
   }

@@ -16,6 +16,8 @@ export const limits = {
   payloadDepthMax: 64,
   /** Largest absolute value of a number: beyond it a double overflows to Infinity in every JavaScript client. */
   numberMagnitudeMax: 1e308,
+  /** Written out without an exponent: such a number is then sixty times as long as it was sent, as 1e308 is. */
+  numberDecimalsMax: 400,
   eventTypeCharactersMax: 200,
   idCharactersMax: 256,
   sourceCharactersMax: 256,
@@ -158,6 +160,9 @@ export const limits = {
   partsFirstTryMs: 3_000,
   /** Halted partitions are looked at this often: an operator may have adopted the log. */
   haltedCheckEveryMs: 5_000,
+  /** A partition that was halted for a bug is tried again after so long, then after twice as long, and so on. */
+  bugRetryMs: 30_000,
+  bugRetryMaxMs: 600_000,
   /** What the log says of itself serves for all partitions that are claimed one after another; not for what a wait came before. */
   describedForMs: 1_000,
   /** Records compared with what was processed: enough to hide the way to a broker, and a fetch for each is no load. */

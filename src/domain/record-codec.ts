@@ -56,6 +56,8 @@ const names = ['id', 'event_type', 'client_id', 'source', 'key', 'occurred_at', 
 
 /** What ingest may have appended under the starting limits. */
 export const recordBytesMax = limits.eventBytesMax + limits.envelopeBytesMax;
+/** What of a record that is too large is still looked at for an id and a type. */
+const recordReadBytesMax = 8 * 1024 * 1024;
 const scanner = createJsonScanner();
 /** Index of each field in the record that is being read, −1 where it has none. Of a duplicate the last one counts. */
 const slots = new Int32Array(names.length);
@@ -73,6 +75,9 @@ export function decodeRecord(
   timestampMs: number,
   { bytesMax = recordBytesMax, idWhenMissing }: DecodeOptions = {},
 ): DecodedRecord {
+  // Some other producer's. Of one that is so much too large not even a text is made: it may be longer than any can be.
+  if (value.byteLength > recordReadBytesMax)
+    return { ok: false, rejection: tooLarge(value, bytesMax), partial: nothing(timestampMs) };
   const text = utf8Text(value);
   const start = skipSpace(text, 0, text.length);
   const isObject = text.charCodeAt(start) === 0x7b;
@@ -148,12 +153,7 @@ function textRejection(
   end: number,
   bytesMax: number,
 ): Rejection | null {
-  if (value.byteLength > bytesMax) {
-    return {
-      code: 'event_too_large',
-      message: `the record has ${value.byteLength} bytes; at most ${bytesMax} are taken`,
-    };
-  }
+  if (value.byteLength > bytesMax) return tooLarge(value, bytesMax);
   if (!isUtf8(value, text)) return { code: 'invalid_utf8', message: `not UTF-8 at byte ${invalidUtf8At(value)}` };
   if (end < 0) return { code: 'invalid_json', message: syntaxMessage(scanner, text) };
   const rest = skipSpace(text, end, text.length);
@@ -163,6 +163,26 @@ function textRejection(
   const [first] = violationProblems(scanner, text, start);
   const code = first!.code === 'nested_too_deep' ? 'nested_too_deep' : 'unsupported_value';
   return { code, message: `${first!.path}: ${first!.message}` };
+}
+
+function tooLarge(value: Uint8Array, bytesMax: number): Rejection {
+  return {
+    code: 'event_too_large',
+    message: `the record has ${value.byteLength} bytes; at most ${bytesMax} are taken`,
+  };
+}
+
+function nothing(timestampMs: number): PartialRecord {
+  return {
+    eventId: null,
+    eventType: null,
+    clientId: null,
+    source: null,
+    key: null,
+    occurredAt: null,
+    redriveOf: null,
+    receivedAt: timestampMs,
+  };
 }
 
 function eventRejection(

@@ -195,10 +195,13 @@ export const RedriveOne = Type.Object(
 );
 export const RedriveMany = Type.Object(
   {
-    ids: Type.Optional(Type.Array(Type.String(), { minItems: 1, maxItems: 10_000 })),
+    ids: Type.Optional(Type.Array(Type.String({ pattern: '^[^\\u0000]*$' }), { minItems: 1, maxItems: 10_000 })),
     filter: Type.Optional(
       Type.Object(
-        { event_type: Type.Optional(Type.String()), reason: Type.Optional(Type.String()) },
+        {
+          event_type: Type.Optional(Type.String({ pattern: '^[^\\u0000]*$' })),
+          reason: Type.Optional(Type.String({ pattern: '^[^\\u0000]*$' })),
+        },
         { additionalProperties: false },
       ),
     ),

@@ -2,6 +2,9 @@ import Type, { type Static } from 'typebox';
 import { limits } from '../domain/limits.ts';
 import { type MetricsWindow, metricsWindows } from '../metrics-store/metrics-store.ts';
 
+/** No text that is stored has a NUL, and PostgreSQL takes none to compare with. */
+const noNul = '^[^\\u0000]*$';
+
 /** Query and path parameters: /openapi.json is made of these, and requests are checked against them. */
 const limit = Type.Integer({
   minimum: 1,
@@ -14,8 +17,8 @@ const closed = { additionalProperties: false };
 
 export const EventsQuery = Type.Object(
   {
-    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: limits.eventTypeCharactersMax })),
-    source: Type.Optional(Type.String({ minLength: 1, maxLength: limits.sourceCharactersMax })),
+    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: limits.eventTypeCharactersMax, pattern: noNul })),
+    source: Type.Optional(Type.String({ minLength: 1, maxLength: limits.sourceCharactersMax, pattern: noNul })),
     id: Type.Optional(
       Type.String({
         minLength: 1,
@@ -48,8 +51,10 @@ export type IngestQuery = Static<typeof IngestQuery>;
 export const FailedEventsQuery = Type.Object(
   {
     state: Type.Optional(Type.String({ enum: ['open', 'redriving', 'resolved', 'discarded'] })),
-    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: limits.eventTypeCharactersMax })),
-    reason: Type.Optional(Type.String({ minLength: 1, maxLength: 100, description: "The reason's code" })),
+    event_type: Type.Optional(Type.String({ minLength: 1, maxLength: limits.eventTypeCharactersMax, pattern: noNul })),
+    reason: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 100, pattern: noNul, description: "The reason's code" }),
+    ),
     limit: Type.Optional(limit),
     cursor: Type.Optional(cursor),
   },
@@ -63,7 +68,7 @@ export const WindowQuery = Type.Object(
 );
 export type WindowQuery = { readonly window: MetricsWindow };
 
-export const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 300 }) });
+export const IdParameter = Type.Object({ id: Type.String({ minLength: 1, maxLength: 300, pattern: noNul }) });
 export type IdParameter = Static<typeof IdParameter>;
 
 export const NoQuery = Type.Object({}, closed);

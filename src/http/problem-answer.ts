@@ -89,6 +89,7 @@ const unavailableProblems: Readonly<Record<UnavailableCode, ProblemCode>> = {
   store_unavailable: 'store_unavailable',
   store_busy: 'store_unavailable',
   store_timeout: 'store_unavailable',
+  store_unusable: 'store_unavailable',
   disk_full: 'disk_full',
   metrics_unavailable: 'metrics_unavailable',
   // The threads beside the one that answers work on the store.

@@ -251,6 +251,15 @@ describe('commitBatch', () => {
     expect(pauses).toEqual([200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600]);
   });
 
+  it('is never taken for the cause of what concerns all batches: a disk that fails, a table or a right that is not there', async () => {
+    const store = scriptedStore((_request, call) =>
+      call < 3 * limits.batchRetriesMax ? new UnavailableError('store_unusable', 'no such table') : committed,
+    );
+    const { options, told } = optionsFor(store);
+    expect(await commitBatch(options, request([0, 1]), never)).toBe('committed');
+    expect(told).not.toContain('partition.bisecting');
+  });
+
   it('begins to count anew when the store was away in between', async () => {
     const store = scriptedStore((_request, call) => {
       if (call > limits.batchRetriesMax * 2) return committed;

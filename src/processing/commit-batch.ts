@@ -119,7 +119,7 @@ async function tryOnce(
 }
 
 /** What no batch can be the cause of, however large the probe finds the room that is left. */
-const storeWideCodes: ReadonlySet<UnavailableCode> = new Set(['store_busy', 'disk_full']);
+const storeWideCodes: ReadonlySet<UnavailableCode> = new Set(['store_busy', 'store_unusable', 'disk_full']);
 
 /** The store is there, yet this batch fails: if that happens again and again, it is the batch. */
 async function isSuspect(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { storeConsumer } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import { claimOf } from '../testing/event-store.batches.ts';
 import { workerHarness } from '../testing/worker-harness.ts';
 
@@ -23,6 +24,27 @@ describe('a partition is halted', () => {
     log.assign();
     await expect.poll(journal).toContain('open {"0":1,"2":2}');
     expect(payloadsOf('partition.claimed').filter(({ partition }) => partition === 1)).toHaveLength(1);
+  });
+
+  it('by a bug, and is tried again after half a minute, then after a minute', async () => {
+    const { log, wrapped, store, start, clock, payloadsOf, expectProgress } = await workerHarness(2);
+    let wrongs = 2;
+    wrapped.commit = async (request, decide) => {
+      if (request.partition === 1 && wrongs-- > 0) throw new TypeError('x is not a function');
+      return store.commit(request, decide);
+    };
+    const { worker } = start();
+    for (const partition of [0, 1]) log.put(partition);
+    await expect.poll(() => payloadsOf('partition.halted')).toHaveLength(1);
+    clock.now += limits.bugRetryMs;
+    await expect.poll(() => payloadsOf('partition.halted')).toHaveLength(2);
+    clock.now += limits.bugRetryMs;
+    log.put(0);
+    await expectProgress(2, 0);
+    expect(worker.halted().get(1)?.reason).toBe('bug');
+    clock.now += limits.bugRetryMs;
+    await expectProgress(2, 1);
+    expect(worker.halted().size).toBe(0);
   });
 
   it('where its log was replaced, and the others go on', async () => {

@@ -31,6 +31,8 @@ export interface Worker {
 export interface HaltedPartition {
   readonly reason: 'log_replaced' | 'log_damaged' | 'bug';
   readonly message: string;
+  /** Of a bug: when it is tried again, by `elapsed`. It may have been of the store's making, and be gone. */
+  readonly againAt?: number;
   /** The last record that can't be read: the first may be stored already, and trimmed some day. */
   readonly damagedAt?: number;
 }
@@ -57,6 +59,8 @@ export function createWorker(options: WorkerOptions): Worker {
   const consumerName = options.consumer ?? storeConsumer;
   const stopping = new AbortController();
   const halted = new Map<number, HaltedPartition>();
+  /** How often a bug has halted each partition. */
+  const bugs = new Map<number, number>();
   let consumer: LogConsumer | null = null;
   let running: Promise<void> | null = null;
   /** The work on the present assignment. */
@@ -115,7 +119,7 @@ export function createWorker(options: WorkerOptions): Worker {
     const roundSignal = AbortSignal.any([signal, round.signal]);
     let watching: Promise<void> | null = null;
     const watchHalted = () => {
-      if (haltedFor('bug').length < halted.size) watching ??= claimAnewWhenMended(round, roundSignal);
+      if (halted.size > 0) watching ??= claimAnewWhenMended(round, roundSignal);
     };
     watchHalted();
     try {
@@ -163,11 +167,15 @@ export function createWorker(options: WorkerOptions): Worker {
     const replaced = haltedFor('log_replaced');
     if (replaced.length > 0 && (await findReplacements(log, store, consumerName, replaced)).length === 0) return true;
     for (const partition of haltedFor('log_damaged')) if (await isReadable(partition)) return true;
-    return false;
+    return haltedFor('bug').some(isDue);
   }
 
   function haltedFor(reason: HaltedPartition['reason']): number[] {
     return [...halted].flatMap(([partition, halt]) => (halt.reason === reason ? [partition] : []));
+  }
+
+  function isDue(partition: number): boolean {
+    return options.elapsed() >= (halted.get(partition)?.againAt ?? 0);
   }
 
   /** Where it was damaged. */
@@ -182,7 +190,7 @@ export function createWorker(options: WorkerOptions): Worker {
     signal: AbortSignal,
   ): Promise<Claimed | null> {
     const { reason } = halted.get(partition) ?? {};
-    if (reason === 'bug') return null;
+    if (reason === 'bug' && !isDue(partition)) return null;
     if (reason === 'log_damaged') {
       const isBack = await retrying('read', () => isReadable(partition), signal, partition);
       if (!isBack) return null;
@@ -215,14 +223,24 @@ export function createWorker(options: WorkerOptions): Worker {
         telemetry.emit('partition.paused', { partition, reason: error.message, retryInMs: 0, attempt: 0 });
         return 'reopen';
       }
-      if (error instanceof DamagedError) halt(partition, 'log_damaged', error.message, error.to - 1);
-      else halt(partition, 'bug', tellFailure(error));
+      if (error instanceof DamagedError) halt(partition, 'log_damaged', error.message, { damagedAt: error.to - 1 });
+      else {
+        const times = (bugs.get(partition) ?? 0) + 1;
+        bugs.set(partition, times);
+        const againAt = options.elapsed() + Math.min(limits.bugRetryMaxMs, limits.bugRetryMs * 2 ** (times - 1));
+        halt(partition, 'bug', tellFailure(error), { againAt });
+      }
       return 'aborted';
     }
   }
 
-  function halt(partition: number, reason: HaltedPartition['reason'], message: string, damagedAt?: number): void {
-    halted.set(partition, { reason, message, ...(damagedAt === undefined ? {} : { damagedAt }) });
+  function halt(
+    partition: number,
+    reason: HaltedPartition['reason'],
+    message: string,
+    more: Pick<HaltedPartition, 'againAt' | 'damagedAt'> = {},
+  ): void {
+    halted.set(partition, { reason, message, ...more });
     telemetry.emit('partition.halted', { partition, reason, message });
   }
 

@@ -23,7 +23,12 @@ describe('what is made of an error of PostgreSQL', () => {
     ['28P01', 'store_unavailable'],
     ['25006', 'store_unavailable'],
     ['25P03', 'store_unavailable'],
-    ['58030', 'store_unavailable'],
+    ['58030', 'store_unusable'],
+    ['XX000', 'store_unusable'],
+    ['42501', 'store_unusable'],
+    ['42P01', 'store_unusable'],
+    ['42703', 'store_unusable'],
+    ['55000', 'store_unusable'],
     ['3D000', 'store_unavailable'],
   ])('%s is an unavailable store, %s', (state, code) => {
     const cause = errorOf(state);
@@ -47,10 +52,8 @@ describe('what is made of an error of PostgreSQL', () => {
     ['23514', { constraint: 'rollup_invariant' }],
     ['23505', { constraint: 'events_id' }],
     ['23505', { constraint: 'inbox_id' }],
-    ['42P01', {}],
-    ['42703', {}],
+    ['42601', {}],
     ['25P02', {}],
-    ['XX000', {}],
   ])('%s %o stays as it is: a bug', (state, fields) => {
     const error = errorOf(state, fields);
     expect(toStoreError(error)).toBe(error);

@@ -14,8 +14,15 @@ const unavailable: readonly (readonly [state: string, code: UnavailableCode])[] 
   ['53', 'store_unavailable'],
   // Shutting down, starting up, or put down after a crash.
   ['57P', 'store_unavailable'],
-  // Its disk fails.
-  ['58', 'store_unavailable'],
+  // Its disk fails, or its files.
+  ['58', 'store_unusable'],
+  ['XX', 'store_unusable'],
+  // A right that was taken, a table or column that is being changed or restored.
+  ['42501', 'store_unusable'],
+  ['42P01', 'store_unusable'],
+  ['42703', 'store_unusable'],
+  ['3F000', 'store_unusable'],
+  ['55', 'store_unusable'],
   // A password that is being changed, a database that is being restored.
   ['28', 'store_unavailable'],
   ['3D000', 'store_unavailable'],

@@ -217,6 +217,8 @@ describe('GET /api/events/{id}', () => {
     const answer = await app.inject('/api/events/018f0000-0000-7000-8000-000000000009');
     expect(answer.statusCode).toBe(404);
     expect(answer.json()).toMatchObject({ code: 'event_not_found', retriable: true });
+    expect((await app.inject('/api/events/%00')).json().code).toBe('invalid_request');
+    expect((await app.inject('/api/events?event_type=%00')).json().code).toBe('invalid_request');
     const other = (await app.inject('/api/events/order-7')).json();
     expect(other.detail).toContain('/api/events?source=…&id=…');
   });
