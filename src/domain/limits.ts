@@ -15,6 +15,8 @@ export const limits = {
   /** Levels of arrays and objects in a payload, the payload itself being level 1. PostgreSQL and most clients recurse. */
   payloadDepthMax: 64,
   /** Largest absolute value of a number: beyond it a double overflows to Infinity in every JavaScript client. */
+  /** Of a failed record's bytes. No event is as large; another producer's record may be hundreds of megabytes, unpacked. */
+  inboxValueBytesMax: 1024 * 1024,
   numberMagnitudeMax: 1e308,
   /** Written out without an exponent: such a number is then sixty times as long as it was sent, as 1e308 is. */
   numberDecimalsMax: 400,

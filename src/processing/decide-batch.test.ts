@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { hashContent } from '../domain/content.ts';
 import type { EventEnvelope } from '../domain/event.ts';
+import { limits } from '../domain/limits.ts';
 import type { BatchKnowledge, Candidate, CommitRequest, RejectedRecord } from '../event-store/event-store.ts';
 import { decideBatch } from './decide-batch.ts';
 
@@ -182,6 +183,15 @@ describe('decideBatch', () => {
     expect(written).toMatchObject({ outcomes: { stored: 1, skipped: 2, failed: 0 }, settled: [], failed: [] });
     expect(written.events.map(({ id }) => id)).toEqual([idB]);
     expect(written.rollups.counts).toHaveLength(1);
+  });
+
+  it('keeps so much of a record that is far too large, and says so', () => {
+    const value = Buffer.alloc(limits.inboxValueBytesMax + 1, 'x');
+    const { failed } = decideBatch(request([], [rejectedRecord(0, { value, message: 'too large' })]), knowledge());
+    expect(failed[0]?.value.byteLength).toBe(limits.inboxValueBytesMax);
+    expect(failed[0]?.message).toBe('too large; the first 1048576 are kept');
+    const whole = rejectedRecord(0, { value: value.subarray(1), message: 'too large' });
+    expect(decideBatch(request([], [whole]), knowledge()).failed[0]?.message).toBe('too large');
   });
 
   it('closes the old row and opens a new one, attempt + 1, when a redrive fails again', () => {

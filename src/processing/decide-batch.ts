@@ -8,6 +8,7 @@ import {
   type StoredEvent,
 } from '../domain/event.ts';
 import { type InboxEntry, type InboxResolution, inboxId } from '../domain/inbox.ts';
+import { limits } from '../domain/limits.ts';
 import { createRollupBuilder } from '../domain/rollup.ts';
 import type {
   BatchKnowledge,
@@ -153,18 +154,20 @@ function createInboxChanges(request: CommitRequest, { attempts }: BatchKnowledge
 
 function inboxEntryOf(request: CommitRequest, record: RejectedRecord, countedAs: string, attempt: number): InboxEntry {
   const position = { logNo: request.logNo, partition: request.partition, offset: record.offset };
+  const kept = record.value.subarray(0, limits.inboxValueBytesMax);
+  const isWhole = kept.byteLength === record.value.byteLength;
   return {
     id: inboxId(request.consumer, position),
     consumer: request.consumer,
     position,
     state: 'open',
     code: record.code,
-    message: record.message,
+    message: isWhole ? record.message : `${record.message}; the first ${kept.byteLength} are kept`,
     attempt,
     eventId: record.eventId,
     eventType: record.eventType,
     key: record.key,
-    value: record.value,
+    value: kept,
     receivedAt: record.receivedAt,
     failedAt: request.storedAt,
     countedAs,
