@@ -16,7 +16,7 @@ export const limits = {
   payloadDepthMax: 64,
   /** Largest absolute value of a number: beyond it a double overflows to Infinity in every JavaScript client. */
   /** Of a failed record's bytes. No event is as large; another producer's record may be hundreds of megabytes, unpacked. */
-  inboxValueBytesMax: 1024 * 1024,
+  inboxValueBytesMax: 8 * 1024 * 1024,
   numberMagnitudeMax: 1e308,
   /** Written out without an exponent: such a number is then sixty times as long as it was sent, as 1e308 is. */
   numberDecimalsMax: 400,

@@ -189,7 +189,7 @@ describe('decideBatch', () => {
     const value = Buffer.alloc(limits.inboxValueBytesMax + 1, 'x');
     const { failed } = decideBatch(request([], [rejectedRecord(0, { value, message: 'too large' })]), knowledge());
     expect(failed[0]?.value.byteLength).toBe(limits.inboxValueBytesMax);
-    expect(failed[0]?.message).toBe('too large; the first 1048576 are kept');
+    expect(failed[0]?.message).toBe('too large; the first 8388608 are kept');
     const whole = rejectedRecord(0, { value: value.subarray(1), message: 'too large' });
     expect(decideBatch(request([], [whole]), knowledge()).failed[0]?.message).toBe('too large');
   });
