@@ -146,9 +146,13 @@ async function nameTypes(
   unnamed: readonly string[],
   eventTypesMax: number,
 ): Promise<ReadonlySet<string>> {
-  const [names] = await connection.rows<{ n: number }>('SELECT count(*) AS n FROM event_types');
+  const [[names], known] = await together([
+    connection.rows<{ n: number }>('SELECT count(*) AS n FROM event_types'),
+    // After the count: others may have named the last of them since the first look.
+    lookUpTypes(connection, new Set(unnamed)),
+  ]);
   // They never get fewer: no need to hold up anybody to find out what is known.
-  if (names!.n >= eventTypesMax) return new Set();
+  if (names!.n >= eventTypesMax) return known;
   const [, , added] = await together([
     // One at a time, until the end of the batch: who comes next sees what was named. Held before any id is.
     connection.run('LOCK TABLE event_types IN SHARE ROW EXCLUSIVE MODE'),
