@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { runKafkaTool } from '../../src/testing/stack/kafka.ts';
+import { makeDatabase } from '../../src/testing/stack/postgres.ts';
 import { descendantsOf } from '../../src/testing/stack/process-table.ts';
 import { startWholeStack } from '../../src/testing/stack/whole-stack.ts';
 import { runCommand } from './product.ts';
@@ -29,7 +30,7 @@ export async function startServers(): Promise<Servers> {
   async function install(): Promise<ServerInstallation> {
     installations += 1;
     const name = `bench_${installations}`;
-    await withDatabase(stack.postgres.url, (client) => client.query(`CREATE DATABASE ${name}`));
+    await makeDatabase(stack.postgres.url, name);
     const databaseUrl = stack.postgres.urlOf(name);
     const settings = {
       ...stack.environment,

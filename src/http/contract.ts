@@ -193,14 +193,17 @@ export const RedriveOne = Type.Object(
   { payload: Type.Optional(Type.Object({}, { additionalProperties: true })) },
   { additionalProperties: false },
 );
+/** No text that is stored has a NUL, and PostgreSQL takes none to compare with. */
+export const noNul = '^[^\\u0000]*$';
+
 export const RedriveMany = Type.Object(
   {
-    ids: Type.Optional(Type.Array(Type.String({ pattern: '^[^\\u0000]*$' }), { minItems: 1, maxItems: 10_000 })),
+    ids: Type.Optional(Type.Array(Type.String({ pattern: noNul }), { minItems: 1, maxItems: 10_000 })),
     filter: Type.Optional(
       Type.Object(
         {
-          event_type: Type.Optional(Type.String({ pattern: '^[^\\u0000]*$' })),
-          reason: Type.Optional(Type.String({ pattern: '^[^\\u0000]*$' })),
+          event_type: Type.Optional(Type.String({ pattern: noNul })),
+          reason: Type.Optional(Type.String({ pattern: noNul })),
         },
         { additionalProperties: false },
       ),

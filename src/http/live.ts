@@ -2,7 +2,7 @@ import { UnavailableError } from '../domain/failure.ts';
 import type { MetricsWindow, RecentEvent } from '../metrics-store/metrics-store.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { createLiveReceiver, type LiveClient, type LiveReceiver, type LiveSink, message } from './live-receiver.ts';
-import { ledgerView, liveMetricsView, metricsView, readinessView } from './status-views.ts';
+import { ledgerView, liveMetricsView, readinessView } from './status-views.ts';
 import { eventJson } from './views.ts';
 
 /**
@@ -117,7 +117,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
       for (const window of windows) {
         const reading = await metrics.read(window, now);
         stored ??= reading.allTime.total;
-        lastMetrics.set(window, JSON.stringify(liveMetricsView(metricsView(window, reading, lagSeconds, now))));
+        lastMetrics.set(window, JSON.stringify(liveMetricsView(window, reading, lagSeconds, now)));
       }
     });
     await Promise.all([ledgerRead, metricsRead]);

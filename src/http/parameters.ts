@@ -1,9 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { limits } from '../domain/limits.ts';
 import { type MetricsWindow, metricsWindows } from '../metrics-store/metrics-store.ts';
-
-/** No text that is stored has a NUL, and PostgreSQL takes none to compare with. */
-const noNul = '^[^\\u0000]*$';
+import { noNul } from './contract.ts';
 
 /** Query and path parameters: /openapi.json is made of these, and requests are checked against them. */
 const limit = Type.Integer({

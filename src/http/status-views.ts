@@ -34,15 +34,19 @@ export function metricsView(
   };
 }
 
-export function liveMetricsView(view: MetricsView): LiveSnapshot['metrics'] {
-  const { all_time: allTime, by_type: byType } = view;
-  const most = limits.liveTypesMax;
-  return {
-    ...view,
-    by_type: byType.slice(0, most),
-    types: byType.length,
-    all_time: { ...allTime, by_type: allTime.by_type.slice(0, most) },
-  };
+/** The same of the most frequent types only: nothing is made of the others. */
+export function liveMetricsView(
+  window: MetricsWindow,
+  reading: MetricsReading,
+  lagSeconds: number,
+  now: number,
+): LiveSnapshot['metrics'] {
+  const mostOf = <Counts extends { readonly byType: CountsByType }>(counts: Counts) => ({
+    ...counts,
+    byType: counts.byType.slice(0, limits.liveTypesMax),
+  });
+  const shown = { ...mostOf(reading), allTime: mostOf(reading.allTime) };
+  return { ...metricsView(window, shown, lagSeconds, now), types: reading.byType.length };
 }
 
 function byTypeView(byType: CountsByType): MetricsView['by_type'] {

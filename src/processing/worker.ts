@@ -99,7 +99,7 @@ export function createWorker(options: WorkerOptions): Worker {
   /** Works until a loop ends by itself. */
   async function workOnce(assignment: LogAssignment, signal: AbortSignal): Promise<void> {
     const claimed = new Map<number, Claimed>();
-    const describe = cachedFor(limits.describedForMs, options.now, () => log.describe());
+    const describe = cachedFor(limits.describedForMs, options.elapsed, () => log.describe());
     for (const partition of assignment.partitions) {
       const claim = await claimOne(partition, describe, signal);
       if (claim !== null) claimed.set(partition, claim);

@@ -79,10 +79,11 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     marks.announce();
   }
 
-  function isInPlace(path: string): boolean {
+  /** @param bytes so many of the file there must be */
+  function isInPlace(path: string, bytes = tailBytes): boolean {
     try {
-      if (file === null) return statSync(path).size >= tailBytes;
-      return !file.isLost(tailBytes) && file.isAt(path);
+      if (file === null) return statSync(path).size >= bytes;
+      return !file.isLost(bytes) && file.isAt(path);
     } catch (error) {
       // Where it can't be looked at, nothing is known against it.
       return (error as NodeJS.ErrnoException).code !== 'ENOENT';
@@ -97,7 +98,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       if (isMissing || file.isLost(tailBytes)) throw deleted(path);
       await file.write(group, tailBytes);
       // A look at the name takes a hundredth of the flush.
-      if (file.isLost(tailBytes + group.length) || !isInPlace(path)) throw deleted(path);
+      if (!isInPlace(path, tailBytes + group.length)) throw deleted(path);
     } catch (error) {
       throw unavailable(error, path);
     }
