@@ -3,26 +3,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
-import { checkStack } from '../src/testing/stack/maven.ts';
-import { describeMachine } from './machine.ts';
-import { judge } from './marks.ts';
-import { type IngestPlan, measureIngest } from './measure/ingest.ts';
-import { measureLatency } from './measure/latency.ts';
-import { measureMemory } from './measure/memory.ts';
-import { measureProcessing } from './measure/processing.ts';
-import { measureProduction } from './measure/production.ts';
-import type { Setup } from './measure/setup.ts';
-import { profileText } from './profile.ts';
-import {
-  ingestText,
-  latencyText,
-  machineText,
-  markText,
-  memoryText,
-  processingText,
-  productionText,
-} from './report.ts';
-import type { Results } from './results.ts';
+import type { Measured, Measurement } from './measurement.ts';
+import { measurements } from './measurements.ts';
+import { accountMark } from './parts/account.ts';
+import { describeMachine } from './parts/machine.ts';
+import { profileText } from './parts/profile.ts';
+import { shareServers } from './parts/servers.ts';
+import { machineText, markText } from './parts/text.ts';
 
 const resultsDir = join(import.meta.dirname, 'results');
 
@@ -35,80 +22,39 @@ interface Options {
   readonly profile: boolean;
 }
 
-const measurementNames = ['ingest', 'batch', 'process', 'latency', 'memory', 'production'] as const;
-type MeasurementName = (typeof measurementNames)[number];
-/** Those that a mark is set for. */
-const markedNames: readonly MeasurementName[] = ['ingest', 'process', 'memory', 'production'];
-
-const single: IngestPlan = { connections: 64, eventsPerRequest: 1 };
-const batches: readonly IngestPlan[] = [
-  { connections: 8, eventsPerRequest: 1_000 },
-  { connections: 4, eventsPerRequest: 10_000 },
-];
-
-type Show = (text: string) => void;
-
-const measurements: Record<MeasurementName, (setup: Setup, results: Results, show: Show) => Promise<void>> = {
-  async ingest(setup, results, show) {
-    results.ingest = await measureIngest(setup, single);
-    show(ingestText(results.ingest));
-  },
-  async batch(setup, results, show) {
-    // What is accepted in a second takes longer than one to store, so half the time is as much work.
-    const shorter = { ...setup, seconds: Math.max(1, setup.seconds / 2) };
-    const found = [];
-    for (const plan of batches) {
-      found.push(await measureIngest(shorter, plan));
-      show(ingestText(found.at(-1)!));
-    }
-    results.batch = found;
-  },
-  async process(setup, results, show) {
-    results.processing = await measureProcessing(setup);
-    show(processingText(results.processing));
-  },
-  async latency(setup, results, show) {
-    results.latency = await measureLatency(setup, results.ingest?.product.requestsPerSecond.median ?? null);
-    show(latencyText(results.latency));
-  },
-  async memory(setup, results, show) {
-    results.memory = await measureMemory(setup);
-    show(memoryText(results.memory));
-  },
-  async production(setup, results, show) {
-    const stack = checkStack();
-    if (!stack.available) return setup.progress(`left out: Kafka, PostgreSQL and Redis. ${stack.reason}`);
-    results.production = await measureProduction(setup);
-    show(productionText(results.production));
-  },
-};
-
-async function run(names: readonly MeasurementName[], options: Options): Promise<void> {
+async function run(chosen: readonly Measurement[], options: Options): Promise<void> {
   const progress = (line: string) => process.stderr.write(`${line}\n`);
-  const show: Show = (text) => process.stdout.write(options.json ? '' : `${text}\n\n`);
+  const show = (text: string) => process.stdout.write(options.json ? '' : `${text}\n\n`);
   const startedAt = new Date().toISOString();
-  const results: Results = {
-    startedAt,
-    seconds: options.seconds,
-    rounds: options.rounds,
-    machine: describeMachine(options.dir),
-  };
-  show(machineText(results.machine));
   const stamp = startedAt.replaceAll(/[:.]/g, '-');
-  for (const name of names) {
+  const machine = describeMachine(options.dir);
+  const results: Record<string, object> = {};
+  const found: Measured[] = [];
+  show(machineText(machine));
+  await using servers = shareServers();
+  for (const { name, measure } of chosen) {
     progress(`measuring: ${name}`);
     const profileDir = options.profile ? join(resultsDir, `${stamp}-${name}-profile`) : null;
-    const setup: Setup = { ...options, directory: options.dir, profileDir, progress: (line) => progress(`  ${line}`) };
-    await measurements[name](setup, results, show);
+    const { seconds, rounds, dir: directory } = options;
+    const say = (line: string) => progress(`  ${line}`);
+    const measured = await measure({ seconds, rounds, directory, profileDir, progress: say, servers: servers.get });
+    show(measured.text);
     if (profileDir !== null) show(profileText(profileDir));
+    results[name] = measured.result;
+    found.push(measured);
   }
 
-  const marks = judge(results);
+  const accounts = found.flatMap((measured) => measured.accounts);
+  const marks = [
+    ...found.flatMap((measured) => measured.marks).sort((a, b) => a.number.localeCompare(b.number, 'en')),
+    ...(accounts.length > 0 ? [accountMark(accounts)] : []),
+  ];
+  const whole = { startedAt, seconds: options.seconds, rounds: options.rounds, machine, ...results, marks };
   mkdirSync(resultsDir, { recursive: true });
   const file = join(resultsDir, `${stamp}.json`);
-  writeFileSync(file, `${JSON.stringify({ ...results, marks }, null, 2)}\n`);
+  writeFileSync(file, `${JSON.stringify(whole, null, 2)}\n`);
   progress(`written to ${file}`);
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...results, marks }, null, 2)}\n`);
+  if (options.json) process.stdout.write(`${JSON.stringify(whole, null, 2)}\n`);
   else if (options.marks) process.stdout.write(`${marks.map(markText).join('\n')}\n`);
   if (options.marks && marks.some(({ held }) => !held)) process.exitCode = 1;
 }
@@ -122,9 +68,13 @@ function parsePositive(text: string): number {
 // Ctrl-C reaches the product too; what was started ends with this process.
 process.once('SIGINT', () => process.exit(130));
 
+const names = measurements.map(({ name }) => name);
+const defaults = measurements.filter(({ isDefault }) => isDefault);
+const longOnes = names.filter((name) => !defaults.some((one) => one.name === name));
+
 await new Command('bench')
-  .description('Measures the product beside bare baselines on this machine, in turn, and counts every event.')
-  .argument('[measurement]', `one of ${measurementNames.join(', ')}; default: all (with --marks: those with a mark)`)
+  .description('Measures the product beside baselines on this machine, in turn, and counts every event.')
+  .argument('[measurement]', `one of ${names.join(', ')}; default: all${longOnes.length > 0 ? ` but ${longOnes}` : ''}`)
   .option('--seconds <seconds>', 'length of one round', parsePositive, 5)
   .option('--rounds <rounds>', 'rounds of each side', parsePositive, 3)
   .option('--dir <directory>', 'where data directories are made; must not be in memory', tmpdir())
@@ -132,9 +82,9 @@ await new Command('bench')
   .option('--json', 'print the results as JSON', false)
   .option('--profile', 'take CPU profiles of the product and print where its time goes (slower)', false)
   .action(async (name: string | undefined, options: Options, command: Command) => {
-    if (name === undefined) return run(options.marks ? markedNames : measurementNames, options);
-    const known = measurementNames.find((candidate) => candidate === name);
-    if (known === undefined) command.error(`error: no measurement is called ${name}: ${measurementNames.join(', ')}`);
+    if (name === undefined) return run(defaults, options);
+    const known = measurements.find((candidate) => candidate.name === name);
+    if (known === undefined) command.error(`error: no measurement is called ${name}: ${names.join(', ')}`);
     return run([known], options);
   })
   .parseAsync();

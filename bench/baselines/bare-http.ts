@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { limits } from '../../src/domain/limits.ts';
-import { answerParent } from '../child.ts';
+import { answerParent } from '../parts/child.ts';
 
 function answerTo(contentType: string | undefined, body: string): string {
   if (contentType === 'application/json') {

@@ -6,8 +6,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { answerParent } from '../child.ts';
 import { sampleEvent } from '../load/sample-event.ts';
+import { answerParent } from '../parts/child.ts';
 
 export interface BareSqlitePlan {
   readonly directory: string;

@@ -5,7 +5,7 @@ import { partitionOf } from '../../src/domain/partitioner.ts';
 import { encodeRecord } from '../../src/domain/record-codec.ts';
 import type { RecordToAppend } from '../../src/event-log/event-log.ts';
 import { createSegmentEventLog } from '../../src/event-log/segment/event-log.segment.ts';
-import { answerParent } from '../child.ts';
+import { answerParent } from '../parts/child.ts';
 import { sampleEvent } from './sample-event.ts';
 
 export interface BacklogPlan {

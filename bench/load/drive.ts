@@ -1,13 +1,13 @@
 import { type Connection, openConnection } from './connection.ts';
-import { buildRequests } from './requests.ts';
+import { type BodyForm, buildRequests } from './requests.ts';
 import { createTally, type LoadResult } from './tally.ts';
 
 export interface LoadPlan {
   readonly port: number;
   readonly connections: number;
   readonly seconds: number;
-  /** 1: one JSON object a request; more: NDJSON. */
   readonly eventsPerRequest: number;
+  readonly form: BodyForm;
   /** Null: every connection sends its next request as soon as its last one is answered. */
   readonly requestsPerSecond: number | null;
   /** The ids of single events that were accepted are appended here, 36 bytes each. */
@@ -16,7 +16,7 @@ export interface LoadPlan {
 
 /** Sends until the time is over and then waits for every answer that is still due, so that nothing sent is uncounted. */
 export async function drive(plan: LoadPlan): Promise<LoadResult> {
-  const requests = buildRequests(plan.port, plan.eventsPerRequest);
+  const requests = buildRequests(plan);
   const tally = createTally(plan.eventsPerRequest);
   const over = Promise.withResolvers<void>();
   const idle: number[] = [];

@@ -1,20 +1,55 @@
 import { sampleEventBytes } from '../load/sample-event.ts';
-import type { Account } from './account.ts';
-import { peakDuring } from './memory.ts';
-import { type Product, startProduct } from './product.ts';
-import { type ServerInstallation, type Servers, withDatabase } from './servers.ts';
-import { type Setup, startGenerator } from './setup.ts';
-import { cpuUsage } from './usage.ts';
-import { waitFor } from './wait.ts';
+import type { Setup } from '../measurement.ts';
+import { type Account, sumOf } from '../parts/account.ts';
+import { outcomesInDatabase, settledInDatabase, startPart, takeServerAccount } from '../parts/production.ts';
+import { type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
+import { startGenerator } from '../parts/setup.ts';
+import { type Spread, spreadOf } from '../parts/statistics.ts';
+import { cpuUsage, peakDuring } from '../parts/usage.ts';
+import { waitFor } from '../parts/wait.ts';
 
-const lines = { connections: 8, eventsPerRequest: 1_000 };
+const lines = { connections: 8, eventsPerRequest: 1_000, form: 'ndjson' } as const;
 /** How many events a round stores: seconds' worth of what a fast machine does. */
 const eventsPerSecondOfRound = 60_000;
-const settledMs = 300_000;
 const pollMs = 20;
 
-export interface StoringRound {
-  readonly batchEventsPerSecond: number;
+export interface PostgresProcessing {
+  /** What Kafka's own producer brings in of records of that size. */
+  readonly producerRecordsPerSecond: Spread;
+  readonly rowsPerSecond: Spread;
+  /** PostgreSQL's COPY of the same rows from a file into a table like the product's, over one connection. */
+  readonly copyRowsPerSecond: Spread;
+  readonly copyRatio: Spread;
+  /** While the worker stored, processor seconds for 100,000 events, by process. */
+  readonly cpuSecondsPer100k: Readonly<Record<string, Spread>>;
+  /** Highest seen, resident, of all rounds. */
+  readonly workerPeakMb: number;
+  readonly account: Account;
+}
+
+export async function measurePostgres(setup: Setup, servers: Servers): Promise<PostgresProcessing> {
+  const rounds: StoringRound[] = [];
+  for (let round = 1; round <= setup.rounds; round += 1) {
+    rounds.push(await fillAndStore(setup, servers));
+    const { rowsPerSecond, copyRowsPerSecond } = rounds.at(-1)!;
+    setup.progress(`round ${round}: stored ${Math.round(rowsPerSecond)}/s, COPY ${Math.round(copyRowsPerSecond)}/s`);
+  }
+  const spread = (pick: (round: StoringRound) => number) => spreadOf(rounds.map(pick));
+  const processes = Object.keys(rounds[0]!.cpuSecondsPer100k);
+  return {
+    producerRecordsPerSecond: spread((round) => round.producerRecordsPerSecond),
+    rowsPerSecond: spread((round) => round.rowsPerSecond),
+    copyRowsPerSecond: spread((round) => round.copyRowsPerSecond),
+    copyRatio: spread((round) => round.rowsPerSecond / round.copyRowsPerSecond),
+    cpuSecondsPer100k: Object.fromEntries(
+      processes.map((name) => [name, spread((round) => round.cpuSecondsPer100k[name]!)]),
+    ),
+    workerPeakMb: Math.max(...rounds.map((round) => round.workerPeakMb)),
+    account: sumOf(rounds.map((round) => round.account)),
+  };
+}
+
+interface StoringRound {
   readonly producerRecordsPerSecond: number;
   readonly rowsPerSecond: number;
   readonly copyRowsPerSecond: number;
@@ -27,20 +62,18 @@ export interface StoringRound {
  * A topic filled over HTTP while no worker runs, then a worker. The clock runs from the first rows that are there to the last,
  * and only what was stored between the two counts: starting up is left out.
  */
-export async function fillAndStore(setup: Setup, servers: Servers): Promise<StoringRound> {
+async function fillAndStore(setup: Setup, servers: Servers): Promise<StoringRound> {
   await using stack = new AsyncDisposableStack();
   const installation = await servers.install();
   const api = stack.use(await startPart('api', installation, setup));
   const generator = stack.use(startGenerator());
   const events = setup.seconds * eventsPerSecondOfRound;
   let accepted = 0;
-  let batchEventsPerSecond = 0;
   const plan = { ...lines, port: api.port, requestsPerSecond: null, idsFile: null };
-  // Some seconds of load at a time, until there is a backlog for the worker; the last, and not the first, is the warm one.
+  // Some seconds of load at a time, until there is a backlog for the worker.
   for (let seconds = 1; accepted < events; seconds = Math.max(1, setup.seconds / 2)) {
     const load = await generator.ask({ ...plan, seconds });
     accepted += load.accepted;
-    batchEventsPerSecond = load.eventsPerSecond;
   }
   const producerRecordsPerSecond = await servers.producerRecordsPerSecond(events, sampleEventBytes);
 
@@ -53,7 +86,7 @@ export async function fillAndStore(setup: Setup, servers: Servers): Promise<Stor
     ...servers.cpuSeconds(),
   });
   const cpuBefore = cpuSeconds();
-  const peak = await peakDuring(worker.pid, () => settled(installation, accepted));
+  const peak = await peakDuring(worker.pid, () => settledInDatabase(installation, accepted));
   const seconds = (performance.now() - startedAt) / 1000;
   const cpuAfter = cpuSeconds();
   const storedMeanwhile = accepted - before;
@@ -63,7 +96,6 @@ export async function fillAndStore(setup: Setup, servers: Servers): Promise<Stor
   await worker.stop();
   await api.stop();
   return {
-    batchEventsPerSecond,
     producerRecordsPerSecond,
     rowsPerSecond: storedMeanwhile / seconds,
     copyRowsPerSecond: await copyRowsPerSecond(installation),
@@ -78,33 +110,9 @@ export async function fillAndStore(setup: Setup, servers: Servers): Promise<Stor
   };
 }
 
-export function startPart(
-  command: 'api' | 'worker',
-  { settings }: ServerInstallation,
-  { profileDir }: Setup,
-): Promise<Product> {
-  // Neither is ready without the other, and a worker that is waited for has stored already.
-  return startProduct({ command, settings, profileDir, waitUntilReady: false });
-}
-
-/** Waits until every record of the topic has its outcome in the database; asks there, and not the product. */
-export async function settled(installation: ServerInstallation, events: number): Promise<void> {
-  await waitFor('everything to be stored', async () => (await outcomes(installation)) >= events, {
-    timeoutMs: settledMs,
-    everyMs: pollMs,
-  });
-}
-
 /** @returns how many there were when the first were seen */
 function started(installation: ServerInstallation): Promise<number> {
-  return waitFor('the first rows', async () => (await outcomes(installation)) || null, { everyMs: pollMs });
-}
-
-function outcomes({ databaseUrl }: ServerInstallation): Promise<number> {
-  return withDatabase(databaseUrl, async (client) => {
-    const { rows } = await client.query('SELECT coalesce(sum(next_offset - base), 0) AS count FROM progress');
-    return Number(rows[0].count);
-  });
+  return waitFor('the first rows', async () => (await outcomesInDatabase(installation)) || null, { everyMs: pollMs });
 }
 
 /**
@@ -123,36 +131,4 @@ async function copyRowsPerSecond({ databaseUrl }: ServerInstallation): Promise<n
     const { rowCount } = await client.query(`COPY copied FROM ${file}`);
     return rowCount! / ((performance.now() - startedAt) / 1000);
   });
-}
-
-/** As `takeAccount`, from PostgreSQL; that the metrics on Redis count the same is part of the ledger's agreeing. */
-export async function takeServerAccount(
-  { databaseUrl }: ServerInstallation,
-  api: Product,
-  accepted: { readonly events: number; readonly ids: Set<string> },
-): Promise<Account> {
-  const idsChecked = accepted.ids.size;
-  const stored = await withDatabase(databaseUrl, async (client) => {
-    if (idsChecked > 0) {
-      const { rows } = await client.query<{ id: string }>('SELECT id FROM events');
-      for (const { id } of rows) accepted.ids.delete(id.replaceAll('-', ''));
-    }
-    const { rows } = await client.query('SELECT count(*) AS count FROM events');
-    return Number(rows[0].count);
-  });
-  const ledger = await api.settled();
-  // The metrics follow the store by a moment.
-  const counted = await waitFor(
-    'the metrics to count every event',
-    async () => (await api.metrics()).all_time.total >= stored && (await api.metrics()).all_time.total,
-  ).catch(() => null);
-  return {
-    accepted: accepted.events,
-    stored,
-    idsChecked,
-    lost: Math.max(accepted.ids.size, accepted.events - stored, 0),
-    // The id is the table's primary key, so a second row of one would be another id's.
-    doubled: Math.max(stored - accepted.events, ledger.appended - accepted.events, 0),
-    ledgerAgrees: ledger.balanced && ledger.stored === stored && ledger.appended === stored && counted === stored,
-  };
 }

@@ -1,21 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Child, startChild } from '../child.ts';
 import type { LoadPlan } from '../load/drive.ts';
 import type { LoadResult } from '../load/tally.ts';
+import type { Setup } from '../measurement.ts';
+import { type Child, startChild } from './child.ts';
 import { cpuSince, cpuUsage, machineCpuSeconds } from './usage.ts';
-
-/** What every measurement is given. */
-export interface Setup {
-  /** Of one round. */
-  readonly seconds: number;
-  readonly rounds: number;
-  /** Where data directories are made. */
-  readonly directory: string;
-  /** Null: no CPU profiles. */
-  readonly profileDir: string | null;
-  progress(line: string): void;
-}
 
 export function makeDataDir(setup: Setup, stack: AsyncDisposableStack): string {
   const directory = mkdtempSync(join(setup.directory, 'esp-bench-'));

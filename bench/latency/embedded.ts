@@ -1,10 +1,11 @@
 import type { MetricsView } from '../../src/http/contract.ts';
 import { probe } from '../load/probe.ts';
 import type { LoadResult } from '../load/tally.ts';
-import { type Account, takeAccount } from './account.ts';
-import { startEmbedded } from './product.ts';
-import { makeDataDir, type Setup, startBareHttp, startGenerator, watch } from './setup.ts';
-import { type Quantiles, quantilesOf } from './statistics.ts';
+import type { Setup } from '../measurement.ts';
+import { type Account, takeAccount } from '../parts/account.ts';
+import { startEmbedded } from '../parts/product.ts';
+import { makeDataDir, startBareHttp, startGenerator, watch } from '../parts/setup.ts';
+import { type Quantiles, quantilesOf } from '../parts/statistics.ts';
 
 export interface LatencyResult {
   readonly requestsPerSecond: number;
@@ -24,18 +25,17 @@ export interface LatencyResult {
 
 const connections = 64;
 
-/** @param topPerSecond what the product takes at most; null: found out first */
-export async function measureLatency(setup: Setup, topPerSecond: number | null): Promise<LatencyResult> {
+export async function measureEmbedded(setup: Setup): Promise<LatencyResult> {
   await using stack = new AsyncDisposableStack();
   const dataDir = makeDataDir(setup, stack);
   const generator = stack.use(startGenerator());
   const bare = await startBareHttp(stack);
   const product = stack.use(await startEmbedded({ dataDir, profileDir: setup.profileDir }));
-  const plan = { connections, eventsPerRequest: 1, idsFile: null, requestsPerSecond: null };
+  const plan = { connections, eventsPerRequest: 1, form: 'json', idsFile: null, requestsPerSecond: null } as const;
 
   const top = await generator.ask({ ...plan, port: product.port, seconds: Math.min(4, setup.seconds) });
   await product.settled();
-  const requestsPerSecond = Math.round((topPerSecond ?? top.requestsPerSecond) / 2);
+  const requestsPerSecond = Math.round(top.requestsPerSecond / 2);
   const seconds = setup.seconds * 2;
   const paced = { ...plan, seconds, requestsPerSecond };
   const bareLoad = await generator.ask({ ...paced, port: bare.port });

@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import type { BareSqlitePlan } from '../baselines/bare-sqlite.ts';
-import { startChild } from '../child.ts';
 import type { BacklogPlan } from '../load/backlog.ts';
-import { type Account, sumOf, takeAccount } from './account.ts';
-import { startEmbedded } from './product.ts';
-import { makeDataDir, type Setup, watch } from './setup.ts';
-import { type Spread, spreadOf } from './statistics.ts';
-import { waitFor } from './wait.ts';
+import type { Setup } from '../measurement.ts';
+import { type Account, sumOf, takeAccount } from '../parts/account.ts';
+import { startChild } from '../parts/child.ts';
+import { startEmbedded } from '../parts/product.ts';
+import { makeDataDir, watch } from '../parts/setup.ts';
+import { type Spread, spreadOf } from '../parts/statistics.ts';
+import { waitFor } from '../parts/wait.ts';
 
-export interface ProcessingResult {
+export interface EmbeddedProcessing {
   readonly events: number;
   readonly rowsPerSecond: Spread;
   readonly bareRowsPerSecond: Spread;
@@ -37,7 +38,7 @@ interface Round {
  * A log filled while no worker runs, then the product started on it. The clock runs from the first answer of its ledger to
  * the one that says nothing is in flight, and only what was settled between the two counts: starting up is left out.
  */
-export async function measureProcessing(setup: Setup): Promise<ProcessingResult> {
+export async function measureEmbedded(setup: Setup): Promise<EmbeddedProcessing> {
   const events = Math.round(setup.seconds * eventsPerSecondOfRound);
   const rounds: Round[] = [];
   for (let round = 1; round <= setup.rounds; round += 1) {

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { startEmbedded } from './product.ts';
-import { makeDataDir, type Setup, startGenerator } from './setup.ts';
-import { type MemoryUsage, memoryUsage } from './usage.ts';
+import type { Setup } from '../measurement.ts';
+import { startEmbedded } from '../parts/product.ts';
+import { makeDataDir, startGenerator } from '../parts/setup.ts';
+import { type MemoryUsage, memoryUsage, peakDuring } from '../parts/usage.ts';
 
 /** Resident memory of the product's one process, in MiB. */
 export interface MemoryResult {
@@ -17,9 +18,8 @@ export interface MemoryResult {
 }
 
 const idleMs = 4_000;
-const sampleEveryMs = 50;
 
-export async function measureMemory(setup: Setup): Promise<MemoryResult> {
+export async function measureEmbedded(setup: Setup): Promise<MemoryResult> {
   await using stack = new AsyncDisposableStack();
   const dataDir = makeDataDir(setup, stack);
   const generator = stack.use(startGenerator());
@@ -30,11 +30,11 @@ export async function measureMemory(setup: Setup): Promise<MemoryResult> {
   await delay(idleMs);
   const idle = memoryUsage(product.pid);
   const singlePeak = await peakDuring(product.pid, async () => {
-    await generator.ask({ ...plan, connections: 64, eventsPerRequest: 1 });
+    await generator.ask({ ...plan, connections: 64, eventsPerRequest: 1, form: 'json' });
     await product.settled();
   });
   const batchPeak = await peakDuring(product.pid, async () => {
-    await generator.ask({ ...plan, connections: 8, eventsPerRequest: 1_000 });
+    await generator.ask({ ...plan, connections: 8, eventsPerRequest: 1_000, form: 'ndjson' });
     await product.settled();
   });
   await delay(idleMs);
@@ -44,18 +44,4 @@ export async function measureMemory(setup: Setup): Promise<MemoryResult> {
   );
   await product.stop();
   return { startMs: product.startMs, idle, singlePeak, batchPeak, after };
-}
-
-export async function peakDuring(pid: number, run: () => Promise<void>): Promise<MemoryUsage> {
-  let peak = memoryUsage(pid);
-  const timer = setInterval(() => {
-    const now = memoryUsage(pid);
-    if (now.rssMb > peak.rssMb) peak = now;
-  }, sampleEveryMs);
-  try {
-    await run();
-  } finally {
-    clearInterval(timer);
-  }
-  return peak;
 }

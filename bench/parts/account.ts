@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { LedgerView } from '../../src/http/contract.ts';
+import type { Mark } from '../measurement.ts';
 
 /**
  * What was accepted against what is there, counted by the rows of the stopped store and not by the product's own numbers.
@@ -75,5 +76,17 @@ export function sumOf(accounts: readonly Account[]): Account {
     lost: sum((account) => account.lost),
     doubled: sum((account) => account.doubled),
     ledgerAgrees: accounts.every((account) => account.ledgerAgrees),
+  };
+}
+
+/** Stands beside every other: figures of a run that lost or doubled something do not count. */
+export function accountMark(accounts: readonly Account[]): Mark {
+  const { accepted, lost, doubled, ledgerAgrees } = sumOf(accounts);
+  return {
+    number: '0',
+    what: 'accepted and not stored, stored and not accepted',
+    figure: `${lost} lost, ${doubled} doubled of ${accepted}${ledgerAgrees ? '' : ', the ledger disagrees'}`,
+    mustBe: '0, 0, and the ledger the same',
+    held: lost === 0 && doubled === 0 && ledgerAgrees,
   };
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { projectRoot } from './measure/product.ts';
+import { projectRoot } from './product.ts';
 
 interface ProfileNode {
   readonly id: number;

@@ -61,6 +61,23 @@ export function memoryUsage(pid: number): MemoryUsage {
   return { rssMb: field('VmRSS'), fileMb: field('RssFile') + field('RssShmem') };
 }
 
+const sampleEveryMs = 50;
+
+/** Highest seen while something runs. */
+export async function peakDuring(pid: number, run: () => Promise<void>): Promise<MemoryUsage> {
+  let peak = memoryUsage(pid);
+  const timer = setInterval(() => {
+    const now = memoryUsage(pid);
+    if (now.rssMb > peak.rssMb) peak = now;
+  }, sampleEveryMs);
+  try {
+    await run();
+  } finally {
+    clearInterval(timer);
+  }
+  return peak;
+}
+
 /** Processor seconds that the whole machine has spent so far on anything. */
 export function machineCpuSeconds(): number {
   return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0) / 1000;

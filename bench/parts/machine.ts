@@ -1,7 +1,7 @@
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { quantileOf } from './measure/statistics.ts';
+import { quantileOf } from './statistics.ts';
 
 /** Where figures come from: they say nothing without it. */
 export interface Machine {

@@ -1,8 +1,10 @@
 import { Client } from 'pg';
 import { runKafkaTool } from '../../src/testing/stack/kafka.ts';
+import { checkStack } from '../../src/testing/stack/maven.ts';
 import { makeDatabase } from '../../src/testing/stack/postgres.ts';
 import { descendantsOf } from '../../src/testing/stack/process-table.ts';
 import { startWholeStack } from '../../src/testing/stack/whole-stack.ts';
+import type { LeftOut } from '../measurement.ts';
 import { runCommand } from './product.ts';
 import { cpuUsage } from './usage.ts';
 
@@ -69,6 +71,22 @@ export async function startServers(): Promise<Servers> {
       redis: ofProcesses(stack.redis.pid()),
     }),
     [Symbol.asyncDispose]: stack.dispose,
+  };
+}
+
+/** One stack for all who ask, started for the first of them. */
+export function shareServers(): AsyncDisposable & { get(): Promise<Servers | LeftOut> } {
+  let started: Promise<Servers> | null = null;
+  return {
+    async get() {
+      const stack = checkStack();
+      if (!stack.available) return { leftOut: `Kafka, PostgreSQL and Redis. ${stack.reason}` };
+      started ??= startServers();
+      return await started;
+    },
+    async [Symbol.asyncDispose]() {
+      await (await started)?.[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -1,0 +1,9 @@
+import { batch } from './batch/batch.ts';
+import { ingest } from './ingest/ingest.ts';
+import { latency } from './latency/latency.ts';
+import type { Measurement } from './measurement.ts';
+import { memory } from './memory/memory.ts';
+import { process } from './process/process.ts';
+
+/** In the order in which they run. */
+export const measurements: readonly Measurement[] = [ingest, batch, process, latency, memory];

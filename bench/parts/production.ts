@@ -1,0 +1,64 @@
+import type { Setup } from '../measurement.ts';
+import type { Account } from './account.ts';
+import { type Product, startProduct } from './product.ts';
+import { type ServerInstallation, withDatabase } from './servers.ts';
+import { waitFor } from './wait.ts';
+
+const settledMs = 300_000;
+const pollMs = 20;
+
+export function startPart(
+  command: 'api' | 'worker',
+  { settings }: ServerInstallation,
+  { profileDir }: Pick<Setup, 'profileDir'>,
+): Promise<Product> {
+  // Neither is ready without the other, and a worker that is waited for has stored already.
+  return startProduct({ command, settings, profileDir, waitUntilReady: false });
+}
+
+/** Waits until every record of the topic has its outcome in the database; asks there, and not the product. */
+export async function settledInDatabase(installation: ServerInstallation, events: number): Promise<void> {
+  await waitFor('everything to be stored', async () => (await outcomesInDatabase(installation)) >= events, {
+    timeoutMs: settledMs,
+    everyMs: pollMs,
+  });
+}
+
+export function outcomesInDatabase({ databaseUrl }: ServerInstallation): Promise<number> {
+  return withDatabase(databaseUrl, async (client) => {
+    const { rows } = await client.query('SELECT coalesce(sum(next_offset - base), 0) AS count FROM progress');
+    return Number(rows[0].count);
+  });
+}
+
+/** As `takeAccount`, from PostgreSQL; that the metrics on Redis count the same is part of the ledger's agreeing. */
+export async function takeServerAccount(
+  { databaseUrl }: ServerInstallation,
+  api: Product,
+  accepted: { readonly events: number; readonly ids: Set<string> },
+): Promise<Account> {
+  const idsChecked = accepted.ids.size;
+  const stored = await withDatabase(databaseUrl, async (client) => {
+    if (idsChecked > 0) {
+      const { rows } = await client.query<{ id: string }>('SELECT id FROM events');
+      for (const { id } of rows) accepted.ids.delete(id.replaceAll('-', ''));
+    }
+    const { rows } = await client.query('SELECT count(*) AS count FROM events');
+    return Number(rows[0].count);
+  });
+  const ledger = await api.settled();
+  // The metrics follow the store by a moment.
+  const counted = await waitFor(
+    'the metrics to count every event',
+    async () => (await api.metrics()).all_time.total >= stored && (await api.metrics()).all_time.total,
+  ).catch(() => null);
+  return {
+    accepted: accepted.events,
+    stored,
+    idsChecked,
+    lost: Math.max(accepted.ids.size, accepted.events - stored, 0),
+    // The id is the table's primary key, so a second row of one would be another id's.
+    doubled: Math.max(stored - accepted.events, ledger.appended - accepted.events, 0),
+    ledgerAgrees: ledger.balanced && ledger.stored === stored && ledger.appended === stored && counted === stored,
+  };
+}
