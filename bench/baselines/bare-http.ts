@@ -1,6 +1,6 @@
 /**
- * What the product's ingest is measured against: node:http alone. It reads the body, parses its JSON, makes an id for each
- * event and answers in the product's form. It checks nothing, keeps nothing, and forgets everything.
+ * What the product's ingest is measured against: node:http alone. It reads the body, parses its JSON (one event, an array of
+ * them or one a line), makes an id for each event and answers in the product's form. It checks nothing, keeps nothing, and forgets everything.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -10,16 +10,24 @@ import { answerParent } from '../parts/child.ts';
 
 function answerTo(contentType: string | undefined, body: string): string {
   if (contentType === 'application/json') {
-    JSON.parse(body);
-    return JSON.stringify({ id: randomUUID(), status: 'accepted' });
+    const parsed: unknown = JSON.parse(body);
+    return JSON.stringify(Array.isArray(parsed) ? receiptOf(parsed.length) : result());
   }
-  const results = [];
+  let events = 0;
   for (const line of body.split('\n')) {
     if (line === '') continue;
     JSON.parse(line);
-    results.push({ id: randomUUID(), status: 'accepted' });
+    events += 1;
   }
-  return JSON.stringify({ accepted: results.length, rejected: 0, retry: 0, results });
+  return JSON.stringify(receiptOf(events));
+}
+
+function receiptOf(events: number) {
+  return { accepted: events, rejected: 0, retry: 0, results: Array.from({ length: events }, result) };
+}
+
+function result() {
+  return { id: randomUUID(), status: 'accepted' };
 }
 
 const server = createServer((request, response) => {

@@ -1,36 +1,85 @@
 import { join } from 'node:path';
+import { goPrograms } from '../baselines/go-programs.ts';
+import { miscounts, startFastify, startGoBaselines } from '../baselines/sides.ts';
 import type { Setup } from '../measurement.ts';
 import { type Account, readIds } from '../parts/account.ts';
 import { settledInDatabase, startPart, takeServerAccount } from '../parts/production.ts';
-import { type Load, ratioOf, type SideResult, takeTurns } from '../parts/rounds.ts';
+import { fastestOf, type Load, type Side, type SideResult, takeTurns } from '../parts/rounds.ts';
 import type { Servers } from '../parts/servers.ts';
 import { makeDataDir, startBareHttp, startGenerator } from '../parts/setup.ts';
-import type { Spread } from '../parts/statistics.ts';
 
 export interface KafkaIngest {
   readonly load: Load;
-  readonly bare: SideResult;
-  readonly product: SideResult;
-  readonly ratio: Spread;
+  readonly bare: SideResult | null;
+  /** The faster of the two in Go; null where there is no Go. */
+  readonly peer: SideResult | null;
+  /** One process of the product's. */
+  readonly one: SideResult;
+  /** Several, which share the load. */
+  readonly several: SideResult;
+  readonly processes: number;
+  /** All of them, in the order in which they took turns. */
+  readonly sides: readonly SideResult[];
+  /** Why something was left out. */
+  readonly leftOut: string | null;
+  /** Baselines that did not do what they answered. */
+  readonly miscounts: readonly string[];
   readonly account: Account;
 }
 
-/** `esp api` in turn with the bare server, while no worker runs; what was taken in is stored and counted when the load is over. */
-export async function measureOnKafka(setup: Setup, servers: Servers, load: Load): Promise<KafkaIngest> {
+export interface KafkaSides {
+  readonly withBare: boolean;
+  readonly withFastify: boolean;
+  /** Of the product, beside the one. */
+  readonly processes: number;
+}
+
+/**
+ * `esp api` in turn with the baselines, while no worker runs: one process of it, and several that share the load over a port
+ * each. What the product took in is stored and counted when the load is over, and what the baselines took in is counted in their topics.
+ */
+export async function measureOnKafka(
+  setup: Setup,
+  servers: Servers,
+  load: Load,
+  { withBare, withFastify, processes }: KafkaSides,
+): Promise<KafkaIngest> {
   await using stack = new AsyncDisposableStack();
-  const idsFile = join(makeDataDir(setup, stack), 'accepted-ids');
+  const idsFile = load.eventsPerRequest === 1 ? join(makeDataDir(setup, stack), 'accepted-ids') : null;
   const installation = await servers.install();
-  const api = stack.use(await startPart('api', installation, setup));
+  const go = await goPrograms();
+  const inGo = 'leftOut' in go ? [] : await startGoBaselines(stack, installation, go);
+  const baselines = [...inGo, ...(withFastify ? [await startFastify(stack, installation)] : [])];
+  const apis = [];
+  for (let nth = 0; nth < processes; nth += 1) apis.push(stack.use(await startPart('api', installation, setup)));
   const generator = stack.use(startGenerator());
-  const [bare, product] = await takeTurns(setup, load, generator, [
-    { name: 'bare', ...(await startBareHttp(stack)), idsFile: null },
-    { name: 'esp api', port: api.port, pid: api.pid, idsFile },
-  ]);
+  const bare: Side[] = withBare ? [{ name: 'bare node:http', ...(await startBareHttp(stack)), idsFile: null }] : [];
+  const sides: Side[] = [
+    ...bare,
+    ...baselines,
+    { name: 'esp api', port: apis[0]!.port, pid: apis[0]!.pid, idsFile },
+    { name: `${processes} × esp api`, port: apis.map(({ port }) => port), pid: apis.map(({ pid }) => pid), idsFile },
+  ];
+  const results = await takeTurns(setup, load, generator, sides, servers.cpuSeconds);
+  const [one, several] = results.slice(-2);
+  const events = one!.accepted + several!.accepted;
   const worker = stack.use(await startPart('worker', installation, setup));
-  await settledInDatabase(installation, product!.accepted);
-  const accepted = { events: product!.accepted, ids: readIds(idsFile) };
-  const account = await takeServerAccount(installation, api, accepted);
+  await settledInDatabase(installation, events);
+  const account = await takeServerAccount(installation, apis[0]!, { events, ids: readIds(idsFile) });
   await worker.stop();
-  await api.stop();
-  return { load, bare: bare!, product: product!, ratio: ratioOf(product!, bare!), account };
+  for (const api of apis) await api.stop();
+  const ofGo = results.filter(({ name }) => inGo.some((side) => side.name === name));
+  const [firstOfGo, ...others] = ofGo;
+  return {
+    load,
+    bare: withBare ? results[0]! : null,
+    peer: firstOfGo === undefined ? null : fastestOf([firstOfGo, ...others]),
+    one: one!,
+    several: several!,
+    processes,
+    sides: results,
+    leftOut: 'leftOut' in go ? go.leftOut : null,
+    miscounts: await miscounts(installation, baselines, results),
+    account,
+  };
 }

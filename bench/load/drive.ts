@@ -3,7 +3,8 @@ import { type BodyForm, buildRequests } from './requests.ts';
 import { createTally, type LoadResult } from './tally.ts';
 
 export interface LoadPlan {
-  readonly port: number;
+  /** Several: connections are dealt out to them, one after another. */
+  readonly port: number | readonly number[];
   readonly connections: number;
   readonly seconds: number;
   readonly eventsPerRequest: number;
@@ -17,6 +18,7 @@ export interface LoadPlan {
 /** Sends until the time is over and then waits for every answer that is still due, so that nothing sent is uncounted. */
 export async function drive(plan: LoadPlan): Promise<LoadResult> {
   const requests = buildRequests(plan);
+  const ports = [plan.port].flat();
   const tally = createTally(plan.eventsPerRequest);
   const over = Promise.withResolvers<void>();
   const idle: number[] = [];
@@ -45,7 +47,7 @@ export async function drive(plan: LoadPlan): Promise<LoadResult> {
 
   for (let index = 0; index < plan.connections; index += 1) {
     const answer = (status: number, bodyStart: string) => onAnswer(index, status, bodyStart);
-    connections.push(await openConnection(plan.port, answer, over.reject));
+    connections.push(await openConnection(ports[index % ports.length]!, answer, over.reject));
     idle.push(index);
   }
 

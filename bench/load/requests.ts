@@ -4,7 +4,6 @@ import { sampleEvent, sampleLines } from './sample-event.ts';
 export type BodyForm = 'json' | 'array' | 'ndjson';
 
 interface Requests {
-  readonly port: number;
   readonly eventsPerRequest: number;
   readonly form: BodyForm;
 }
@@ -16,14 +15,14 @@ const singleVariants = 1009;
 const variantsMin = 5;
 
 /** Whole requests, head and body in one buffer each, made before the clock runs. Several, so that nobody parses the same bytes over and over. */
-export function buildRequests({ port, eventsPerRequest, form }: Requests): readonly Buffer[] {
+export function buildRequests({ eventsPerRequest, form }: Requests): readonly Buffer[] {
   const variants =
     form === 'json' ? singleVariants : Math.max(variantsMin, Math.floor(eventsMade / eventsPerRequest) | 1);
   const contentType = form === 'ndjson' ? 'application/x-ndjson' : 'application/json';
   return Array.from({ length: variants }, (_, variant) => {
     const body = bodyOf(form, variant * eventsPerRequest, eventsPerRequest);
     const head =
-      `POST /api/events HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\ncontent-type: ${contentType}\r\n` +
+      `POST /api/events HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: ${contentType}\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n`;
     return Buffer.from(head + body);
   });

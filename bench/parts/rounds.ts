@@ -7,9 +7,10 @@ import { type Spread, spreadOf } from './statistics.ts';
 /** A server that takes the same load as others, in turn with them. */
 export interface Side {
   readonly name: string;
-  readonly port: number;
-  /** Of the process that serves HTTP. */
-  readonly pid: number;
+  /** Several: processes that share the load. */
+  readonly port: number | readonly number[];
+  /** Of the process that serves HTTP, or of all. */
+  readonly pid: number | readonly number[];
   /** Ids of single events that it accepted are kept here. */
   readonly idsFile: string | null;
   /** Runs at the end of each of its rounds, and its processor time counts. */
@@ -22,6 +23,8 @@ export interface Round {
   readonly load: LoadResult;
   readonly cpuSeconds: number;
   readonly threads: Readonly<Record<string, number>>;
+  /** Processor seconds of what stands behind the side, by name. */
+  readonly behind: Readonly<Record<string, number>>;
   readonly otherCores: number;
 }
 
@@ -36,10 +39,12 @@ export interface SideResult {
   readonly cpuSecondsPer100k: Spread;
   /** By thread. */
   readonly threadCpuSecondsPer100k: Readonly<Record<string, Spread>>;
+  /** Of what stands behind it, by name. */
+  readonly behindCpuSecondsPer100k: Readonly<Record<string, Spread>>;
   readonly generatorCpuSecondsPer100k: Spread;
   /** Near 1 the generator, and not the server, would be what was measured. */
   readonly generatorCores: Spread;
-  /** Cores that programs kept busy which are neither the server nor the generator; a broker behind the server is one. */
+  /** Cores that programs kept busy which are neither the side, nor what is known to stand behind it, nor the generator. */
   readonly otherCores: Spread;
   /** Events, those of the warm-up too. */
   readonly accepted: number;
@@ -49,21 +54,36 @@ export interface SideResult {
   readonly rounds: readonly Round[];
 }
 
-/** A warm-up of every side, then the rounds: A B C, A B C. */
+/**
+ * A warm-up of every side, then the rounds: A B C, A B C.
+ *
+ * @param cpuBehind processor seconds so far of what stands behind the sides, by name: a broker, a database
+ */
 export async function takeTurns(
-  setup: Setup,
+  setup: Pick<Setup, 'seconds' | 'rounds' | 'progress'>,
   load: Load,
   generator: Generator,
   sides: readonly Side[],
+  cpuBehind: () => Readonly<Record<string, number>> = () => ({}),
 ): Promise<readonly SideResult[]> {
   async function oneRound(side: Side, seconds: number): Promise<Round> {
-    const { result, cpu, otherCores } = await watch([side.pid, generator.pid], async () => {
+    const pids = [side.pid].flat();
+    const before = cpuBehind();
+    const watched = await watch([...pids, generator.pid], async () => {
       const { port, idsFile } = side;
       const answers = await generator.ask({ ...load, port, idsFile, seconds, requestsPerSecond: null });
       await side.afterLoad?.();
       return answers;
     });
-    return { load: result, cpuSeconds: cpu[0]!.totalSeconds, threads: cpu[0]!.byThread, otherCores };
+    const behind = mapValues(cpuBehind(), (total, name) => total - before[name]!);
+    const ofSide = watched.cpu.slice(0, pids.length);
+    return {
+      load: watched.result,
+      cpuSeconds: sum(ofSide.map(({ totalSeconds }) => totalSeconds)),
+      threads: addUp(ofSide.map(({ byThread }) => byThread)),
+      behind,
+      otherCores: Math.max(0, watched.otherCores - sum(Object.values(behind)) / watched.wallSeconds),
+    };
   }
 
   const warmUps: Round[] = [];
@@ -87,25 +107,51 @@ function resultOf(name: string, warmUp: Round, rounds: readonly Round[]): SideRe
     p50Ms: spread(({ load }) => load.latencyMs.p50),
     p99Ms: spread(({ load }) => load.latencyMs.p99),
     cpuSecondsPer100k: spread(({ load, cpuSeconds }) => (cpuSeconds / load.accepted) * 100_000),
-    threadCpuSecondsPer100k: threadsOf(rounds),
+    threadCpuSecondsPer100k: per100kOf(rounds, ({ threads }) => threads),
+    behindCpuSecondsPer100k: per100kOf(rounds, ({ behind }) => behind),
     generatorCpuSecondsPer100k: spread(({ load }) => (load.cpuSeconds / load.accepted) * 100_000),
     generatorCores: spread(({ load }) => load.cpuSeconds / load.seconds),
     otherCores: spread((round) => round.otherCores),
-    accepted: all.reduce((sum, { accepted }) => sum + accepted, 0),
-    refusals: all.reduce((sum, { refusals }) => sum + Object.values(refusals).reduce((a, b) => a + b, 0), 0),
+    accepted: sum(all.map(({ accepted }) => accepted)),
+    refusals: sum(all.flatMap(({ refusals }) => Object.values(refusals))),
     firstRefusal: all.find((result) => result.firstRefusal !== null)?.firstRefusal ?? null,
     rounds,
   };
 }
 
-function threadsOf(rounds: readonly Round[]): Readonly<Record<string, Spread>> {
-  const threads = [...new Set(rounds.flatMap((round) => Object.keys(round.threads)))];
-  const perThread = (name: string) =>
-    spreadOf(rounds.map((round) => ((round.threads[name] ?? 0) / round.load.accepted) * 100_000));
-  return Object.fromEntries(threads.map((name) => [name, perThread(name)]));
+function per100kOf(
+  rounds: readonly Round[],
+  pick: (round: Round) => Readonly<Record<string, number>>,
+): Readonly<Record<string, Spread>> {
+  return mapValues(addUp(rounds.map(pick)), (_, name) =>
+    spreadOf(rounds.map((round) => ((pick(round)[name] ?? 0) / round.load.accepted) * 100_000)),
+  );
+}
+
+const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+
+function addUp(records: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  const total: Record<string, number> = {};
+  for (const record of records)
+    for (const name of Object.keys(record)) total[name] = (total[name] ?? 0) + record[name]!;
+  return total;
+}
+
+function mapValues<Value, Mapped>(
+  record: Readonly<Record<string, Value>>,
+  map: (value: Value, name: string) => Mapped,
+): Readonly<Record<string, Mapped>> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value, name)]));
 }
 
 /** Rate of one side over another's, of each pair of neighbours, so that a machine that gets slower drags both down. */
 export function ratioOf(side: SideResult, beside: SideResult): Spread {
   return spreadOf(side.rounds.map(({ load }, i) => load.eventsPerSecond / beside.rounds[i]!.load.eventsPerSecond));
+}
+
+/** Of sides that do one job in different ways, the one to be compared with: what its owner would have chosen. */
+export function fastestOf<Candidate extends Pick<SideResult, 'eventsPerSecond'>>(
+  sides: readonly [Candidate, ...Candidate[]],
+): Candidate {
+  return sides.reduce((best, side) => (side.eventsPerSecond.median > best.eventsPerSecond.median ? side : best));
 }

@@ -1,0 +1,77 @@
+import type { Mark } from '../measurement.ts';
+import { ratioOf, type SideResult } from '../parts/rounds.ts';
+import type { EmbeddedIngest } from './embedded.ts';
+import type { KafkaIngest } from './kafka.ts';
+
+const peerRatioMin = 1;
+const bareRatioMin = 0.55;
+const p99MsMore = 2;
+const embeddedRatioMin = 0.4;
+/** A worker that is done so soon after the load ends has kept up with it. */
+const drainSecondsMax = 2;
+/** Two processes of which each needs 1 / 0.85 of the processor time an event do 1.7 times the work of one, on cores of their own. */
+const scalingMin = 1.7;
+/** Two processes, a broker with its two threads, and a generator. */
+const scalingCoresMin = 6;
+
+export function kafkaMarks({ one, several, peer, bare, processes }: KafkaIngest, cores: number): Mark[] {
+  const marks: Mark[] = [];
+  if (peer !== null) {
+    marks.push(ratioMark('1a', one, peer, peerRatioMin), tailMark(one, peer));
+  }
+  if (bare !== null) marks.push(ratioMark('1b', one, bare, bareRatioMin));
+  return [...marks, scalingMark(one, several, processes, cores)];
+}
+
+function ratioMark(number: string, side: SideResult, beside: SideResult, min: number): Mark {
+  const ratio = ratioOf(side, beside).median;
+  return {
+    number,
+    what: `on Kafka: single POST over ${beside.name}`,
+    figure: ratio.toFixed(2),
+    mustBe: `≥ ${min.toFixed(2)}`,
+    held: ratio >= min,
+  };
+}
+
+function tailMark(side: SideResult, beside: SideResult): Mark {
+  const [own, others] = [side.p99Ms.median, beside.p99Ms.median];
+  return {
+    number: '1c',
+    what: `on Kafka: p99 of a single POST beside ${beside.name}`,
+    figure: `${own.toFixed(1)} ms, ${others.toFixed(1)} ms`,
+    mustBe: `≤ its + ${p99MsMore} ms`,
+    held: own <= others + p99MsMore,
+  };
+}
+
+export function scalingMark(
+  one: Pick<SideResult, 'cpuSecondsPer100k' | 'eventsPerSecond'>,
+  several: Pick<SideResult, 'cpuSecondsPer100k' | 'eventsPerSecond'>,
+  processes: number,
+  cores: number,
+): Mark {
+  const costMax = processes / scalingMin;
+  const [costOfOne, cost] = [one.cpuSecondsPer100k.median, several.cpuSecondsPer100k.median];
+  const rate = several.eventsPerSecond.median / one.eventsPerSecond.median;
+  const isRateDue = cores >= scalingCoresMin;
+  return {
+    number: '1e',
+    what: `on Kafka: CPU s / 100,000 single POSTs of ${processes} API processes over that of one`,
+    figure: `${cost.toFixed(2)} / ${costOfOne.toFixed(2)} = ${(cost / costOfOne).toFixed(2)}, at ${rate.toFixed(2)} of its rate`,
+    mustBe: `≤ ${costMax.toFixed(2)}${isRateDue ? `, ≥ ${scalingMin}` : ` (the rate counts from ${scalingCoresMin} cores on)`}`,
+    held: cost / costOfOne <= costMax && (!isRateDue || rate >= scalingMin),
+  };
+}
+
+export function embeddedMark({ ratio, drainSeconds, backlog }: EmbeddedIngest): Mark {
+  return {
+    number: '1d',
+    what: 'embedded: single POST over bare node:http, the worker keeping up',
+    figure:
+      `${ratio.median.toFixed(2)}, everything stored ${drainSeconds.max.toFixed(1)} s after the end ` +
+      `(backlog ${Math.round(backlog.max)})`,
+    mustBe: `≥ ${embeddedRatioMin}, stored within ${drainSecondsMax} s`,
+    held: ratio.median >= embeddedRatioMin && drainSeconds.max <= drainSecondsMax,
+  };
+}
