@@ -1,31 +1,52 @@
+import { availableParallelism } from 'node:os';
 import { type EmbeddedIngest, measureEmbedded } from '../ingest/embedded.ts';
-import type { Measured, Measurement, Setup } from '../measurement.ts';
-import type { Load } from '../parts/rounds.ts';
+import { type KafkaIngest, measureOnKafka } from '../ingest/kafka.ts';
+import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
+import { ratioOf } from '../parts/rounds.ts';
+import { sideRows, threadRow } from '../parts/sides-text.ts';
 import { accountText, disturbance, fixed, lines, loadWarnings, partsText, show, whole } from '../parts/text.ts';
+import { batchMarks, formOf } from './marks.ts';
 
-const loads: readonly Load[] = [
-  { connections: 16, eventsPerRequest: 100, form: 'array' },
-  { connections: 4, eventsPerRequest: 10_000, form: 'ndjson' },
-];
+/** With these the product and the peers all reach what more connections would not raise. */
+const arrays = { connections: 64, eventsPerRequest: 100, form: 'array' } as const;
+const ndjson = { connections: 4, eventsPerRequest: 10_000, form: 'ndjson' } as const;
+
+/** What is accepted in a second takes longer than one to store, so a part of the time is as much work. */
+const embeddedSeconds = 0.4;
+const kafkaSeconds = 0.25;
 
 export const batch: Measurement = { name: 'batch', isDefault: true, measure };
 
 async function measure(setup: Setup): Promise<Measured> {
-  // What is accepted in a second takes longer than one to store, so half the time is as much work.
-  const shorter = { ...setup, seconds: Math.max(1, setup.seconds / 2) };
   const embedded: EmbeddedIngest[] = [];
-  for (const load of loads) embedded.push(await measureEmbedded(shorter, load));
+  for (const load of [arrays, ndjson]) {
+    embedded.push(await measureEmbedded({ ...setup, seconds: setup.seconds * embeddedSeconds }, load));
+  }
+  const servers = await setup.servers();
+  const kafka: KafkaIngest[] = [];
+  const marks: Mark[] = [];
+  if (!('leftOut' in servers)) {
+    const shorter = { ...setup, seconds: setup.seconds * kafkaSeconds };
+    // One for every two cores, since a broker and a generator want some too.
+    const sides = { withBare: false, processes: Math.max(2, Math.floor(availableParallelism() / 2)) };
+    kafka.push(await measureOnKafka(shorter, servers, arrays, { ...sides, withFastify: true }));
+    marks.push(...batchMarks(kafka[0]!, ['2a', '2b']));
+    kafka.push(await measureOnKafka(shorter, servers, ndjson, { ...sides, withFastify: false }));
+    marks.push(...batchMarks(kafka[1]!, ['2c', '2d']));
+  }
   return {
-    result: { embedded },
-    text: embedded.map(embeddedText).join('\n\n'),
-    marks: [],
-    accounts: embedded.map(({ account }) => account),
+    result: { embedded, kafka },
+    text: [
+      ...embedded.map(embeddedText),
+      ...('leftOut' in servers ? [`left out: ${servers.leftOut}`] : kafka.map(kafkaText)),
+    ].join('\n\n'),
+    marks,
+    accounts: [...embedded, ...kafka].map(({ account }) => account),
   };
 }
 
 function embeddedText({ load, product, bare, ...result }: EmbeddedIngest): string {
-  const form = load.form === 'array' ? 'arrays' : 'NDJSON';
-  return lines(`Embedded: ${form} of ${whole(load.eventsPerRequest)} events over ${load.connections} connections`, [
+  return lines(`Embedded: ${formOf(load)} events over ${load.connections} connections`, [
     ['product, events/s', show(product.eventsPerSecond, whole)],
     ['bare node:http, events/s', show(bare.eventsPerSecond, whole)],
     ['product / bare', show(result.ratio, fixed(2))],
@@ -39,5 +60,22 @@ function embeddedText({ load, product, bare, ...result }: EmbeddedIngest): strin
     ['account', accountText(result.account)],
     ...loadWarnings([bare, product]),
     ...disturbance(Math.max(bare.otherCores.max, product.otherCores.max)),
+  ]);
+}
+
+function kafkaText({ load, one, several, peer, sides, ...result }: KafkaIngest): string {
+  const ratios = peer === null ? [] : [several, one].map((side) => [side, peer] as const);
+  return lines(`On Kafka: ${formOf(load)} events over ${load.connections} connections, no worker meanwhile`, [
+    ...sideRows(sides),
+    threadRow(one),
+    threadRow(several),
+    ...ratios.map(
+      ([side, beside]) => [`${side.name} / ${beside.name}`, show(ratioOf(side, beside), fixed(2))] as const,
+    ),
+    ['account', accountText(result.account)],
+    ...(result.leftOut === null ? [] : [['left out', result.leftOut] as const]),
+    ...result.miscounts.map((text) => ['! baseline', text] as const),
+    ...loadWarnings(sides),
+    ...disturbance(Math.max(...sides.map(({ otherCores }) => otherCores.max))),
   ]);
 }
