@@ -3,23 +3,37 @@ import { join } from 'node:path';
 import { newEventId } from '../../src/domain/identity.ts';
 import { partitionOf } from '../../src/domain/partitioner.ts';
 import { encodeRecord } from '../../src/domain/record-codec.ts';
-import type { RecordToAppend } from '../../src/event-log/event-log.ts';
+import type { EventLog, RecordToAppend } from '../../src/event-log/event-log.ts';
+import { createKafkaEventLog } from '../../src/event-log/kafka/event-log.kafka.ts';
 import { createSegmentEventLog } from '../../src/event-log/segment/event-log.segment.ts';
 import { answerParent } from '../parts/child.ts';
 import { sampleEvent } from './sample-event.ts';
 
-export interface BacklogPlan {
-  readonly dataDir: string;
+export type BacklogPlan = {
   readonly events: number;
+  /** Every hundredth record is one of before once more, as of a client that had no answer and sent it again. */
+  readonly withDuplicates?: boolean;
+} & ({ readonly dataDir: string } | { readonly brokers: string; readonly topic: string });
+
+export interface Backlog {
+  /** Records, duplicates among them. */
+  readonly events: number;
+  readonly duplicates: number;
 }
 
 const partitions = 8;
 /** Of one append: what one group of ingest holds at most. */
 const groupRecords = 10_000;
+const duplicateEvery = 100;
+/** In records: the first of the two is stored long before. It is none that is a duplicate itself. */
+const duplicateDistance = 40_050;
 
-function record(number: number): RecordToAppend {
+function isDuplicate(number: number): boolean {
+  return number % duplicateEvery === duplicateEvery - 1 && number >= duplicateDistance;
+}
+
+function record(number: number, id: string): RecordToAppend {
   const { event_type: eventType, payload } = JSON.parse(sampleEvent(number));
-  const id = newEventId(Date.now());
   const value = encodeRecord({
     id,
     eventType,
@@ -34,12 +48,28 @@ function record(number: number): RecordToAppend {
   return { partition: partitionOf(id, partitions), value };
 }
 
-answerParent(async ({ dataDir, events }: BacklogPlan) => {
-  const log = await createSegmentEventLog({ directory: join(dataDir, 'log'), partitions });
-  for (let number = 0; number < events; number += groupRecords) {
-    const count = Math.min(groupRecords, events - number);
-    await log.append(Array.from({ length: count }, (_, index) => record(number + index)));
+function openLog(plan: BacklogPlan): Promise<EventLog> {
+  if ('dataDir' in plan) return createSegmentEventLog({ directory: join(plan.dataDir, 'log'), partitions });
+  const { brokers, topic } = plan;
+  return createKafkaEventLog({ brokers: [brokers], clientId: 'bench', topic, group: 'bench' });
+}
+
+answerParent(async (plan: BacklogPlan): Promise<Backlog> => {
+  const { events, withDuplicates = false } = plan;
+  const log = await openLog(plan);
+  const ids: string[] = [];
+  let duplicates = 0;
+  for (let first = 0; first < events; first += groupRecords) {
+    const group: RecordToAppend[] = [];
+    for (let number = first; number < Math.min(first + groupRecords, events); number += 1) {
+      const again = withDuplicates && isDuplicate(number);
+      const original = again ? number - duplicateDistance : number;
+      ids[number] = again ? ids[original]! : newEventId(Date.now());
+      group.push(record(original, ids[number]!));
+      duplicates += again ? 1 : 0;
+    }
+    await log.append(group);
   }
   await log.close();
-  return { events };
+  return { events, duplicates };
 });

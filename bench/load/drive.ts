@@ -38,7 +38,9 @@ export async function drive(plan: LoadPlan): Promise<LoadResult> {
   function onAnswer(connection: number, status: number, bodyStart: string): void {
     const now = performance.now();
     inFlight -= 1;
-    tally.add(status, bodyStart, now - sentAt[connection]!, now <= deadline);
+    const tookMs = now - sentAt[connection]!;
+    const lateMs = Math.max(0, now - deadline);
+    tally.add(status, bodyStart, tookMs, lateMs === 0 ? 1 : Math.max(0, 1 - lateMs / tookMs));
     if (now < deadline) {
       if (plan.requestsPerSecond === null) send(connection, now);
       else idle.push(connection);

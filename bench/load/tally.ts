@@ -3,7 +3,10 @@ import { appendFileSync } from 'node:fs';
 /** What a run of the generator saw. */
 export interface LoadResult {
   readonly seconds: number;
-  /** Requests answered before the end of the window: the rate is made of these. */
+  /**
+   * Requests answered before the end of the window, and of each that was under way then the part of its time that lay in it:
+   * of few and large ones the last would else make the rate jump. The rate is made of these.
+   */
   readonly requests: number;
   readonly events: number;
   readonly requestsPerSecond: number;
@@ -43,7 +46,7 @@ export function createTally(eventsPerRequest: number) {
   }
 
   return {
-    add(status: number, bodyStart: string, latencyMs: number, isInWindow: boolean): void {
+    add(status: number, bodyStart: string, latencyMs: number, partInWindow: number): void {
       if (answered === latencies.length) {
         const larger = new Float64Array(latencies.length * 2);
         larger.set(latencies);
@@ -57,7 +60,7 @@ export function createTally(eventsPerRequest: number) {
       }
       if (eventsPerRequest === 1) keepId(bodyStart);
       accepted += eventsPerRequest;
-      if (isInWindow) inWindow += 1;
+      inWindow += partInWindow;
     },
 
     result(seconds: number, cpuSeconds: number, idsFile: string | null): LoadResult {

@@ -10,6 +10,8 @@ import type { Mark } from '../measurement.ts';
  */
 export interface Account {
   readonly accepted: number;
+  /** Of these, records of an id that was there already: known beforehand, not as the product says. */
+  readonly duplicates?: number;
   readonly stored: number;
   /** Ids of answers that were looked up one by one. */
   readonly idsChecked: number;
@@ -51,6 +53,41 @@ export function takeAccount(dataDir: string, accepted: Accepted, ledger: LedgerV
   }
 }
 
+export interface Counted {
+  readonly accepted: number;
+  readonly duplicates: number;
+  /** Rows, each with an id of its own: it is the table's primary key. */
+  readonly stored: number;
+  readonly idsChecked: number;
+  /** Of these, without a row. */
+  readonly idsMissing: number;
+  /** With nothing in flight. */
+  readonly ledger: Pick<LedgerView, 'appended' | 'stored' | 'duplicate' | 'balanced'>;
+  /** By the metrics; null where they never counted as many as are stored. */
+  readonly inMetrics: number | null;
+}
+
+/** The account of a store whose rows have been counted. */
+export function accountOf(counted: Counted): Account {
+  const { accepted, duplicates, stored, idsChecked, idsMissing, ledger, inMetrics } = counted;
+  const due = accepted - duplicates;
+  return {
+    accepted,
+    duplicates,
+    stored,
+    idsChecked,
+    lost: Math.max(idsMissing, due - stored, 0),
+    // A second row of an id can't be, so it would be another id's.
+    doubled: Math.max(stored - due, ledger.appended - accepted, 0),
+    ledgerAgrees:
+      ledger.balanced &&
+      ledger.stored === stored &&
+      ledger.duplicate === duplicates &&
+      ledger.appended === stored + duplicates &&
+      inMetrics === stored,
+  };
+}
+
 const idBytes = 36;
 
 /** Of the ids file, without dashes. */
@@ -71,6 +108,7 @@ export function sumOf(accounts: readonly Account[]): Account {
   const sum = (pick: (account: Account) => number) => accounts.reduce((total, account) => total + pick(account), 0);
   return {
     accepted: sum((account) => account.accepted),
+    duplicates: sum((account) => account.duplicates ?? 0),
     stored: sum((account) => account.stored),
     idsChecked: sum((account) => account.idsChecked),
     lost: sum((account) => account.lost),

@@ -1,5 +1,5 @@
 import type { Setup } from '../measurement.ts';
-import type { Account } from './account.ts';
+import { type Account, accountOf } from './account.ts';
 import { type Product, startProduct } from './product.ts';
 import { type ServerInstallation, withDatabase } from './servers.ts';
 import { waitFor } from './wait.ts';
@@ -35,7 +35,7 @@ export function outcomesInDatabase({ databaseUrl }: ServerInstallation): Promise
 export async function takeServerAccount(
   { databaseUrl }: ServerInstallation,
   api: Product,
-  accepted: { readonly events: number; readonly ids: Set<string> },
+  accepted: { readonly events: number; readonly ids: Set<string>; readonly duplicates?: number },
 ): Promise<Account> {
   const idsChecked = accepted.ids.size;
   const stored = await withDatabase(databaseUrl, async (client) => {
@@ -52,13 +52,13 @@ export async function takeServerAccount(
     'the metrics to count every event',
     async () => (await api.metrics()).all_time.total >= stored && (await api.metrics()).all_time.total,
   ).catch(() => null);
-  return {
+  return accountOf({
     accepted: accepted.events,
+    duplicates: accepted.duplicates ?? 0,
     stored,
     idsChecked,
-    lost: Math.max(accepted.ids.size, accepted.events - stored, 0),
-    // The id is the table's primary key, so a second row of one would be another id's.
-    doubled: Math.max(stored - accepted.events, ledger.appended - accepted.events, 0),
-    ledgerAgrees: ledger.balanced && ledger.stored === stored && ledger.appended === stored && counted === stored,
-  };
+    idsMissing: accepted.ids.size,
+    ledger,
+    inMetrics: counted,
+  });
 }

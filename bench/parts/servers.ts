@@ -1,5 +1,4 @@
 import { Client } from 'pg';
-import { runKafkaTool } from '../../src/testing/stack/kafka.ts';
 import { checkStack } from '../../src/testing/stack/maven.ts';
 import { makeDatabase } from '../../src/testing/stack/postgres.ts';
 import { descendantsOf } from '../../src/testing/stack/process-table.ts';
@@ -12,8 +11,6 @@ import { cpuUsage } from './usage.ts';
 export interface Servers extends AsyncDisposable {
   /** A topic, a database and keys that nothing has used yet, set up as an operator does it. */
   install(): Promise<ServerInstallation>;
-  /** Records a second that Kafka's own producer brings into a new topic, of so many bytes, every one acknowledged. */
-  producerRecordsPerSecond(records: number, bytes: number): Promise<number>;
   /** Processor seconds so far, by server. */
   cpuSeconds(): Readonly<Record<'kafka' | 'postgres' | 'redis', number>>;
 }
@@ -48,23 +45,10 @@ export async function startServers(): Promise<Servers> {
     return { settings, databaseUrl };
   }
 
-  async function producerRecordsPerSecond(records: number, bytes: number): Promise<number> {
-    const { settings } = await install();
-    const output = await runKafkaTool('org.apache.kafka.tools.ProducerPerformance', [
-      ...['--topic', settings.ESP_TOPIC!, '--num-records', String(records), '--record-size', String(bytes)],
-      ...['--throughput', '-1', '--bootstrap-server', stack.kafka.brokers],
-      ...['--command-property', 'acks=all'],
-    ]);
-    const found = [...output.matchAll(/ ([\d.]+) records\/sec/g)].at(-1)?.[1];
-    if (found === undefined) throw new Error(`Kafka's producer told no rate:\n${output}`);
-    return Number(found);
-  }
-
   const ofProcesses = (pid: number) =>
     [pid, ...descendantsOf(pid)].reduce((sum, one) => sum + (cpuSecondsOf(one) ?? 0), 0);
   return {
     install,
-    producerRecordsPerSecond,
     cpuSeconds: () => ({
       kafka: ofProcesses(stack.kafka.pid()),
       postgres: ofProcesses(stack.postgres.pid()),

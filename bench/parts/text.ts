@@ -57,11 +57,20 @@ export function disturbance(otherCores: number): [string, string][] {
   return [['! disturbed', `other programs kept up to ${otherCores.toFixed(2)} cores busy`]];
 }
 
-export function accountText({ accepted, stored, idsChecked, lost, doubled, ledgerAgrees }: Account): string {
+export function accountText({
+  accepted,
+  duplicates = 0,
+  stored,
+  idsChecked,
+  lost,
+  doubled,
+  ledgerAgrees,
+}: Account): string {
   const ids = idsChecked > 0 ? `, ${whole(idsChecked)} ids looked up` : '';
+  const again = duplicates > 0 ? ` (${whole(duplicates)} of them duplicates)` : '';
   const agrees = ledgerAgrees ? 'the ledger agrees' : 'THE LEDGER DISAGREES';
   const verdict = lost === 0 && doubled === 0 && ledgerAgrees ? '' : ': THE FIGURES ABOVE DO NOT COUNT';
-  return `${whole(accepted)} accepted, ${whole(stored)} stored, ${lost} lost, ${doubled} doubled${ids}; ${agrees}${verdict}`;
+  return `${whole(accepted)} accepted${again}, ${whole(stored)} stored, ${lost} lost, ${doubled} doubled${ids}; ${agrees}${verdict}`;
 }
 
 export function markText({ number, what, figure, mustBe, held }: Mark): string {

@@ -1,134 +1,194 @@
-import { sampleEventBytes } from '../load/sample-event.ts';
+import { join } from 'node:path';
+import { type GoPrograms, goPrograms, runGoSink } from '../baselines/go-programs.ts';
+import type { Backlog, BacklogPlan } from '../load/backlog.ts';
 import type { Setup } from '../measurement.ts';
 import { type Account, sumOf } from '../parts/account.ts';
+import { startChild } from '../parts/child.ts';
 import { outcomesInDatabase, settledInDatabase, startPart, takeServerAccount } from '../parts/production.ts';
 import { type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
-import { startGenerator } from '../parts/setup.ts';
+import { makeDataDir } from '../parts/setup.ts';
 import { type Spread, spreadOf } from '../parts/statistics.ts';
 import { cpuUsage, peakDuring } from '../parts/usage.ts';
 import { waitFor } from '../parts/wait.ts';
+import { type CopyRate, checkpoint, copyRate } from './psql.ts';
 
-const lines = { connections: 8, eventsPerRequest: 1_000, form: 'ndjson' } as const;
-/** How many events a round stores: seconds' worth of what a fast machine does. */
-const eventsPerSecondOfRound = 60_000;
+/** How many records a round holds: seconds' worth of what a fast machine does. */
+const recordsPerSecondOfRound = 60_000;
 const pollMs = 20;
 
-export interface PostgresProcessing {
-  /** What Kafka's own producer brings in of records of that size. */
-  readonly producerRecordsPerSecond: Spread;
-  readonly rowsPerSecond: Spread;
-  /** PostgreSQL's COPY of the same rows from a file into a table like the product's, over one connection. */
-  readonly copyRowsPerSecond: Spread;
-  readonly copyRatio: Spread;
-  /** While the worker stored, processor seconds for 100,000 events, by process. */
+/** A program that works off the topic, duplicates passed over. */
+export interface Sink {
+  readonly recordsPerSecond: Spread;
+  /** Processor seconds for 100,000 records, by process. */
   readonly cpuSecondsPer100k: Readonly<Record<string, Spread>>;
+}
+
+export interface PostgresProcessing {
+  readonly records: number;
+  readonly worker: Sink;
+  /** Null where there is no Go. */
+  readonly go: Sink | null;
+  readonly leftOut: string | null;
+  /** Of the same rows, into a table like the product's. */
+  readonly copyRowsPerSecond: Spread;
+  readonly copyBy: CopyRate['by'];
+  readonly goRatio: Spread | null;
+  readonly copyRatio: Spread;
   /** Highest seen, resident, of all rounds. */
   readonly workerPeakMb: number;
   readonly account: Account;
 }
 
+interface SinkRound {
+  readonly recordsPerSecond: number;
+  readonly cpuSecondsPer100k: Readonly<Record<string, number>>;
+}
+
+interface Round {
+  readonly worker: SinkRound & { readonly peakMb: number; readonly account: Account };
+  readonly go: SinkRound | null;
+  readonly copy: CopyRate;
+}
+
+/** One topic, worked off by the product and by the sink in Go, each into a table of its own; who begins changes with the rounds. */
 export async function measurePostgres(setup: Setup, servers: Servers): Promise<PostgresProcessing> {
-  const rounds: StoringRound[] = [];
+  const go = await goPrograms();
+  const records = Math.round(setup.seconds * recordsPerSecondOfRound);
+  const rounds: Round[] = [];
   for (let round = 1; round <= setup.rounds; round += 1) {
-    rounds.push(await fillAndStore(setup, servers));
-    const { rowsPerSecond, copyRowsPerSecond } = rounds.at(-1)!;
-    setup.progress(`round ${round}: stored ${Math.round(rowsPerSecond)}/s, COPY ${Math.round(copyRowsPerSecond)}/s`);
+    rounds.push(await oneRound(setup, servers, records, 'leftOut' in go ? null : go, round % 2 === 0));
+    const last = rounds.at(-1)!;
+    const besides = last.go === null ? '' : `, Go ${Math.round(last.go.recordsPerSecond)}/s`;
+    setup.progress(
+      `round ${round}: stored ${Math.round(last.worker.recordsPerSecond)}/s${besides}, ` +
+        `COPY ${Math.round(last.copy.rowsPerSecond)}/s`,
+    );
   }
-  const spread = (pick: (round: StoringRound) => number) => spreadOf(rounds.map(pick));
-  const processes = Object.keys(rounds[0]!.cpuSecondsPer100k);
+  const spread = (pick: (round: Round) => number) => spreadOf(rounds.map(pick));
+  const ofGo = rounds.map((round) => round.go).filter((one) => one !== null);
   return {
-    producerRecordsPerSecond: spread((round) => round.producerRecordsPerSecond),
-    rowsPerSecond: spread((round) => round.rowsPerSecond),
-    copyRowsPerSecond: spread((round) => round.copyRowsPerSecond),
-    copyRatio: spread((round) => round.rowsPerSecond / round.copyRowsPerSecond),
-    cpuSecondsPer100k: Object.fromEntries(
-      processes.map((name) => [name, spread((round) => round.cpuSecondsPer100k[name]!)]),
-    ),
-    workerPeakMb: Math.max(...rounds.map((round) => round.workerPeakMb)),
-    account: sumOf(rounds.map((round) => round.account)),
+    records,
+    worker: sinkOf(rounds.map((round) => round.worker)),
+    go: ofGo.length === 0 ? null : sinkOf(ofGo),
+    leftOut: 'leftOut' in go ? go.leftOut : null,
+    copyRowsPerSecond: spread((round) => round.copy.rowsPerSecond),
+    copyBy: rounds[0]!.copy.by,
+    goRatio: ofGo.length === 0 ? null : spread((round) => round.worker.recordsPerSecond / round.go!.recordsPerSecond),
+    copyRatio: spread((round) => round.worker.recordsPerSecond / round.copy.rowsPerSecond),
+    workerPeakMb: Math.max(...rounds.map((round) => round.worker.peakMb)),
+    account: sumOf(rounds.map((round) => round.worker.account)),
   };
 }
 
-interface StoringRound {
-  readonly producerRecordsPerSecond: number;
-  readonly rowsPerSecond: number;
-  readonly copyRowsPerSecond: number;
-  readonly cpuSecondsPer100k: Readonly<Record<string, number>>;
-  readonly workerPeakMb: number;
-  readonly account: Account;
+function sinkOf(rounds: readonly SinkRound[]): Sink {
+  const processes = Object.keys(rounds[0]!.cpuSecondsPer100k);
+  return {
+    recordsPerSecond: spreadOf(rounds.map((round) => round.recordsPerSecond)),
+    cpuSecondsPer100k: Object.fromEntries(
+      processes.map((name) => [name, spreadOf(rounds.map((round) => round.cpuSecondsPer100k[name]!))]),
+    ),
+  };
 }
 
-/**
- * A topic filled over HTTP while no worker runs, then a worker. The clock runs from the first rows that are there to the last,
- * and only what was stored between the two counts: starting up is left out.
- */
-async function fillAndStore(setup: Setup, servers: Servers): Promise<StoringRound> {
+async function oneRound(
+  setup: Setup,
+  servers: Servers,
+  records: number,
+  go: GoPrograms | null,
+  goFirst: boolean,
+): Promise<Round> {
   await using stack = new AsyncDisposableStack();
+  const directory = makeDataDir(setup, stack);
   const installation = await servers.install();
-  const api = stack.use(await startPart('api', installation, setup));
-  const generator = stack.use(startGenerator());
-  const events = setup.seconds * eventsPerSecondOfRound;
-  let accepted = 0;
-  const plan = { ...lines, port: api.port, requestsPerSecond: null, idsFile: null };
-  // Some seconds of load at a time, until there is a backlog for the worker.
-  for (let seconds = 1; accepted < events; seconds = Math.max(1, setup.seconds / 2)) {
-    const load = await generator.ask({ ...plan, seconds });
-    accepted += load.accepted;
-  }
-  const producerRecordsPerSecond = await servers.producerRecordsPerSecond(events, sampleEventBytes);
+  const backlog = await fill(installation, records);
+  const inGo = () => (go === null ? null : runInGo(servers, installation, go, backlog));
+  const before = goFirst ? await inGo() : null;
+  const worker = await runWorker(setup, servers, installation, backlog);
+  const after = goFirst ? null : await inGo();
+  return { worker, go: before ?? after, copy: await copyRate(installation.databaseUrl, directory) };
+}
 
-  const worker = stack.use(await startPart('worker', installation, setup));
-  const before = await started(installation);
-  const startedAt = performance.now();
-  const cpuSeconds = () => ({
-    worker: cpuUsage(worker.pid).totalSeconds,
-    api: cpuUsage(api.pid).totalSeconds,
-    ...servers.cpuSeconds(),
+async function fill({ settings }: ServerInstallation, events: number): Promise<Backlog> {
+  await using child = startChild<BacklogPlan, Backlog>(join(import.meta.dirname, '..', 'load', 'backlog.ts'));
+  return await child.ask({
+    brokers: settings.KAFKA_BROKERS!,
+    topic: settings.ESP_TOPIC!,
+    events,
+    withDuplicates: true,
   });
+}
+
+/** The clock runs from the first outcomes that are there to the last, and only those between the two count: starting up is left out. */
+async function runWorker(
+  setup: Setup,
+  servers: Servers,
+  installation: ServerInstallation,
+  { events, duplicates }: Backlog,
+): Promise<Round['worker']> {
+  await checkpoint(installation.databaseUrl);
+  await using stack = new AsyncDisposableStack();
+  const worker = stack.use(await startPart('worker', installation, setup));
+  const first = await waitFor('the first rows', async () => (await outcomesInDatabase(installation)) || null, {
+    everyMs: pollMs,
+  });
+  const startedAt = performance.now();
+  const cpuSeconds = () => ({ worker: cpuUsage(worker.pid).totalSeconds, ...servers.cpuSeconds() });
   const cpuBefore = cpuSeconds();
-  const peak = await peakDuring(worker.pid, () => settledInDatabase(installation, accepted));
+  const peak = await peakDuring(worker.pid, () => settledInDatabase(installation, events));
   const seconds = (performance.now() - startedAt) / 1000;
   const cpuAfter = cpuSeconds();
-  const storedMeanwhile = accepted - before;
-  if (storedMeanwhile < accepted / 2)
-    throw new Error(`only ${storedMeanwhile} events were left when the clock started`);
-  const account = await takeServerAccount(installation, api, { events: accepted, ids: new Set() });
-  await worker.stop();
-  await api.stop();
+  const settled = events - first;
+  if (settled < events / 2) throw new Error(`only ${settled} records were left when the clock started`);
+  const api = stack.use(await startPart('api', installation, setup));
+  const account = await takeServerAccount(installation, api, { events, duplicates, ids: new Set() });
   return {
-    producerRecordsPerSecond,
-    rowsPerSecond: storedMeanwhile / seconds,
-    copyRowsPerSecond: await copyRowsPerSecond(installation),
-    cpuSecondsPer100k: Object.fromEntries(
-      Object.entries(cpuAfter).map(([name, after]) => [
-        name,
-        ((after - cpuBefore[name as keyof typeof cpuBefore]) / storedMeanwhile) * 100_000,
-      ]),
-    ),
-    workerPeakMb: peak.rssMb,
+    recordsPerSecond: settled / seconds,
+    cpuSecondsPer100k: per100k(cpuBefore, cpuAfter, settled),
+    peakMb: peak.rssMb,
     account,
   };
 }
 
-/** @returns how many there were when the first were seen */
-function started(installation: ServerInstallation): Promise<number> {
-  return waitFor('the first rows', async () => (await outcomesInDatabase(installation)) || null, { everyMs: pollMs });
+async function runInGo(
+  servers: Servers,
+  { settings, databaseUrl }: ServerInstallation,
+  go: GoPrograms,
+  { events, duplicates }: Backlog,
+): Promise<SinkRound> {
+  const table = 'stored_by_go';
+  // Every column, check and index that the product's has.
+  await withDatabase(databaseUrl, (client) => client.query(`CREATE TABLE ${table} (LIKE events INCLUDING ALL)`));
+  await checkpoint(databaseUrl);
+  const cpuBefore = servers.cpuSeconds();
+  const report = await runGoSink(go, {
+    brokers: settings.KAFKA_BROKERS!,
+    topic: settings.ESP_TOPIC!,
+    group: `${settings.ESP_GROUP}.go`,
+    databaseUrl,
+    table,
+    records: events,
+  });
+  const cpuAfter = servers.cpuSeconds();
+  const rows = await withDatabase(databaseUrl, async (client) => {
+    return Number((await client.query(`SELECT count(*) AS count FROM ${table}`)).rows[0].count);
+  });
+  if (rows !== events - duplicates) {
+    throw new Error(`the sink in Go left ${rows} rows of ${events} records with ${duplicates} duplicates`);
+  }
+  return {
+    recordsPerSecond: report.records / report.seconds,
+    cpuSecondsPer100k: {
+      sink: (report.cpu_seconds / report.records) * 100_000,
+      ...per100k(cpuBefore, cpuAfter, events),
+    },
+  };
 }
 
-/**
- * The rows that the product has stored, written to a file by the server and read back by it into a table of the same columns
- * and indexes: no client, no parsing of events, no second table.
- */
-async function copyRowsPerSecond({ databaseUrl }: ServerInstallation): Promise<number> {
-  return withDatabase(databaseUrl, async (client) => {
-    const { rows } = await client.query("SELECT current_setting('data_directory') AS directory");
-    const file = client.escapeLiteral(`${rows[0].directory}/bench-rows`);
-    await client.query(`COPY events TO ${file}`);
-    await client.query('CREATE TABLE copied (LIKE events INCLUDING ALL)');
-    // What the product has left to be written back is not this one's to wait for.
-    await client.query('CHECKPOINT');
-    const startedAt = performance.now();
-    const { rowCount } = await client.query(`COPY copied FROM ${file}`);
-    return rowCount! / ((performance.now() - startedAt) / 1000);
-  });
+function per100k<Name extends string>(
+  before: Readonly<Record<Name, number>>,
+  after: Readonly<Record<Name, number>>,
+  records: number,
+): Readonly<Record<string, number>> {
+  const names = Object.keys(after) as Name[];
+  return Object.fromEntries(names.map((name) => [name, ((after[name] - before[name]) / records) * 100_000]));
 }
