@@ -17,7 +17,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts', 'dashboard/src/**/*.test.{ts,tsx}', 'test/architecture.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'dashboard/src/**/*.test.{ts,tsx}',
+            'bench/**/*.test.ts',
+            'test/architecture.test.ts',
+          ],
           exclude: production,
           // Worker threads want a process of their own.
           pool: 'forks',

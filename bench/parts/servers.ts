@@ -77,7 +77,8 @@ export function shareServers(): AsyncDisposable & { get(): Promise<Servers | Lef
 /** Null where the process ended meanwhile. */
 function cpuSecondsOf(pid: number): number | null {
   try {
-    return cpuUsage(pid).totalSeconds;
+    const { totalSeconds, endedChildrenSeconds } = cpuUsage(pid);
+    return totalSeconds + endedChildrenSeconds;
   } catch {
     return null;
   }

@@ -10,13 +10,15 @@ export interface CpuUsage {
   readonly totalSeconds: number;
   /** By thread name; `main` is the thread that serves HTTP. Empty where the system does not tell. */
   readonly byThread: Readonly<Record<string, number>>;
+  /** Of its children that have ended, such as a database's processes for connections that were closed; 0 where the system does not tell. */
+  readonly endedChildrenSeconds: number;
 }
 
 const hasProc = existsSync('/proc/self/stat');
 const ticksPerSecond = hasProc ? Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) : 100;
 
 export function cpuUsage(pid: number): CpuUsage {
-  if (!hasProc) return { totalSeconds: parsePsTime(ps(pid, 'time=')), byThread: {} };
+  if (!hasProc) return { totalSeconds: parsePsTime(ps(pid, 'time=')), byThread: {}, endedChildrenSeconds: 0 };
   const byThread: Record<string, number> = {};
   for (const thread of readdirSync(`/proc/${pid}/task`)) {
     const { name, seconds } = readStat(`/proc/${pid}/task/${thread}/stat`);
@@ -24,20 +26,22 @@ export function cpuUsage(pid: number): CpuUsage {
     byThread[key] = (byThread[key] ?? 0) + seconds;
   }
   // The process's own line also has the threads that have ended.
-  return { totalSeconds: readStat(`/proc/${pid}/stat`).seconds, byThread };
+  const { seconds, endedChildrenSeconds } = readStat(`/proc/${pid}/stat`);
+  return { totalSeconds: seconds, byThread, endedChildrenSeconds };
 }
 
 export function cpuSince(before: CpuUsage, pid: number): CpuUsage {
   const now = cpuUsage(pid);
   return {
     totalSeconds: now.totalSeconds - before.totalSeconds,
+    endedChildrenSeconds: now.endedChildrenSeconds - before.endedChildrenSeconds,
     byThread: Object.fromEntries(
       Object.entries(now.byThread).map(([name, seconds]) => [name, seconds - (before.byThread[name] ?? 0)]),
     ),
   };
 }
 
-function readStat(path: string): { readonly name: string; readonly seconds: number } {
+function readStat(path: string) {
   const text = readFileSync(path, 'utf8');
   // The name stands in parentheses and may hold anything.
   const end = text.lastIndexOf(')');
@@ -45,6 +49,7 @@ function readStat(path: string): { readonly name: string; readonly seconds: numb
   return {
     name: text.slice(text.indexOf('(') + 1, end),
     seconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,
+    endedChildrenSeconds: (Number(fields[13]) + Number(fields[14])) / ticksPerSecond,
   };
 }
 
