@@ -12,6 +12,8 @@ import { answerParent } from '../parts/child.ts';
 export interface BareSqlitePlan {
   readonly directory: string;
   readonly events: number;
+  /** Ends after so long, however many are in. */
+  readonly secondsMax: number;
 }
 
 const batchRows = 2_000;
@@ -21,7 +23,7 @@ function makeLines(events: number): Buffer[] {
 }
 
 /** Answers rows a second. */
-answerParent(async ({ directory, events }: BareSqlitePlan) => {
+answerParent(async ({ directory, events, secondsMax }: BareSqlitePlan) => {
   const lines = makeLines(events);
   const database = new DatabaseSync(join(directory, 'bare.sqlite'));
   database.exec(`
@@ -35,16 +37,19 @@ answerParent(async ({ directory, events }: BareSqlitePlan) => {
   `);
   const insert = database.prepare('INSERT INTO events (id, received_at, event_type, payload) VALUES (?, ?, ?, ?)');
   const startedAt = performance.now();
-  for (let first = 0; first < events; first += batchRows) {
+  let inserted = 0;
+  while (inserted < events && performance.now() - startedAt < secondsMax * 1000) {
+    const batch = lines.slice(inserted, inserted + batchRows);
     database.exec('BEGIN IMMEDIATE');
-    for (const line of lines.slice(first, first + batchRows)) {
+    for (const line of batch) {
       const { event_type: eventType, payload } = JSON.parse(line.toString());
       const id = Buffer.from(randomUUID().replaceAll('-', ''), 'hex');
       insert.run(id, Date.now(), eventType, JSON.stringify(payload));
     }
     database.exec('COMMIT');
+    inserted += batch.length;
   }
   const seconds = (performance.now() - startedAt) / 1000;
   database.close();
-  return events / seconds;
+  return inserted / seconds;
 });

@@ -7,7 +7,6 @@ import { sideRows, threadRow } from '../parts/sides-text.ts';
 import { accountText, disturbance, fixed, lines, loadWarnings, partsText, show, whole } from '../parts/text.ts';
 import { batchMarks, formOf } from './marks.ts';
 
-/** With these the product and the peers all reach what more connections would not raise. */
 const arrays = { connections: 64, eventsPerRequest: 100, form: 'array' } as const;
 const ndjson = { connections: 4, eventsPerRequest: 10_000, form: 'ndjson' } as const;
 

@@ -45,8 +45,8 @@ export async function measureEmbedded(setup: Setup, load: Load): Promise<Embedde
   ]);
   const ledger = await product.settled();
   await product.stop();
-  // The first is that of the warm-up.
-  const counted = drains.slice(1);
+  // Those before are of the warm-up.
+  const counted = drains.slice(-ours!.rounds.length);
   return {
     load,
     bare: bare!,

@@ -10,7 +10,9 @@ import { answerParent } from '../parts/child.ts';
 import { sampleEvent } from './sample-event.ts';
 
 export type BacklogPlan = {
+  /** So many records at most, and no more than are made in that time: a slow machine has less to work off then. */
   readonly events: number;
+  readonly secondsMax?: number;
   /** Every hundredth record is one of before once more, as of a client that had no answer and sent it again. */
   readonly withDuplicates?: boolean;
 } & ({ readonly dataDir: string } | { readonly brokers: string; readonly topic: string });
@@ -25,8 +27,8 @@ const partitions = 8;
 /** Of one append: what one group of ingest holds at most. */
 const groupRecords = 10_000;
 const duplicateEvery = 100;
-/** In records: the first of the two is stored long before. It is none that is a duplicate itself. */
-const duplicateDistance = 40_050;
+/** In records: the first of the two is in the same batch or an earlier one. It is none that is a duplicate itself. */
+const duplicateDistance = 10_050;
 
 function isDuplicate(number: number): boolean {
   return number % duplicateEvery === duplicateEvery - 1 && number >= duplicateDistance;
@@ -55,11 +57,12 @@ function openLog(plan: BacklogPlan): Promise<EventLog> {
 }
 
 answerParent(async (plan: BacklogPlan): Promise<Backlog> => {
-  const { events, withDuplicates = false } = plan;
+  const { events, secondsMax = Number.POSITIVE_INFINITY, withDuplicates = false } = plan;
   const log = await openLog(plan);
   const ids: string[] = [];
   let duplicates = 0;
-  for (let first = 0; first < events; first += groupRecords) {
+  const deadline = performance.now() + secondsMax * 1000;
+  for (let first = 0; first < events && performance.now() < deadline; first += groupRecords) {
     const group: RecordToAppend[] = [];
     for (let number = first; number < Math.min(first + groupRecords, events); number += 1) {
       const again = withDuplicates && isDuplicate(number);
@@ -71,5 +74,5 @@ answerParent(async (plan: BacklogPlan): Promise<Backlog> => {
     await log.append(group);
   }
   await log.close();
-  return { events, duplicates };
+  return { events: ids.length, duplicates };
 });

@@ -12,8 +12,10 @@ import { cpuUsage, peakDuring } from '../parts/usage.ts';
 import { waitFor } from '../parts/wait.ts';
 import { type CopyRate, checkpoint, copyRate } from './psql.ts';
 
-/** How many records a round holds: seconds' worth of what a fast machine does. */
+/** How many records a round holds at most: seconds' worth of what a fast machine does. */
 const recordsPerSecondOfRound = 60_000;
+/** Filling the topic is cheaper than working it off. */
+const fillingPart = 0.6;
 const pollMs = 20;
 
 /** A program that works off the topic, duplicates passed over. */
@@ -24,7 +26,7 @@ export interface Sink {
 }
 
 export interface PostgresProcessing {
-  readonly records: number;
+  readonly records: Spread;
   readonly worker: Sink;
   /** Null where there is no Go. */
   readonly go: Sink | null;
@@ -53,10 +55,9 @@ interface Round {
 /** One topic, worked off by the product and by the sink in Go, each into a table of its own; who begins changes with the rounds. */
 export async function measurePostgres(setup: Setup, servers: Servers): Promise<PostgresProcessing> {
   const go = await goPrograms();
-  const records = Math.round(setup.seconds * recordsPerSecondOfRound);
   const rounds: Round[] = [];
   for (let round = 1; round <= setup.rounds; round += 1) {
-    rounds.push(await oneRound(setup, servers, records, 'leftOut' in go ? null : go, round % 2 === 0));
+    rounds.push(await oneRound(setup, servers, 'leftOut' in go ? null : go, round % 2 === 0));
     const last = rounds.at(-1)!;
     const besides = last.go === null ? '' : `, Go ${Math.round(last.go.recordsPerSecond)}/s`;
     setup.progress(
@@ -67,7 +68,7 @@ export async function measurePostgres(setup: Setup, servers: Servers): Promise<P
   const spread = (pick: (round: Round) => number) => spreadOf(rounds.map(pick));
   const ofGo = rounds.map((round) => round.go).filter((one) => one !== null);
   return {
-    records,
+    records: spread((round) => round.worker.account.accepted),
     worker: sinkOf(rounds.map((round) => round.worker)),
     go: ofGo.length === 0 ? null : sinkOf(ofGo),
     leftOut: 'leftOut' in go ? go.leftOut : null,
@@ -90,17 +91,11 @@ function sinkOf(rounds: readonly SinkRound[]): Sink {
   };
 }
 
-async function oneRound(
-  setup: Setup,
-  servers: Servers,
-  records: number,
-  go: GoPrograms | null,
-  goFirst: boolean,
-): Promise<Round> {
+async function oneRound(setup: Setup, servers: Servers, go: GoPrograms | null, goFirst: boolean): Promise<Round> {
   await using stack = new AsyncDisposableStack();
   const directory = makeDataDir(setup, stack);
   const installation = await servers.install();
-  const backlog = await fill(installation, records);
+  const backlog = await fill(setup, installation);
   const inGo = () => (go === null ? null : runInGo(servers, installation, go, backlog));
   const before = goFirst ? await inGo() : null;
   const worker = await runWorker(setup, servers, installation, backlog);
@@ -108,12 +103,13 @@ async function oneRound(
   return { worker, go: before ?? after, copy: await copyRate(installation.databaseUrl, directory) };
 }
 
-async function fill({ settings }: ServerInstallation, events: number): Promise<Backlog> {
+async function fill({ seconds }: Setup, { settings }: ServerInstallation): Promise<Backlog> {
   await using child = startChild<BacklogPlan, Backlog>(join(import.meta.dirname, '..', 'load', 'backlog.ts'));
   return await child.ask({
     brokers: settings.KAFKA_BROKERS!,
     topic: settings.ESP_TOPIC!,
-    events,
+    events: Math.round(seconds * recordsPerSecondOfRound),
+    secondsMax: seconds * fillingPart,
     withDuplicates: true,
   });
 }

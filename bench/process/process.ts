@@ -74,7 +74,7 @@ function embeddedMark({ rowsPerSecond }: EmbeddedProcessing): Mark {
 }
 
 function embeddedText(result: EmbeddedProcessing): string {
-  return lines(`Embedded: processing a backlog of ${whole(result.events)} events`, [
+  return lines(`Embedded: processing a backlog of ${whole(result.events.median)} events`, [
     ['product, rows/s', show(result.rowsPerSecond, whole)],
     ['bare SQLite inserts, rows/s', show(result.bareRowsPerSecond, whole)],
     ['product / bare', show(result.ratio, fixed(2))],
@@ -89,7 +89,7 @@ function embeddedText(result: EmbeddedProcessing): string {
 
 function postgresText(result: PostgresProcessing): string {
   const { worker, go, copyRowsPerSecond } = result;
-  return lines(`Into PostgreSQL, with Redis: a topic of ${whole(result.records)} records, 1 % of them duplicates`, [
+  return lines(`Into PostgreSQL, with Redis: a topic of ${whole(result.records.median)} records`, [
     ['esp worker, records/s', show(worker.recordsPerSecond, whole)],
     ...(go === null ? [] : [['sink in Go, records/s', show(go.recordsPerSecond, whole)] as const]),
     [`${result.copyBy}, rows/s`, show(copyRowsPerSecond, whole)],
