@@ -64,9 +64,10 @@ export function idempotentEventId(
   return issue(uuidFromHash(hash('sha256', input), '5'), source);
 }
 
+/** Characters of every id. */
+export const eventIdLength = 36;
+
 let lastMs = 0;
-/** lastMs as the first thirteen characters of a UUID. */
-let timePart = '';
 let sequence = 0;
 
 /**
@@ -74,37 +75,54 @@ let sequence = 0;
  * random bits.
  */
 export function newEventId(nowMs: number, source: string | null = null): string {
+  writeNewEventId(nowMs, scratch, 0);
+  return issue(scratch.toString('latin1'), source);
+}
+
+/**
+ * A new id of an event without a source, as the characters that go into its record. A string of it, which has to be put together
+ * from pieces and taken apart again for its partition, took a tenth of the time of taking in a batch.
+ */
+export function writeNewEventId(nowMs: number, bytes: Uint8Array, at: number): void {
   if (nowMs > lastMs) {
     // Starts low and anywhere: room to count up in, and two processes seldom run through the same numbers.
     startMillisecond(nowMs, Math.floor(Math.random() * 0x400));
   } else if (++sequence > 0xfff) startMillisecond(lastMs + 1, 0);
-  const high = pairs[0x70 | (sequence >> 8)]!;
-  return issue(`${timePart}-${high}${pairs[sequence & 0xff]!}-${randomTail()}`, source);
-}
-
-/** Two hexadecimal digits of each byte. */
-const pairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-const random = new Uint8Array(4_096);
-let randomUsed = random.length;
-
-/** The last two groups of a UUID: the variant and 62 random bits. Half the time of cutting them out of a randomUUID. */
-function randomTail(): string {
   if (randomUsed === random.length) {
     globalThis.crypto.getRandomValues(random);
     randomUsed = 0;
   }
-  const at = randomUsed;
+  for (let index = 0; index < timeLength; index += 1) bytes[at + index] = timePart[index]!;
+  writeByte(0x70 | (sequence >> 8), bytes, at + 14);
+  writeByte(sequence & 0xff, bytes, at + 16);
+  bytes[at + 18] = dash;
+  writeByte(0x80 | (random[randomUsed]! & 0x3f), bytes, at + 19);
+  writeByte(random[randomUsed + 1]!, bytes, at + 21);
+  bytes[at + 23] = dash;
+  for (let nth = 2; nth < 8; nth += 1) writeByte(random[randomUsed + nth]!, bytes, at + 20 + nth * 2);
   randomUsed += 8;
-  const pair = (index: number) => pairs[random[at + index]!]!;
-  const variant = pairs[0x80 | (random[at]! & 0x3f)]!;
-  return `${variant}${pair(1)}-${pair(2)}${pair(3)}${pair(4)}${pair(5)}${pair(6)}${pair(7)}`;
+}
+
+/** Two hexadecimal digits of each byte. */
+const digits = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0')).join(''));
+const dash = 0x2d;
+const timeLength = 14;
+/** lastMs as the first characters of a UUID, dashes included. */
+const timePart = new Uint8Array(timeLength);
+const random = new Uint8Array(4_096);
+let randomUsed = random.length;
+const scratch = Buffer.alloc(eventIdLength);
+
+function writeByte(byte: number, bytes: Uint8Array, at: number): void {
+  bytes[at] = digits[byte * 2]!;
+  bytes[at + 1] = digits[byte * 2 + 1]!;
 }
 
 function startMillisecond(ms: number, firstSequence: number): void {
   lastMs = ms;
   sequence = firstSequence;
   const time = ms.toString(16).padStart(12, '0');
-  timePart = `${time.slice(0, 8)}-${time.slice(8)}`;
+  timePart.set(Buffer.from(`${time.slice(0, 8)}-${time.slice(8)}-`));
 }
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

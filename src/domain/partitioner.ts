@@ -8,21 +8,26 @@ export function partitionOf(key: string, partitions: number): number {
   return (hash & 0x7fffffff) % partitions;
 }
 
+/** The same of a key that stands somewhere as bytes. */
+export function partitionOfBytes(bytes: Uint8Array, at: number, length: number, partitions: number): number {
+  return (murmur2(bytes, length, at) & 0x7fffffff) % partitions;
+}
+
 /**
  * MurmurHash2 with Kafka's seed, after org.apache.kafka.common.utils.Utils.murmur2.
  * @returns a signed 32-bit integer, as Java's
  */
-export function murmur2(bytes: Uint8Array, length: number = bytes.length): number {
+export function murmur2(bytes: Uint8Array, length: number = bytes.length, at = 0): number {
   const m = 0x5bd1e995;
   let h = 0x9747b28c ^ length;
-  const whole = length & ~3;
-  for (let i = 0; i < whole; i += 4) {
+  const whole = at + (length & ~3);
+  for (let i = at; i < whole; i += 4) {
     let k = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
     k = Math.imul(k, m);
     k ^= k >>> 24;
     h = Math.imul(h, m) ^ Math.imul(k, m);
   }
-  const rest = length - whole;
+  const rest = at + length - whole;
   if (rest === 3) h ^= bytes[whole + 2]! << 16;
   if (rest >= 2) h ^= bytes[whole + 1]! << 8;
   if (rest >= 1) h = Math.imul(h ^ bytes[whole]!, m);

@@ -1,12 +1,12 @@
 import type { EventEnvelope } from './event.ts';
 import type { Rejection } from './failure.ts';
-import { type EventIdentity, resolveEventId, uuidOf } from './identity.ts';
+import { type EventIdentity, eventIdLength, resolveEventId, uuidOf } from './identity.ts';
 import { syntaxMessage, violationProblems } from './json-problem.ts';
 import { createJsonScanner, type ScannedField, skipSpace } from './json-scan.ts';
 import { quoted, unquote, withoutSigns } from './json-text.ts';
 import { limits } from './limits.ts';
 import { formatRfc3339, isRfc3339, parseStamp } from './rfc3339.ts';
-import { invalidUtf8At, isUtf8, utf8Text } from './utf8.ts';
+import { invalidUtf8At, isUtf8, latin1Text, utf8Text } from './utf8.ts';
 
 /**
  * A record of the log: one JSON object, the payload last, absent fields left out. Any producer may write to the log in this
@@ -30,14 +30,28 @@ export interface PartialRecord {
 }
 
 export function encodeRecord(event: EventEnvelope): Buffer {
-  let head = `{"id":"${event.id}","event_type":${quoted(event.eventType)}`;
+  return Buffer.from(`${recordStart}${event.id}${headAfterId(event)}${event.payloadJson}}`);
+}
+
+/** How a record that was written here begins; its id comes next. */
+export const recordStart = '{"id":"';
+export const idAt = recordStart.length;
+
+/** The id of a record that was written here. */
+export function recordId(value: Uint8Array): string {
+  return latin1Text(value, idAt, idAt + eventIdLength);
+}
+
+/** What stands between the id of a record and its payload. */
+export function headAfterId(event: Omit<EventEnvelope, 'id' | 'payloadJson'>): string {
+  let head = `","event_type":${quoted(event.eventType)}`;
   if (event.clientId !== null) head += `,"client_id":${quoted(event.clientId)}`;
   if (event.source !== null) head += `,"source":${quoted(event.source)}`;
   if (event.key !== null) head += `,"key":${quoted(event.key)}`;
   if (event.occurredAt !== null) head += `,"occurred_at":${quoted(event.occurredAt)}`;
   head += `,"received_at":"${formatRfc3339(event.receivedAt)}"`;
   if (event.redriveOf !== null) head += `,"redrive_of":${quoted(event.redriveOf)}`;
-  return Buffer.from(`${head},"payload":${event.payloadJson}}`);
+  return `${head},"payload":`;
 }
 
 /** Each field's place in `slots`. */

@@ -6,6 +6,11 @@ export function utf8Text(bytes: Uint8Array): string {
   return asBuffer(bytes).toString('utf8');
 }
 
+/** Text of bytes that are known to be ASCII. */
+export function latin1Text(bytes: Uint8Array, start: number, end: number): string {
+  return asBuffer(bytes).toString('latin1', start, end);
+}
+
 /** Whether bytes whose lossy text this is were UTF-8. Only a text with U+FFFD in it has to be looked at twice. */
 export function isUtf8(bytes: Uint8Array, text: string): boolean {
   if (!text.includes(replacement)) return true;
@@ -43,6 +48,7 @@ function couldGoOn(prefix: Uint8Array): boolean {
   }
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
+/** The same bytes, not a copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

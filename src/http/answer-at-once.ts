@@ -14,10 +14,15 @@ const commonList = Object.entries(commonHeaders).flat();
  *
  * @param headers name, value, name, value; without those of every answer
  */
-export function answerAtOnce(reply: FastifyReply, status: number, headers: readonly string[], text: string): void {
+export function answerAtOnce(
+  reply: FastifyReply,
+  status: number,
+  headers: readonly string[],
+  body: string | Buffer,
+): void {
   const { raw, request } = reply;
-  const length = String(Buffer.byteLength(text));
+  const length = String(Buffer.byteLength(body));
   raw.writeHead(status, [...commonList, 'x-request-id', request.id, ...headers, 'content-length', length]);
   reply.hijack();
-  raw.end(text);
+  raw.end(body);
 }

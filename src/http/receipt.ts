@@ -1,3 +1,5 @@
+import { eventIdLength } from '../domain/identity.ts';
+import { idAt } from '../domain/record-codec.ts';
 import type { EventResult } from '../ingest/ingest-answer.ts';
 
 /** Receipts as JSON text, put together by hand: a request may have ten thousand results, and ids need no escaping. */
@@ -9,6 +11,27 @@ export function resultJson(result: EventResult): string {
   if (result.status !== 'rejected') return eventReceipt(result.id, result.status);
   const { code, path, message } = result.problem;
   return JSON.stringify({ status: 'rejected', error: { code, path, message } });
+}
+
+const acceptedResult = Buffer.from(`${eventReceipt('0'.repeat(eventIdLength), 'accepted')},`);
+
+/**
+ * Where every event was accepted: bytes, filled with one result over and over, into which the ids are put. Strings of ten thousand
+ * results took 5 % of the time of taking in a batch.
+ */
+export function allAcceptedReceipt(records: readonly { readonly value: Uint8Array }[]): Buffer {
+  const head = `{"accepted":${records.length},"rejected":0,"retry":0,"results":[`;
+  const receipt = Buffer.allocUnsafe(head.length + records.length * acceptedResult.length + 1);
+  let at = receipt.write(head, 'latin1');
+  receipt.fill(acceptedResult, at);
+  for (const { value } of records) {
+    // An id stands in a record as it stands in a result, and a loop is faster than a call for so few bytes.
+    for (let nth = idAt; nth < idAt + eventIdLength; nth += 1) receipt[at + nth] = value[nth]!;
+    at += acceptedResult.length;
+  }
+  // In the place of the last comma.
+  receipt.write(']}', at - 1, 'latin1');
+  return receipt;
 }
 
 export function manyReceipt(

@@ -42,6 +42,7 @@ describe('group commit', () => {
   test('an idle lane is written to at once, and what arrives meanwhile is the next group', async () => {
     const { log, queue } = setUp();
     const first = queue.add([record(0, 'a')]);
+    await log.appendStarted();
     const others = ['b', 'c', 'd'].map((name) => queue.add([record(0, name)]));
     expect(log.inFlight().map(namesOf)).toEqual([['a']]);
     log.succeed();
@@ -53,10 +54,29 @@ describe('group commit', () => {
     expect(outcomes.map(({ appended }) => appended[0]?.offset)).toEqual([1, 2, 3]);
   });
 
+  test('what one turn of the event loop brings goes along, and what comes turn by turn only for a moment', async () => {
+    const { log, queue } = setUp({ bytesMax: 1_000_000, groupBytesMax: 1_000_000, groupRecordsMax: 1_000_000 });
+    const all = [queue.add([record(0, 'a')]), queue.add([record(0, 'b')])];
+    await log.appendStarted();
+    expect(log.inFlight().map(namesOf)).toEqual([['a', 'b']]);
+    log.succeed();
+    await Promise.all(all);
+    // Comes to an end, although every turn brings one more.
+    let turn = nextTurn();
+    for (let added = 0; log.inFlight().length === 0; added += 1) {
+      void queue.add([record(0, `n${added}`)]);
+      await turn;
+      turn = nextTurn();
+    }
+    expect(log.inFlight()[0]!.length).toBeGreaterThan(1);
+    log.succeed();
+  });
+
   test('lanes do not wait for each other', async () => {
     const { log, queue } = setUp();
     const slow = queue.add([record(0, 'a')]);
     const quick = queue.add([record(1, 'b')]);
+    await log.appendStarted(2);
     expect(log.inFlight().map(namesOf)).toEqual([['a'], ['b']]);
     log.succeed(1);
     await expect(quick).resolves.toMatchObject({ failure: null });
@@ -91,6 +111,7 @@ describe('group commit', () => {
   test('records of one request go to several lanes and come back in their own order', async () => {
     const { log, queue } = setUp();
     const all = queue.add([record(1, 'a'), record(0, 'b'), record(3, 'c'), record(2, 'd')]);
+    await log.appendStarted(2);
     expect(log.inFlight().map(namesOf)).toEqual([
       ['a', 'c'],
       ['b', 'd'],
@@ -106,6 +127,7 @@ describe('the bound in bytes', () => {
   test('counts what waits and what is in flight, until it has settled', async () => {
     const { log, queue } = setUp();
     const first = queue.add([record(0, 'a', 400)]);
+    await log.appendStarted();
     const second = queue.add([record(0, 'b', 500)]);
     expect(queue.size()).toEqual({ records: 2, bytes: 900 });
     expect([queue.hasRoomFor(100), queue.hasRoomFor(101)]).toEqual([true, false]);
@@ -128,6 +150,7 @@ describe('when the log refuses', () => {
   ])('with %s the request is told', async (error, code) => {
     const { log, queue, announced } = setUp();
     const all = queue.add([record(0, 'a'), record(1, 'b')]);
+    await log.appendStarted(2);
     log.succeed(1);
     log.fail(error);
     await expect(all).resolves.toEqual({
@@ -140,6 +163,7 @@ describe('when the log refuses', () => {
   test('what arrives later is appended all the same', async () => {
     const { log, queue } = setUp();
     const first = queue.add([record(0, 'a')]);
+    await log.appendStarted();
     const second = queue.add([record(0, 'b')]);
     log.fail(new UnavailableError('log_timeout', 'no answer'));
     await first;
@@ -152,6 +176,7 @@ describe('when the log refuses', () => {
     const { log, queue } = setUp({ groupRecordsMax: 1 });
     const all = queue.add([record(0, 'a'), record(0, 'b'), record(0, 'c')]);
     const other = queue.add([record(0, 'd')]);
+    await log.appendStarted();
     log.fail(new UnavailableError('log_timeout', 'no answer'));
     await expect(all).resolves.toMatchObject({ appended: [undefined, undefined, undefined] });
     await log.appendStarted();
@@ -168,6 +193,7 @@ describe('past the deadline', () => {
     useClock();
     const { log, queue, announced } = setUp();
     const all = queue.add([record(0, 'a'), record(1, 'b')]);
+    await log.appendStarted(2);
     log.succeed(1);
     await vi.advanceTimersByTimeAsync(5_100);
     const outcome = await all;
@@ -202,6 +228,7 @@ describe('past the deadline', () => {
     useClock();
     const { log, queue } = setUp();
     const first = queue.add([record(0, 'a')]);
+    await log.appendStarted();
     const second = queue.add([record(0, 'b', 900)]);
     await vi.advanceTimersByTimeAsync(3_000);
     const third = queue.add([record(0, 'c')]);
@@ -212,7 +239,7 @@ describe('past the deadline', () => {
     ]);
     expect(queue.size()).toEqual({ records: 2, bytes: 20 });
     log.succeed();
-    await vi.advanceTimersByTimeAsync(0);
+    await log.appendStarted();
     expect(log.inFlight().map(namesOf)).toEqual([['c']]);
     log.succeed();
     await expect(third).resolves.toMatchObject({ failure: null });
@@ -230,6 +257,7 @@ test('idle resolves when the last append has settled, and at once when nothing i
   const idle = queue.idle().then(() => {
     isIdle = true;
   });
+  await log.appendStarted(2);
   log.succeed(0);
   await nextTurn();
   expect(isIdle).toBe(false);

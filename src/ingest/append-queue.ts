@@ -1,11 +1,12 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UnavailableError } from '../domain/failure.ts';
 import type { AppendedAt, LogAppender, RecordToAppend } from '../event-log/event-log.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { UnconfirmedCode } from './ingest-answer.ts';
 
 /**
- * Group commit. Each lane of the log has one append in flight; what arrives meanwhile is the next group. There is no timer to
- * tune: an idle log is written to at once, a busy one in larger groups.
+ * Group commit. Each lane of the log has one append in flight; what arrives meanwhile, and what is just arriving when that one
+ * is over, is the next group. There is no timer to tune: an idle log is written to at once, a busy one in larger groups.
  *
  *   add ─▶ waiting ─▶ in flight ─▶ settled: appended, or failed
  *             │           │
@@ -54,17 +55,32 @@ interface Request {
   isAnswered: boolean;
 }
 
-interface Waiting {
-  readonly record: RecordToAppend;
+/** Records of one request that wait for one lane. */
+interface Part {
   readonly request: Request;
-  readonly index: number;
+  readonly records: readonly RecordToAppend[];
+  readonly bytes: number;
+  /** Of each record, which of the request's it is; null: `first` and those behind it. */
+  readonly places: readonly number[] | null;
+  readonly first: number;
 }
 
 interface Lane {
-  waiting: Waiting[];
+  waiting: Part[];
   isBusy: boolean;
 }
 
+interface Group {
+  readonly parts: readonly Part[];
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/**
+ * How long a group is gathered at most. Measured with 64 clients on two cores: the next group is two thirds larger than what just
+ * waits when the one before is answered, Kafka takes 40 % of the processor time, and the rate is a quarter higher.
+ */
+const gatherMsMax = 2;
 /** Deadlines are looked at this often at most: a sweep walks through all that waits. */
 const sweepEveryMs = 50;
 
@@ -89,81 +105,114 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
         isAnswered: false,
       };
       open.add(request);
-      const touched = new Set<Lane>();
-      for (const [index, record] of records.entries()) {
-        const lane = lanes[log.laneOf(record.partition)]!;
-        lane.waiting.push({ record, request, index });
-        touched.add(lane);
-        bytesHeld += record.value.byteLength;
-      }
       recordsHeld += records.length;
-      for (const lane of touched) if (!lane.isBusy) void run(lane);
+      for (const [lane, part] of partsOf(request, records)) {
+        lane.waiting.push(part);
+        bytesHeld += part.bytes;
+        if (!lane.isBusy) void run(lane);
+      }
       scheduleSweep();
+    });
+  }
+
+  function partsOf(request: Request, records: readonly RecordToAppend[]): (readonly [Lane, Part])[] {
+    if (lanes.length === 1) return [[lanes[0]!, { request, records, bytes: bytesOf(records), places: null, first: 0 }]];
+    const placesOf = new Map<number, number[]>();
+    for (const [place, { partition }] of records.entries()) {
+      const lane = log.laneOf(partition);
+      const places = placesOf.get(lane);
+      if (places === undefined) placesOf.set(lane, [place]);
+      else places.push(place);
+    }
+    return [...placesOf].map(([lane, places]) => {
+      const own = places.map((place) => records[place]!);
+      return [lanes[lane]!, { request, records: own, bytes: bytesOf(own), places, first: 0 }];
     });
   }
 
   /** Appends one group after another until nothing waits in the lane. */
   async function run(lane: Lane): Promise<void> {
     lane.isBusy = true;
-    for (let group = takeGroup(lane); group.length > 0; group = takeGroup(lane)) await appendGroup(group);
+    while (lane.waiting.length > 0) {
+      await gather(lane);
+      const group = takeGroup(lane);
+      if (group.records > 0) await appendGroup(group);
+    }
     lane.isBusy = false;
     if (recordsHeld > 0) return;
     for (const resolve of idleWaiters.splice(0)) resolve();
   }
 
-  function takeGroup(lane: Lane): Waiting[] {
-    const group: Waiting[] = [];
-    let bytes = 0;
-    let taken = 0;
-    for (const entry of lane.waiting) {
-      const size = entry.record.value.byteLength;
-      if (entry.request.failure) drop(entry);
-      else {
-        if (group.length > 0 && (bytes + size > options.groupBytesMax || group.length === options.groupRecordsMax))
-          break;
-        group.push(entry);
-        bytes += size;
-      }
-      taken += 1;
+  /** As long as turns of the event loop bring more at once, it comes along; a turn that brings nothing ends the wait. */
+  async function gather(lane: Lane): Promise<void> {
+    const until = performance.now() + gatherMsMax;
+    for (let seen = 0; lane.waiting.length > seen && performance.now() < until; ) {
+      seen = lane.waiting.length;
+      await nextTurn();
     }
-    lane.waiting = taken === lane.waiting.length ? [] : lane.waiting.slice(taken);
-    return group;
   }
 
-  async function appendGroup(group: readonly Waiting[]): Promise<void> {
-    const startedAt = performance.now();
+  function takeGroup(lane: Lane): Group {
+    const parts: Part[] = [];
+    let records = 0;
     let bytes = 0;
-    for (const { record } of group) bytes += record.value.byteLength;
+    let rest: Part[] = [];
+    for (const [index, part] of lane.waiting.entries()) {
+      if (part.request.failure) {
+        drop(part);
+        continue;
+      }
+      const count = countFor(part, options.groupRecordsMax - records, options.groupBytesMax - bytes, records === 0);
+      const taken = count === part.records.length ? part : cut(part, 0, count);
+      if (count > 0) parts.push(taken);
+      records += count;
+      bytes += taken.bytes;
+      if (taken === part) continue;
+      rest = [cut(part, count, part.records.length), ...lane.waiting.slice(index + 1)];
+      break;
+    }
+    lane.waiting = rest;
+    return { parts, records, bytes };
+  }
+
+  async function appendGroup({ parts, records, bytes }: Group): Promise<void> {
+    const startedAt = performance.now();
     let appended: readonly AppendedAt[] | null = null;
     let failure: AppendFailure | null = null;
     try {
-      appended = await log.append(group.map(({ record }) => record));
+      appended = await log.append(parts.length === 1 ? parts[0]!.records : parts.flatMap((part) => part.records));
     } catch (error) {
       failure = failureOf(error);
-      telemetry.emit('append.failed', { events: group.length, error: failure.message });
+      telemetry.emit('append.failed', { events: records, error: failure.message });
     }
     if (appended) {
-      const late = group.reduce((sum, { request }) => sum + (request.isAnswered ? 1 : 0), 0);
+      const late = parts.reduce((sum, part) => sum + (part.request.isAnswered ? part.records.length : 0), 0);
       const durationMs = performance.now() - startedAt;
-      telemetry.emit('ingest.appended', { events: group.length, late, bytes, durationMs });
+      telemetry.emit('ingest.appended', { events: records, late, bytes, durationMs });
     }
-    recordsHeld -= group.length;
+    recordsHeld -= records;
     bytesHeld -= bytes;
-    for (const [position, { request, index }] of group.entries()) {
+    let position = 0;
+    for (const { request, records: own, places, first } of parts) {
       if (failure) request.failure ??= failure;
-      else request.appended[index] = appended![position];
-      settle(request);
+      else {
+        for (let nth = 0; nth < own.length; nth += 1) {
+          request.appended[places === null ? first + nth : places[nth]!] = appended![position + nth];
+        }
+      }
+      position += own.length;
+      settle(request, own.length);
     }
   }
 
-  function drop(entry: Waiting): void {
-    recordsHeld -= 1;
-    bytesHeld -= entry.record.value.byteLength;
-    settle(entry.request);
+  function drop({ request, records, bytes }: Part): void {
+    recordsHeld -= records.length;
+    bytesHeld -= bytes;
+    settle(request, records.length);
   }
 
-  function settle(request: Request): void {
-    request.unsettled -= 1;
+  function settle(request: Request, records: number): void {
+    request.unsettled -= records;
     if (request.unsettled === 0) answer(request);
   }
 
@@ -201,12 +250,9 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   }
 
   function dropFailed(lane: Lane): void {
-    const kept: Waiting[] = [];
-    for (const entry of lane.waiting) {
-      if (entry.request.failure) drop(entry);
-      else kept.push(entry);
-    }
-    lane.waiting = kept;
+    const failed = lane.waiting.filter(({ request }) => request.failure !== null);
+    lane.waiting = lane.waiting.filter(({ request }) => request.failure === null);
+    for (const part of failed) drop(part);
   }
 
   return {
@@ -220,6 +266,35 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
             idleWaiters = [...idleWaiters, resolve];
           }),
   };
+}
+
+/** How many of the records from the first on go into what a group has left: of an empty one at least the first. */
+function countFor(part: Part, recordsLeft: number, bytesLeft: number, isEmpty: boolean): number {
+  const { records } = part;
+  if (records.length <= recordsLeft && part.bytes <= bytesLeft) return records.length;
+  let count = 0;
+  for (let bytes = 0; count < Math.min(records.length, recordsLeft); count += 1) {
+    bytes += records[count]!.value.byteLength;
+    if (bytes > bytesLeft && !(isEmpty && count === 0)) break;
+  }
+  return count;
+}
+
+function cut({ request, records, places, first }: Part, from: number, to: number): Part {
+  const own = records.slice(from, to);
+  return {
+    request,
+    records: own,
+    bytes: bytesOf(own),
+    places: places === null ? null : places.slice(from, to),
+    first: first + from,
+  };
+}
+
+function bytesOf(records: readonly RecordToAppend[]): number {
+  let bytes = 0;
+  for (const { value } of records) bytes += value.byteLength;
+  return bytes;
 }
 
 function failureOf(error: unknown): AppendFailure {

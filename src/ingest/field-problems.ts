@@ -2,6 +2,7 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { editDistance } from '../domain/edit-distance.ts';
 import type { JsonProblem } from '../domain/json-problem.ts';
 import type { JsonKind } from '../domain/json-scan.ts';
+import { limits } from '../domain/limits.ts';
 import { isRfc3339 } from '../domain/rfc3339.ts';
 import { EventInput } from './event-input.ts';
 
@@ -26,7 +27,45 @@ ajv.addFormat('date-time', isRfc3339);
 const validate = ajv.compile<EventOutline>(EventInput);
 
 export function isValidOutline(outline: EventOutline): boolean {
-  return validate(outline);
+  return isPlainlyValid(outline) || validate(outline);
+}
+
+/**
+ * What the schema surely takes, looked at by hand: the validator took 4 % of the time of taking in a batch. Whatever has another
+ * kind of value, a longer string or an odd character is the validator's to judge.
+ */
+function isPlainlyValid({
+  event_type: type,
+  payload,
+  id,
+  occurred_at: occurredAt,
+  source,
+  key,
+}: EventOutline): boolean {
+  return (
+    isShort(type, limits.eventTypeCharactersMax) &&
+    isPrintableAscii(type) &&
+    typeof payload === 'object' &&
+    payload !== null &&
+    !Array.isArray(payload) &&
+    (id === undefined || isShort(id, limits.idCharactersMax)) &&
+    (source === undefined || isShort(source, limits.sourceCharactersMax)) &&
+    (key === undefined || isShort(key, limits.keyCharactersMax)) &&
+    (occurredAt === undefined || (isShort(occurredAt, limits.occurredAtCharactersMax) && isRfc3339(occurredAt)))
+  );
+}
+
+/** The schema counts code points, of which no string has more than units. */
+function isShort(value: unknown, unitsMax: number): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= unitsMax;
+}
+
+function isPrintableAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
 }
 
 /** Of the outline that was found invalid last. */

@@ -1,4 +1,5 @@
 import type { JsonProblem } from '../domain/json-problem.ts';
+import type { RecordToAppend } from '../event-log/event-log.ts';
 
 /** Why nothing, or nothing for certain, of a request was taken. http/problems.ts has status and title of each. */
 export type RefusalCode =
@@ -56,6 +57,9 @@ export type IngestAnswer =
       readonly accepted: number;
       readonly rejected: number;
       readonly retry: number;
+      /** Where every event was accepted, their records, which have their ids; else null. */
+      readonly allAccepted: readonly RecordToAppend[] | null;
+      /** Of each event, in order. Made when it is asked for: mostly `allAccepted` is all that is wanted. */
       readonly results: readonly EventResult[];
     }
   | Refusal;

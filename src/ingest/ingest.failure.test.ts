@@ -19,6 +19,7 @@ describe('when the log does not take it', () => {
   test('one event is told its id, to be sent again under', async () => {
     const { log, submit } = createIngestHarness({ isOpen: false });
     const answer = submit(minimal);
+    await log.appendStarted();
     const record = log.inFlight()[0]![0]!;
     log.fail(new UnavailableError('log_timeout', 'no broker answers'));
     const { id } = (decodeRecord(record.value, 0) as { event: { id: string } }).event;
@@ -30,6 +31,7 @@ describe('when the log does not take it', () => {
     const answer = submit(
       `[${[0, 1, 2, 3, 4, 5].map((n) => `{"event_type":"a","payload":{},"key":"${n}"}`).join(',')},{}]`,
     );
+    await log.appendStarted(2);
     const failing = log.inFlight()[0]!.length;
     log.fail(new UnavailableError('log_timeout', 'no broker answers'));
     log.succeed();
@@ -78,6 +80,7 @@ test('every event is told of once, whatever became of it', async () => {
   }
 
   const inTime = submit(minimal);
+  await log.appendStarted();
   log.succeed();
   accepted(await inTime);
   expect(told()).toEqual({ accepted: 1, rejected: 0, refused: 0, unconfirmed: 0 });
@@ -109,8 +112,9 @@ test('a request that is refused whole is told of with all of its events', async 
 test('one that fails in part, by parts', async () => {
   const { log, submit, announced } = createIngestHarness({ isOpen: false, limits: { appendGroupRecordsMax: 1 } });
   const answer = submit(`[${minimal},${minimal},${minimal}]`);
+  await log.appendStarted();
   log.succeed();
-  await vi.waitFor(() => expect(log.inFlight()).toHaveLength(1));
+  await log.appendStarted();
   log.fail(new UnavailableError('log_timeout', 'no broker answers'));
   expect(many(await answer)).toMatchObject({ accepted: 1, retry: 2 });
   expect(announced.map(([name]) => name)).toEqual(['ingest.appended', 'append.failed', 'ingest.unconfirmed']);
@@ -121,12 +125,14 @@ describe('nothing is taken', () => {
   test('over the bound of the queue, at once', async () => {
     const { log, submit, ingest } = createIngestHarness({ isOpen: false, limits: { ingestQueueBytesMax: 300 } });
     const first = submit(minimal);
+    await log.appendStarted();
     const second = submit(minimal);
     expect(refused(await submit(`[${minimal},${minimal}]`))).toMatchObject({ code: 'queue_full', results: null });
     expect(refused(await submit(withPayload(`{"a":"${'x'.repeat(100)}"}`))).code).toBe('queue_full');
     expect(ingest.queue().records).toBe(2);
     log.succeed();
     accepted(await first);
+    await log.appendStarted();
     log.succeed();
     accepted(await second);
     expect(log.appended().flat()).toHaveLength(2);
@@ -156,6 +162,7 @@ describe('nothing is taken', () => {
     });
     expect(refused(await submit(minimal)).code).toBe('shutting_down');
     expect(isDrained).toBe(false);
+    await log.appendStarted();
     log.succeed();
     accepted(await answer);
     await drained;

@@ -1,12 +1,13 @@
 import type { JsonProblem } from '../domain/json-problem.ts';
 import { limits } from '../domain/limits.ts';
-import type { LogAppender, RecordToAppend } from '../event-log/event-log.ts';
+import { recordId } from '../domain/record-codec.ts';
+import type { AppendedAt, LogAppender, RecordToAppend } from '../event-log/event-log.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type AppendOutcome, type AppendQueue, createAppendQueue } from './append-queue.ts';
 import type { ClosedCode, EventResult, IngestAnswer, Refusal, RefusalCode } from './ingest-answer.ts';
 import { createDecompressor, readFormat, readText, tooLarge } from './read-body.ts';
-import { createIdSource, moreProblems, type Rejected } from './read-event.ts';
-import { type Draft, readRequest } from './read-request.ts';
+import { idempotentIds, moreProblems, type Rejected } from './read-event.ts';
+import { type Item, isRecord, readRequest } from './read-request.ts';
 import { refuse } from './refuse.ts';
 
 export interface IngestRequest {
@@ -99,55 +100,55 @@ export function createIngest(options: IngestOptions): Ingest {
     const receivedAt = now();
     const events = readRequest(text, {
       receivedAt,
-      ids: createIdSource(receivedAt, request.owner, request.idempotencyKey),
+      makeId: request.idempotencyKey === undefined ? null : idempotentIds(request.owner, request.idempotencyKey),
       partitions: log.partitions,
       eventBytesMax: bounds.eventBytesMax,
       eventsMax: bounds.requestEventsMax,
     });
     if (events.kind === 'refused') return events.code === 'invalid_event' ? rejected(events) : refused(events);
-    if (events.kind === 'one') return appendOne(events.draft);
+    if (events.kind === 'one') return appendOne(events.record);
     return appendMany(events.items);
   }
 
-  async function appendOne(draft: Draft): Promise<IngestAnswer> {
-    const records = [draft.record];
-    if (!queue.hasRoomFor(draft.record.value.byteLength)) return full(queue, 1);
-    const outcome = await queue.add(records);
+  async function appendOne(record: RecordToAppend): Promise<IngestAnswer> {
+    if (!queue.hasRoomFor(record.value.byteLength)) return full(queue, 1);
+    const outcome = await queue.add([record]);
+    const id = recordId(record.value);
     const at = outcome.appended[0];
-    if (at) return { kind: 'accepted', id: draft.id, partition: at.partition, offset: at.offset };
-    return unconfirmed(outcome, [{ status: 'retry', id: draft.id }]);
+    if (at) return { kind: 'accepted', id, partition: at.partition, offset: at.offset };
+    return unconfirmed(outcome, [{ status: 'retry', id }]);
   }
 
-  async function appendMany(items: readonly (Draft | Rejected)[]): Promise<IngestAnswer> {
-    const records: RecordToAppend[] = [];
+  async function appendMany(items: readonly Item[]): Promise<IngestAnswer> {
+    const records = items.filter(isRecord);
     let bytes = 0;
-    for (const item of items) {
-      if (!('record' in item)) continue;
-      records.push(item.record);
-      bytes += item.record.value.byteLength;
-    }
+    for (const { value } of records) bytes += value.byteLength;
     if (!queue.hasRoomFor(bytes)) return full(queue, items.length);
     reportRejected(items);
     const outcome = await queue.add(records);
-    return manyAnswer(items, outcome);
+    return manyAnswer(items, records, outcome);
   }
 
-  function manyAnswer(items: readonly (Draft | Rejected)[], outcome: AppendOutcome): IngestAnswer {
-    const counts = { accepted: 0, rejected: 0, retry: 0 };
-    let next = 0;
-    const results = items.map((item): EventResult => {
-      if (!('record' in item)) {
-        counts.rejected += 1;
-        return { status: 'rejected', problem: firstOf(item) };
-      }
-      const at = outcome.appended[next++];
-      counts[at ? 'accepted' : 'retry'] += 1;
-      if (!at) return { status: 'retry', id: item.id };
-      return { status: 'accepted', id: item.id, partition: at.partition, offset: at.offset };
-    });
-    if (counts.accepted === 0) return unconfirmed(outcome, results);
-    reportUnconfirmed(counts.retry);
-    return { kind: 'many', ...counts, results };
+  function manyAnswer(
+    items: readonly Item[],
+    records: readonly RecordToAppend[],
+    outcome: AppendOutcome,
+  ): IngestAnswer {
+    const { appended, failure } = outcome;
+    const accepted = failure === null ? records.length : appended.filter((at) => at !== undefined).length;
+    if (accepted === 0) return unconfirmed(outcome, resultsOf(items, appended));
+    const retry = records.length - accepted;
+    reportUnconfirmed(retry);
+    return {
+      kind: 'many',
+      accepted,
+      rejected: items.length - records.length,
+      retry,
+      allAccepted: accepted === items.length ? records : null,
+      get results() {
+        return resultsOf(items, appended);
+      },
+    };
   }
 
   function full({ size }: AppendQueue, events: number): Refusal {
@@ -177,10 +178,10 @@ export function createIngest(options: IngestOptions): Ingest {
     if (events > 0) telemetry.emit('ingest.unconfirmed', { events });
   }
 
-  function reportRejected(items: readonly (Draft | Rejected)[]): void {
+  function reportRejected(items: readonly Item[]): void {
     const counts = new Map<string, number>();
     for (const item of items) {
-      if ('record' in item) continue;
+      if (isRecord(item)) continue;
       const { code } = firstOf(item);
       counts.set(code, (counts.get(code) ?? 0) + 1);
     }
@@ -195,6 +196,17 @@ export function createIngest(options: IngestOptions): Ingest {
       return queue.idle();
     },
   };
+}
+
+/** @param appended of each record among the items, in order */
+function resultsOf(items: readonly Item[], appended: readonly (AppendedAt | undefined)[]): EventResult[] {
+  let next = 0;
+  return items.map((item): EventResult => {
+    if (!isRecord(item)) return { status: 'rejected', problem: firstOf(item) };
+    const id = recordId(item.value);
+    const at = appended[next++];
+    return at ? { status: 'accepted', id, partition: at.partition, offset: at.offset } : { status: 'retry', id };
+  });
 }
 
 /** What a result shows of one that is not valid: its first problem, and how many more it has. */

@@ -8,19 +8,17 @@ import {
   type ZlibOptions,
   zstdDecompress,
 } from 'node:zlib';
-import { invalidUtf8At, isUtf8, utf8Text } from '../domain/utf8.ts';
+import type { SentText } from '../domain/record-writer.ts';
+import { asBuffer, invalidUtf8At, isUtf8, utf8Text } from '../domain/utf8.ts';
 import type { Refusal } from './ingest-answer.ts';
 import { refuse } from './refuse.ts';
 
 /** The bytes of a request → its text. Whether that text is JSON is not judged here. */
 export type BodyFormat = 'json' | 'ndjson';
 
-export interface BodyText {
+export interface BodyText extends SentText {
   readonly kind: 'text';
-  readonly text: string;
   readonly format: BodyFormat;
-  /** Every character is one byte. */
-  readonly isAscii: boolean;
 }
 
 const formats = new Map<string, BodyFormat>([
@@ -52,8 +50,8 @@ const byteOrderMark = '\ufeff';
 export function readText(bytes: Uint8Array, format: BodyFormat): BodyText | Refusal {
   const text = utf8Text(bytes);
   if (!isUtf8(bytes, text)) return refuse('invalid_encoding', `The body is not UTF-8 at byte ${invalidUtf8At(bytes)}.`);
-  const isAscii = text.length === bytes.length;
-  return { kind: 'text', text: text.startsWith(byteOrderMark) ? text.slice(1) : text, format, isAscii };
+  const asciiBytes = text.length === bytes.length ? asBuffer(bytes) : null;
+  return { kind: 'text', text: text.startsWith(byteOrderMark) ? text.slice(1) : text, format, asciiBytes };
 }
 
 type Decompress = (bytes: Uint8Array, options: ZlibOptions & BrotliOptions) => Promise<Decompressed>;

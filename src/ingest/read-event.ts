@@ -1,32 +1,32 @@
 import { hash } from 'node:crypto';
-import type { EventEnvelope } from '../domain/event.ts';
 import { idempotentEventId, newEventId, resolveEventId } from '../domain/identity.ts';
 import { type JsonProblem, violationProblems } from '../domain/json-problem.ts';
 import type { JsonKind, JsonScanner, ScannedField } from '../domain/json-scan.ts';
 import { unquote, withoutSigns } from '../domain/json-text.ts';
+import type { EventToWrite } from '../domain/record-writer.ts';
 import { type EventOutline, isValidOutline, outlineProblems, unknownField } from './field-problems.ts';
 
-/** How events of one request that come without an id get theirs. */
-export interface IdSource {
-  /** @param text the event as it was sent */
-  idFor(text: string, source: string | null): string;
-}
+/** The id of an event that came without one. @param text the event as it was sent */
+export type MakeId = (text: string, source: string | null) => string;
 
-export function createIdSource(now: number, owner: string, idempotencyKey: string | undefined): IdSource {
-  if (idempotencyKey === undefined) return { idFor: (_text, source) => newEventId(now, source) };
+/** For the events of one request that was sent under an Idempotency-Key. */
+export function idempotentIds(owner: string, idempotencyKey: string): MakeId {
   const seen = new Map<string, number>();
-  return {
-    idFor(text, source) {
-      const bytesHash = hash('sha256', text);
-      const n = seen.get(bytesHash) ?? 0;
-      seen.set(bytesHash, n + 1);
-      return idempotentEventId(owner, idempotencyKey, bytesHash, n, source);
-    },
+  return (text, source) => {
+    const bytesHash = hash('sha256', text);
+    const n = seen.get(bytesHash) ?? 0;
+    seen.set(bytesHash, n + 1);
+    return idempotentEventId(owner, idempotencyKey, bytesHash, n, source);
   };
 }
 
 /** Stand-ins for values that the validator only has to know the kind of. */
 const standIns: Record<JsonKind, unknown> = { object: {}, array: [], string: '', number: 0, boolean: true, null: null };
+
+/** No two of our fields have names of one length. */
+const nameOfLength: readonly (keyof EventOutline | null)[] = [
+  ...([null, null, 'id', 'key', null, null, 'source', 'payload', null, null, 'event_type', 'occurred_at'] as const),
+];
 
 const outline: EventOutline = {
   event_type: undefined,
@@ -36,8 +36,20 @@ const outline: EventOutline = {
   source: undefined,
   key: undefined,
 };
-/** Where the payload that counts begins and ends. */
-const payload = { start: 0, end: 0 };
+/** What was read last. */
+const event: EventToWrite = {
+  id: null,
+  eventType: '',
+  clientId: null,
+  source: null,
+  key: null,
+  occurredAt: null,
+  receivedAt: 0,
+  redriveOf: null,
+  payloadStart: 0,
+  payloadEnd: 0,
+  payloadJson: null,
+};
 
 /** An event that may not be appended. */
 export interface Rejected {
@@ -54,7 +66,9 @@ export function moreProblems(count: number): string {
 /**
  * The object that the scanner has just read, from start to end of the text → an event, or everything that is wrong with it.
  * @param receivedAt milliseconds since the epoch
+ * @param makeId null: events without an id get new ones
  * @param problemsMax how many problems to list: paths and hints cost far more than finding that something is wrong
+ * @returns an event only until the next call
  */
 export function readEvent(
   scanner: JsonScanner,
@@ -62,9 +76,9 @@ export function readEvent(
   start: number,
   end: number,
   receivedAt: number,
-  ids: IdSource,
+  makeId: MakeId | null,
   problemsMax: number,
-): EventEnvelope | Rejected {
+): EventToWrite | Rejected {
   const unknownCount = outlineFields(scanner, text);
   const isValid = isValidOutline(outline);
   if (!isValid || unknownCount > 0 || scanner.violations.length > 0) {
@@ -78,26 +92,21 @@ export function readEvent(
       problemCount: invalid.length + unknownCount + scanner.violations.length,
     };
   }
-  const source = (outline.source ?? null) as string | null;
-  const sentId = outline.id as string | undefined;
-  const identity =
-    sentId === undefined
-      ? { id: ids.idFor(text.slice(start, end), source), clientId: null }
-      : resolveEventId({ id: sentId, source });
-  return {
-    id: identity.id,
-    eventType: outline.event_type as string,
-    clientId: identity.clientId,
-    source,
-    key: (outline.key ?? null) as string | null,
-    occurredAt: (outline.occurred_at ?? null) as string | null,
-    receivedAt,
-    redriveOf: null,
-    payloadJson:
-      scanner.negativeZeros.length === 0
-        ? text.slice(payload.start, payload.end)
-        : withoutSigns(text, payload.start, payload.end, scanner.negativeZeros),
-  };
+  event.eventType = outline.event_type as string;
+  event.source = (outline.source ?? null) as string | null;
+  event.key = (outline.key ?? null) as string | null;
+  event.occurredAt = (outline.occurred_at ?? null) as string | null;
+  event.receivedAt = receivedAt;
+  event.payloadJson =
+    scanner.negativeZeros.length === 0
+      ? null
+      : withoutSigns(text, event.payloadStart, event.payloadEnd, scanner.negativeZeros);
+  event.clientId = null;
+  if (outline.id !== undefined)
+    Object.assign(event, resolveEventId({ id: outline.id as string, source: event.source }));
+  else if (makeId !== null) event.id = makeId(text.slice(start, end), event.source);
+  else event.id = event.source === null ? null : newEventId(receivedAt, event.source);
+  return event;
 }
 
 /** Fills `outline`; of a duplicate key the last one counts. @returns how many fields are none of ours */
@@ -111,21 +120,28 @@ function outlineFields(scanner: JsonScanner, text: string): number {
   let unknownCount = 0;
   for (let index = 0; index < scanner.fieldCount; index++) {
     const field = scanner.fields[index]!;
-    const key = keyOf(text, field);
+    const name = field.keyEscaped ? keyOf(text, field) : plainNameOf(text, field);
     const value =
       field.kind === 'string' ? unquote(text.slice(field.start, field.end), field.escaped) : standIns[field.kind];
-    if (key === 'event_type') outline.event_type = value;
-    else if (key === 'payload') {
+    if (name === 'event_type') outline.event_type = value;
+    else if (name === 'payload') {
       outline.payload = value;
-      payload.start = field.start;
-      payload.end = field.end;
-    } else if (key === 'id') outline.id = value;
-    else if (key === 'key') outline.key = value;
-    else if (key === 'source') outline.source = value;
-    else if (key === 'occurred_at') outline.occurred_at = value;
+      event.payloadStart = field.start;
+      event.payloadEnd = field.end;
+    } else if (name === 'id') outline.id = value;
+    else if (name === 'key') outline.key = value;
+    else if (name === 'source') outline.source = value;
+    else if (name === 'occurred_at') outline.occurred_at = value;
     else unknownCount += 1;
   }
   return unknownCount;
+}
+
+/** By length and then by comparing in place, without a string of its own; null of a key that is none of ours. */
+function plainNameOf(text: string, { keyStart, keyEnd }: ScannedField): keyof EventOutline | null {
+  const name = nameOfLength[keyEnd - keyStart - 2];
+  if (name === undefined || name === null) return null;
+  return text.startsWith(name, keyStart + 1) ? name : null;
 }
 
 function unknownFields(scanner: JsonScanner, text: string, max: number): JsonProblem[] {

@@ -1,30 +1,34 @@
+import { eventIdLength } from '../domain/identity.ts';
 import { type JsonProblem, syntaxMessage } from '../domain/json-problem.ts';
 import { createJsonScanner, expectedAt, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
 import type { LineStart } from '../domain/json-text.ts';
 import { limits } from '../domain/limits.ts';
-import { partitionOf } from '../domain/partitioner.ts';
-import { encodeRecord } from '../domain/record-codec.ts';
+import { partitionOf, partitionOfBytes } from '../domain/partitioner.ts';
+import { idAt } from '../domain/record-codec.ts';
+import { createRecordRoom, writeRecord } from '../domain/record-writer.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { Refusal } from './ingest-answer.ts';
 import type { BodyText } from './read-body.ts';
-import { type IdSource, moreProblems, type Rejected, readEvent } from './read-event.ts';
+import { type MakeId, moreProblems, type Rejected, readEvent } from './read-event.ts';
 import { refuse } from './refuse.ts';
 
-/** An event that may be appended. */
-export interface Draft {
-  readonly id: string;
-  readonly record: RecordToAppend;
-}
+/** Of each event the record that may be appended, or why it may not. */
+export type Item = RecordToAppend | Rejected;
 
 export type RequestEvents =
-  | { readonly kind: 'one'; readonly draft: Draft }
-  | { readonly kind: 'many'; readonly items: readonly (Draft | Rejected)[] }
+  | { readonly kind: 'one'; readonly record: RecordToAppend }
+  | { readonly kind: 'many'; readonly items: readonly Item[] }
   | Refusal;
+
+export function isRecord(item: Item): item is RecordToAppend {
+  return 'value' in item;
+}
 
 export interface ReadContext {
   /** Milliseconds since the epoch, the same for every event of the request. */
   readonly receivedAt: number;
-  readonly ids: IdSource;
+  /** Null: events without an id get new ones. */
+  readonly makeId: MakeId | null;
   readonly partitions: number;
   readonly eventBytesMax: number;
   readonly eventsMax: number;
@@ -34,6 +38,7 @@ export interface ReadContext {
 let problemsLeft = 0;
 
 const scanner = createJsonScanner();
+let room = createRecordRoom();
 const openBrace = 0x7b;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
@@ -44,6 +49,7 @@ const newlineCode = 0x0a;
 export function readRequest(body: BodyText, context: ReadContext): RequestEvents {
   const { text } = body;
   problemsLeft = limits.problemsListedMax;
+  room = createRecordRoom();
   const start = skipSpace(text, 0, text.length);
   if (start === text.length) return refuse('empty_body', 'The body is blank: send at least one event.');
   if (body.format === 'ndjson') return readLines(body, context);
@@ -61,7 +67,7 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
   const end = scanner.object(text, start, text.length);
   if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
   const item = readItem(body, start, end, context);
-  if ('record' in item) return { kind: 'one', draft: item };
+  if (isRecord(item)) return { kind: 'one', record: item };
   const [first] = item.problems;
   if (first?.code === 'event_too_large')
     return refuse('body_too_large', sentence(first.message), { events: 1, problems: item.problems });
@@ -70,7 +76,7 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
 
 function readArray(body: BodyText, start: number, context: ReadContext): RequestEvents {
   const { text } = body;
-  const items: (Draft | Rejected)[] = [];
+  const items: Item[] = [];
   let at = skipSpace(text, start + 1, text.length);
   const isEmpty = at < text.length && text.charCodeAt(at) === closeBracket;
   if (isEmpty) at += 1;
@@ -95,7 +101,7 @@ function readArray(body: BodyText, start: number, context: ReadContext): Request
 
 function readLines(body: BodyText, context: ReadContext): RequestEvents {
   const { text } = body;
-  const items: (Draft | Rejected)[] = [];
+  const items: Item[] = [];
   for (let from = nextLine(text, { line: 1, start: 0 }); from !== null; ) {
     if (items.length === context.eventsMax) return tooMany(context.eventsMax);
     const newline = text.indexOf('\n', from.start);
@@ -119,13 +125,7 @@ function nextLine(text: string, from: LineStart): LineStart | null {
   return null;
 }
 
-function readLine(
-  body: BodyText,
-  start: number,
-  lineEnd: number,
-  from: LineStart,
-  context: ReadContext,
-): Draft | Rejected {
+function readLine(body: BodyText, start: number, lineEnd: number, from: LineStart, context: ReadContext): Item {
   const { text } = body;
   const { line } = from;
   const isObject = text.charCodeAt(start) === openBrace;
@@ -137,33 +137,37 @@ function readLine(
 }
 
 /** The object that has just been scanned. */
-function readItem(body: BodyText, start: number, end: number, context: ReadContext): Draft | Rejected {
+function readItem(body: BodyText, start: number, end: number, context: ReadContext): Item {
   const { text } = body;
   const bytes = byteLength(body, start, end, context.eventBytesMax);
   if (bytes > context.eventBytesMax) {
     return rejected('event_too_large', `the event has ${bytes} bytes; at most ${context.eventBytesMax} are taken`);
   }
-  const event = readEvent(scanner, text, start, end, context.receivedAt, context.ids, Math.max(1, problemsLeft));
-  if (!('id' in event)) {
+  const event = readEvent(scanner, text, start, end, context.receivedAt, context.makeId, Math.max(1, problemsLeft));
+  if ('problems' in event) {
     problemsLeft -= event.problems.length;
     return event;
   }
-  const partition = partitionOf(event.key ?? event.id, context.partitions);
-  return { id: event.id, record: { partition, value: encodeRecord(event) } };
+  const value = writeRecord(event, body, room);
+  const partition =
+    event.key === null
+      ? partitionOfBytes(value, idAt, eventIdLength, context.partitions)
+      : partitionOf(event.key, context.partitions);
+  return { partition, value };
 }
 
 /** Exact only where it matters: no character of UTF-16 takes more than three bytes. */
 function byteLength(body: BodyText, start: number, end: number, max: number): number {
   const length = end - start;
-  return body.isAscii || length * 3 <= max ? length : Buffer.byteLength(body.text.slice(start, end));
+  return body.asciiBytes !== null || length * 3 <= max ? length : Buffer.byteLength(body.text.slice(start, end));
 }
 
-function many(items: readonly (Draft | Rejected)[]): RequestEvents {
-  if (items.some((item) => 'record' in item)) return { kind: 'many', items };
+function many(items: readonly Item[]): RequestEvents {
+  if (items.some(isRecord)) return { kind: 'many', items };
   const problems: JsonProblem[] = [];
   let problemCount = 0;
   for (const [index, item] of items.entries()) {
-    if ('record' in item) continue;
+    if (isRecord(item)) continue;
     problemCount += item.problemCount;
     for (const problem of item.problems) {
       if (problems.length < limits.problemsListedMax) problems.push({ ...problem, path: `/${index}${problem.path}` });

@@ -8,8 +8,8 @@ export interface ControlledLog extends LogAppender {
   /** Answers the append in flight with this index. */
   succeed(index?: number): void;
   fail(error: Error, index?: number): void;
-  /** Resolves once an append is in flight. */
-  appendStarted(): Promise<void>;
+  /** Resolves once so many appends are in flight; 1 by default. */
+  appendStarted(count?: number): Promise<void>;
 }
 
 interface Call {
@@ -57,11 +57,12 @@ export function createControlledLog({ partitions = 8, lanes = 1, isOpen = false 
     fail(error, index = 0) {
       take(index).reject(error);
     },
-    appendStarted: () =>
-      calls.length > 0
-        ? Promise.resolve()
-        : new Promise((resolve) => {
-            waiters = [...waiters, resolve];
-          }),
+    async appendStarted(count = 1) {
+      while (calls.length < count) {
+        await new Promise<void>((resolve) => {
+          waiters = [...waiters, resolve];
+        });
+      }
+    },
   };
 }

@@ -9,7 +9,7 @@ import { describeIngest } from '../describe-ingest.ts';
 import { IngestQuery } from '../parameters.ts';
 import { type Preference, readWaitPreference } from '../prefer.ts';
 import { ProblemError } from '../problems.ts';
-import { eventReceipt, manyReceipt, resultJson } from '../receipt.ts';
+import { allAcceptedReceipt, eventReceipt, manyReceipt, resultJson } from '../receipt.ts';
 import { createBodyReader } from '../request-body.ts';
 
 const url = '/api/events';
@@ -103,7 +103,11 @@ function refuseUnknownType({ headers }: FastifyRequest, _reply: FastifyReply, do
 /** @param more headers: name, value */
 function answerAccepted(answer: Accepted | Many, reply: FastifyReply, more: readonly string[] = []): void {
   if (answer.kind === 'many') {
-    answerAtOnce(reply, 202, [...jsonHeaders, ...more], manyReceipt(answer, answer.results.map(resultJson)));
+    const body =
+      answer.allAccepted === null
+        ? manyReceipt(answer, answer.results.map(resultJson))
+        : allAcceptedReceipt(answer.allAccepted);
+    answerAtOnce(reply, 202, [...jsonHeaders, ...more], body);
     return;
   }
   const headers = [...jsonHeaders, 'location', `/api/events/${answer.id}`, ...more];
@@ -120,7 +124,8 @@ async function answerStored(
   reply: FastifyReply,
 ): Promise<void> {
   const more = applied === null ? [] : ['preference-applied', applied];
-  const appended = answer.kind === 'accepted' ? [answer] : answer.results.filter(isAccepted);
+  const results = answer.kind === 'accepted' ? [] : answer.results;
+  const appended = answer.kind === 'accepted' ? [answer] : results.filter(isAccepted);
   const gone = new AbortController();
   const onClose = () => gone.abort();
   reply.raw.once('close', onClose);
@@ -145,9 +150,7 @@ async function answerStored(
   const finalJson = (result: EventResult) =>
     isAccepted(result) ? settledJson(result.id, settled[next++]!) : resultJson(result);
   const text =
-    answer.kind === 'accepted'
-      ? settledJson(answer.id, settled[0]!)
-      : manyReceipt(answer, answer.results.map(finalJson));
+    answer.kind === 'accepted' ? settledJson(answer.id, settled[0]!) : manyReceipt(answer, results.map(finalJson));
   answerAtOnce(reply, 200, [...jsonHeaders, ...more], text);
 }
 

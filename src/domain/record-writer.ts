@@ -1,0 +1,73 @@
+import { eventIdLength, writeNewEventId } from './identity.ts';
+import { headAfterId, idAt, recordStart } from './record-codec.ts';
+
+/** An event as it was read from a request's text; one object that is filled anew for each. */
+export interface EventToWrite {
+  /** Null: a new one, of an event without a source. */
+  id: string | null;
+  eventType: string;
+  clientId: string | null;
+  source: string | null;
+  key: string | null;
+  occurredAt: string | null;
+  /** Milliseconds since the epoch. */
+  receivedAt: number;
+  redriveOf: null;
+  /** Where in the text the payload stands. */
+  payloadStart: number;
+  payloadEnd: number;
+  /** The payload where it is not taken as it was sent, else null. */
+  payloadJson: string | null;
+}
+
+export interface SentText {
+  readonly text: string;
+  /** Its bytes, if each of its characters is one; else null. */
+  readonly asciiBytes: Buffer | null;
+}
+
+/** Where a request's records are written to, one behind another. */
+export interface RecordRoom {
+  bytes: Buffer;
+  used: number;
+}
+
+/** A record holds the whole piece of memory that it stands in: this bounds what one that waits for long may hold of others. */
+const roomBytesMax = 64 * 1024;
+/** Records are about so much longer than the events as they were sent. */
+const growth = 1.5;
+
+export function createRecordRoom(): RecordRoom {
+  return { bytes: Buffer.alloc(0), used: 0 };
+}
+
+/**
+ * What `encodeRecord` makes of the event, written straight from the request's bytes: strings of its own for each id, record and
+ * payload took a third of the time of taking in a batch.
+ *
+ * @returns a view of the room
+ */
+export function writeRecord(event: EventToWrite, { text, asciiBytes }: SentText, room: RecordRoom): Buffer {
+  const head = headAfterId(event);
+  const { id, payloadStart, payloadEnd, payloadJson } = event;
+  const payloadLength = payloadJson === null ? payloadEnd - payloadStart : payloadJson.length;
+  // No character of UTF-16 takes more than three bytes.
+  const bytesMax = idAt + eventIdLength + head.length * 3 + payloadLength * (asciiBytes === null ? 3 : 1) + 1;
+  if (bytesMax > room.bytes.length - room.used) {
+    const expected = bytesMax + Math.ceil((text.length - payloadEnd) * growth);
+    room.bytes = Buffer.allocUnsafe(Math.max(bytesMax, Math.min(roomBytesMax, expected)));
+    room.used = 0;
+  }
+  const { bytes, used: start } = room;
+  let at = start + bytes.write(recordStart, start, 'latin1');
+  if (id === null) writeNewEventId(event.receivedAt, bytes, at);
+  else bytes.write(id, at, 'latin1');
+  at += eventIdLength;
+  at += bytes.write(head, at);
+  if (payloadJson !== null) at += bytes.write(payloadJson, at);
+  else if (asciiBytes !== null) at += asciiBytes.copy(bytes, at, payloadStart, payloadEnd);
+  else at += bytes.write(text.slice(payloadStart, payloadEnd), at);
+  bytes[at] = 0x7d;
+  room.used = at + 1;
+  return bytes.subarray(start, at + 1);
+}
