@@ -35,6 +35,11 @@ const liveUrl = '/api/live';
 /** Addresses that no route took are counted together: a scanner must not make a time series of each that it tries. */
 const unknownRoute = '(unknown)';
 
+/** In place of Fastify's own compilers, so that it does not load them: ours check requests, and no route has a schema of its answers. */
+function unused(): never {
+  throw new Error('schemas are compiled by validator.ts, and answers have none');
+}
+
 export interface BareApp {
   readonly app: FastifyInstance;
   /** Every route that is registered, as it comes. */
@@ -68,6 +73,7 @@ export function createBareApp(
     // Fastify's own answer while it closes is not a problem document; the hook below gives one.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 500 },
+    schemaController: { compilersFactory: { buildValidator: unused, buildSerializer: unused } },
     clientErrorHandler: createSocketErrorHandler(requestIds),
     frameworkErrors: (error, request, reply) => {
       reply.headers(commonHeaders).header('x-request-id', request.id);

@@ -1,4 +1,4 @@
-import Type, { type Static, type TSchema } from 'typebox';
+import { type Schema, type Static, Type } from '../domain/json-schema.ts';
 import { EventInput } from '../ingest/event-input.ts';
 
 /**
@@ -6,7 +6,7 @@ import { EventInput } from '../ingest/event-input.ts';
  * and the dashboard and the command line import their types. Field names are snake_case; times are RFC 3339 UTC with
  * milliseconds.
  */
-const nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
+const nullable = <Described extends Schema>(schema: Described) => Type.Union([schema, Type.Null()]);
 const count = Type.Integer({ minimum: 0 });
 const time = Type.String({ format: 'date-time' });
 

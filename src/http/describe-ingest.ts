@@ -1,4 +1,4 @@
-import Type from 'typebox';
+import { Type } from '../domain/json-schema.ts';
 import { EventInput, EventResult, ManyReceipt } from './contract.ts';
 import type { RouteDescription } from './describe.ts';
 

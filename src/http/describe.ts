@@ -1,4 +1,4 @@
-import type { TSchema } from 'typebox';
+import type { Schema } from '../domain/json-schema.ts';
 import type { ProblemCode } from './problems.ts';
 
 /** What /openapi.json says of a route beyond its parameters. Lives in the route's config, so that no route goes without. */
@@ -9,14 +9,14 @@ export interface RouteDescription {
   readonly answers: Readonly<Record<number, AnswerDescription>>;
   /** Codes of the problems it can answer, beside those that every address can. */
   readonly problems: readonly ProblemCode[];
-  readonly body?: { readonly contents: Readonly<Record<string, TSchema>>; readonly required: boolean };
+  readonly body?: { readonly contents: Readonly<Record<string, Schema>>; readonly required: boolean };
   readonly headers?: Readonly<Record<string, { readonly description: string }>>;
 }
 
 export interface AnswerDescription {
   readonly description: string;
   /** Content type → schema; none: no body. */
-  readonly contents?: Readonly<Record<string, TSchema>>;
+  readonly contents?: Readonly<Record<string, Schema>>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -28,7 +28,7 @@ declare module 'fastify' {
 
 export function json(
   description: string,
-  schema: TSchema,
+  schema: Schema,
   headers?: Readonly<Record<string, string>>,
 ): AnswerDescription {
   return { description, contents: { 'application/json': schema }, ...(headers ? { headers } : {}) };

@@ -1,5 +1,5 @@
 import type { FastifySchema } from 'fastify';
-import type { TSchema } from 'typebox';
+import type { Schema } from '../domain/json-schema.ts';
 import * as contract from './contract.ts';
 import type { AnswerDescription, RouteDescription } from './describe.ts';
 import { type ProblemCode, problemTable } from './problems.ts';
@@ -139,7 +139,7 @@ function response({ description, contents: schemas, headers = {} }: AnswerDescri
   };
 }
 
-function contents(schemas: Readonly<Record<string, TSchema>>): Json {
+function contents(schemas: Readonly<Record<string, Schema>>): Json {
   return Object.fromEntries(Object.entries(schemas).map(([type, schema]) => [type, { schema: referred(schema) }]));
 }
 

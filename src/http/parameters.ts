@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import { type Static, Type } from '../domain/json-schema.ts';
 import { limits } from '../domain/limits.ts';
 import { type MetricsWindow, metricsWindows } from '../metrics-store/metrics-store.ts';
 import { noNul } from './contract.ts';

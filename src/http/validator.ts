@@ -1,17 +1,39 @@
-import { Ajv } from 'ajv';
+import { Ajv, type ValidateFunction } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
-import type { TSchema } from 'typebox';
+import type { Schema } from '../domain/json-schema.ts';
 import { isRfc3339 } from '../domain/rfc3339.ts';
 
-const options = { allErrors: true, verbose: true, useDefaults: true, strict: false } as const;
+const options = {
+  allErrors: true,
+  verbose: true,
+  useDefaults: true,
+  strict: false,
+  // What the schemas say is checked by tests; to do it at each start takes longer than to compile them.
+  meta: false,
+  validateSchema: false,
+} as const;
 
 /**
  * Checks requests against the contract's schemas. Parameters are text, so their schemas' types are read from it; a body has
  * types of its own and means what it says: `"dry_run": null` must not become false and start what was to be looked at.
  */
-export function createValidatorCompiler(): FastifySchemaCompiler<TSchema> {
+export function createValidatorCompiler(): FastifySchemaCompiler<Schema> {
   const ofParameters = new Ajv({ ...options, coerceTypes: true });
   const ofBodies = new Ajv(options);
   for (const ajv of [ofParameters, ofBodies]) ajv.addFormat('date-time', isRfc3339);
-  return ({ schema, httpPart }) => (httpPart === 'body' ? ofBodies : ofParameters).compile(schema);
+  return ({ schema, httpPart }) => compiledLate(() => (httpPart === 'body' ? ofBodies : ofParameters).compile(schema));
+}
+
+type Validate = ReturnType<FastifySchemaCompiler<Schema>>;
+
+/** With the first request to its address: most of them are never asked for, and all together they are 20 ms of a start. */
+function compiledLate(compile: () => ValidateFunction): Validate {
+  let compiled: ValidateFunction | null = null;
+  const validate: Validate = (value) => {
+    compiled ??= compile();
+    const isValid = compiled(value);
+    validate.errors = compiled.errors ?? null;
+    return isValid;
+  };
+  return validate;
 }

@@ -1,4 +1,4 @@
-import Type, { type Static } from 'typebox';
+import { type Static, Type } from '../domain/json-schema.ts';
 import { limits } from '../domain/limits.ts';
 
 /** What a client sends: the validator's schema and the one that /openapi.json shows. An unknown field is an error. */

@@ -1,5 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { TSchema } from 'typebox';
+import type { Schema } from '../domain/json-schema.ts';
 
 const ajv = new Ajv2020({ allErrors: true, strict: false });
 ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -8,7 +8,7 @@ ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
  * The violations of a contract's schema, as text; empty where the value conforms. Stricter than the schema itself: a field
  * that it does not know is a violation too, since clients would come to lean on it.
  */
-export function violations(schema: TSchema, value: unknown): string[] {
+export function violations(schema: Schema, value: unknown): string[] {
   const validate = ajv.compile(closed(schema) as object);
   validate(value);
   return (validate.errors ?? []).map(

@@ -81,12 +81,12 @@ export const layers: readonly Layer[] = [
     packages: ['pino', 'prom-client', anyNode],
   },
   // The schema of an event: ingest validates with it, and the contract describes it.
-  { name: 'event input', files: /^src\/ingest\/event-input\.ts$/, imports: ['domain'], packages: ['typebox'] },
+  { name: 'event input', files: /^src\/ingest\/event-input\.ts$/, imports: ['domain'], packages: [] },
   {
     name: 'ingest',
     files: /^src\/ingest\//,
     imports: ['domain', ...ports, 'event list', 'event input', 'ingest'],
-    packages: ['typebox', 'ajv', anyNode],
+    packages: ['ajv', anyNode],
   },
   {
     name: 'processing',
@@ -94,12 +94,12 @@ export const layers: readonly Layer[] = [
     imports: ['domain', ...ports, 'event list', 'processing'],
     packages: [anyNode],
   },
-  { name: 'contract', files: /^src\/http\/contract\.ts$/, imports: ['domain', 'event input'], packages: ['typebox'] },
+  { name: 'contract', files: /^src\/http\/contract\.ts$/, imports: ['domain', 'event input'], packages: [] },
   {
     name: 'http',
     files: /^src\/http\//,
     imports: ['domain', ...ports, 'event list', 'telemetry', 'event input', 'ingest', 'processing', 'contract', 'http'],
-    packages: ['fastify', '@fastify/static', 'typebox', 'ajv', anyNode],
+    packages: ['fastify', 'ajv', anyNode],
   },
   // The one place that names implementations.
   {

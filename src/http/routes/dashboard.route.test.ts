@@ -19,6 +19,8 @@ function setUp(isBuilt: boolean) {
   writeFileSync(join(dashboardDir, 'index.html'), '<!doctype html><title>dashboard</title>');
   writeFileSync(join(dashboardDir, 'theme.js'), 'theme');
   writeFileSync(join(dashboardDir, '.hidden.js'), 'hidden');
+  writeFileSync(join(dashboardDir, 'assets', '.hidden.js'), 'hidden');
+  mkdirSync(join(dashboardDir, 'folder.js'));
   writeFileSync(join(dashboardDir, 'assets', 'main-abc123.js'), 'main');
   const options = {
     version: '1',
@@ -66,6 +68,12 @@ describe('the dashboard', () => {
     '/dashboard/..%2fsecret.txt',
     '/dashboard/assets/..%2f..%2fsecret.txt',
     '/dashboard/.hidden.js',
+    '/dashboard/assets/.hidden.js',
+    '/dashboard//theme.js',
+    '/dashboard/%00.js',
+    `/dashboard/${'a'.repeat(400)}.js`,
+    '/dashboard/folder.js',
+    '/dashboard/theme.js/more.js',
   ])('answers 404 at %s, not the page, and forgets it', async (url) => {
     const answer = await setUp(true).inject(url);
     expect(answer.statusCode).toBe(404);
@@ -73,11 +81,18 @@ describe('the dashboard', () => {
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 
-  it('refuses a name that no file can have', async () => {
-    expect((await setUp(true).inject('/dashboard/%00.js')).json()).toMatchObject({
-      status: 400,
-      code: 'invalid_request',
-    });
+  it('sends a file again only when it has changed', async () => {
+    const app = setUp(true);
+    const { etag } = (await app.inject('/dashboard')).headers;
+    const again = await app.inject({ url: '/dashboard', headers: { 'if-none-match': String(etag) } });
+    expect([again.statusCode, again.body, again.headers['cache-control']]).toEqual([304, '', 'no-cache']);
+    const other = await app.inject({ url: '/dashboard', headers: { 'if-none-match': '"another"' } });
+    expect(other.statusCode).toBe(200);
+  });
+
+  it('answers HEAD with the length alone', async () => {
+    const answer = await setUp(true).inject({ method: 'HEAD', url: '/dashboard/theme.js' });
+    expect([answer.statusCode, answer.headers['content-length'], answer.body]).toEqual([200, '5', '']);
   });
 
   it.each(['/dashboard', '/dashboard/events'])('says at %s how to build it where it is not', async (url) => {

@@ -1,6 +1,5 @@
-import { join, sep } from 'node:path';
-import fastifyStatic from '@fastify/static';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { sendFile } from '../static-files.ts';
 
 /** Everything a page may load comes from here; nothing inline runs, and no other site may put it in a frame. */
 const pageHeaders = {
@@ -35,25 +34,15 @@ export function registerDashboardRoutes(app: FastifyInstance, dashboardDir: stri
     return;
   }
 
-  const assets = join(dashboardDir, 'assets') + sep;
-  app.register(fastifyStatic, {
-    root: dashboardDir,
-    serve: false,
-    dotfiles: 'deny',
-    cacheControl: false,
-    setHeaders(reply, path) {
-      // The bundler puts a hash of the content into the name of everything under assets/.
-      const caching = path.startsWith(assets) ? 'public, max-age=31536000, immutable' : 'no-cache';
-      reply.headers(pageHeaders).header('cache-control', caching);
-    },
-  });
-
-  app.get('/dashboard', (_request, reply) => {
-    reply.sendFile('index.html');
-  });
+  const send = (request: FastifyRequest, reply: FastifyReply, path: string) => {
+    // The bundler puts a hash of the content into the name of everything under assets/.
+    const caching = path.startsWith('assets/') ? 'public, max-age=31536000, immutable' : 'no-cache';
+    return sendFile(request, reply, dashboardDir, path, { ...pageHeaders, 'cache-control': caching });
+  };
+  app.get('/dashboard', (request, reply) => send(request, reply, 'index.html'));
   app.get<{ Params: { '*': string } }>('/dashboard/*', (request, reply) => {
     const path = request.params['*'];
     // Names with an extension are files; what is not there is a 404, never the page, which a browser would take for a script.
-    reply.sendFile(/\.[a-z\d]+$/i.test(path) ? path : 'index.html');
+    return send(request, reply, /\.[a-z\d]+$/i.test(path) ? path : 'index.html');
   });
 }

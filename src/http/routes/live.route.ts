@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import Type from 'typebox';
+import { Type } from '../../domain/json-schema.ts';
 import { commonHeaders } from '../answer-at-once.ts';
 import type { createLive } from '../live.ts';
 import { WindowQuery } from '../parameters.ts';

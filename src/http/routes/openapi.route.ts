@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import Type from 'typebox';
+import { Type } from '../../domain/json-schema.ts';
 
 export function registerOpenApiRoute(app: FastifyInstance, openApi: () => string): void {
   app.get(
