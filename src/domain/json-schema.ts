@@ -20,7 +20,7 @@ export interface ObjectSchema<Properties extends Fields> extends Schema<ValueOf<
 }
 
 /** A field that may be absent. */
-interface Optional<Described extends Schema> {
+export interface Optional<Described extends Schema> {
   readonly optional: Described;
 }
 
