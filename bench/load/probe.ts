@@ -76,7 +76,7 @@ interface Wait {
 }
 
 /** Counts by type as the live stream tells them. */
-async function openLive(port: number) {
+export async function openLive(port: number) {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let counts = new Map<string, number>();
   let waits: Wait[] = [];

@@ -104,7 +104,7 @@ export const limits = {
   clockAheadAtStartMaxMs: 7 * 24 * 3_600_000,
   /**
    * A clock that is set back by more than this reaches steps that metrics may have forgotten. They keep five minutes more
-   * than windows show (metrics-steps.ts).
+   * than windows show (domain/metrics-steps.ts).
    */
   clockBackMaxMs: 60_000,
   /** Rollups of 10 s steps are folded into minutes after this time. The finest window that needs them is 15 min. */

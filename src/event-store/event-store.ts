@@ -199,13 +199,25 @@ export interface PartitionMetrics {
   readonly partition: number;
   readonly watermark: Watermark;
   readonly totals: readonly TypeTotals[];
+  /** The names that `counts` goes by: those of the totals, in their order, and any besides. */
+  readonly types: readonly string[];
   /**
-   * Three lengths of step side by side, each whole for its own reach (metrics-reach.ts): rows of 10 s for the last 20
-   * minutes, of a minute for the last 25 hours, of an hour for the last 8 days. What is kept in shorter steps is in the
-   * longer rows too, so a window reads the rows of one length and adds nothing twice.
+   * Everything that a window can still reach (domain/metrics-steps.ts), each count once: in the shortest step that something of
+   * its age is still needed in, or in the one that it was folded into.
    */
-  readonly counts: readonly RollupCountRow[];
+  readonly counts: readonly StepCounts[];
   readonly latencies: readonly RollupLatencyRow[];
+}
+
+/** What happened in one step. Of thousands of types an object for each count would take more than everything else. */
+export interface StepCounts {
+  readonly stepMs: number;
+  readonly at: number;
+  /** By the place of the type in `types`; what lies beyond its end is 0. */
+  readonly stored: Float64Array;
+  /** Of all types together. */
+  readonly duplicate: number;
+  readonly failed: number;
 }
 
 export interface Watermark {

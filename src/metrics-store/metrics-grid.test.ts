@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
+import { metricsSteps } from '../domain/metrics-steps.ts';
 import { rollupSteps } from '../domain/rollup.ts';
 import { createMetricsGrid, createTypeNumbers } from './metrics-grid.ts';
-import { metricsSteps } from './metrics-steps.ts';
 import { metricsWindows } from './metrics-store.ts';
 
 const { minuteMs, hourMs } = rollupSteps;

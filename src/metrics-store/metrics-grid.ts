@@ -1,7 +1,8 @@
 import { bucketIndex } from '../domain/histogram.ts';
+import { isKept, metricsSteps } from '../domain/metrics-steps.ts';
 import { type RollupDelta, stepStart } from '../domain/rollup.ts';
 import { addAll, addTo, type Counters, createCounters, reserve } from './counters.ts';
-import { isKept, metricsSteps, stepsOfRow } from './metrics-steps.ts';
+
 import type { MetricsSnapshot, MetricsTotals } from './metrics-store.ts';
 
 /** What happened in one step. */
@@ -51,7 +52,8 @@ export interface MetricsGrid {
   /** The step's counts, to be added to. */
   step(stepMs: number, at: number): StepCounts;
   add(delta: RollupDelta): void;
-  load(snapshot: MetricsSnapshot): void;
+  /** Leaves out what no window reaches at `now`. */
+  load(snapshot: MetricsSnapshot, now: number): void;
   merge(other: MetricsGrid): void;
   /** Forgets steps that no window reaches any more. */
   expire(now: number): void;
@@ -77,6 +79,12 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
       row.set(start, counts);
     }
     return counts;
+  }
+
+  /** The step itself and the longer ones that it lies in. */
+  function stepsFrom({ stepMs, at }: { readonly stepMs: number; readonly at: number }, now: number): StepCounts[] {
+    const kinds = metricsSteps.filter((kind) => kind.stepMs >= stepMs && isKept(stepStart(at, kind.stepMs), kind, now));
+    return kinds.map((kind) => step(kind.stepMs, at));
   }
 
   function addCounts(counts: StepCounts, { stored, duplicate, failed }: MetricsTotals, type: number): void {
@@ -114,15 +122,19 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
         for (const { stepMs } of metricsSteps) addLatencies(step(stepMs, row.at), row);
       }
     },
-    load(snapshot) {
+    load(snapshot, now) {
       for (const row of snapshot.totals) addTotals(row, types.numberOf(row.eventType));
+      const numbers = snapshot.types.map((name) => types.numberOf(name));
       for (const row of snapshot.counts) {
-        const type = types.numberOf(row.eventType);
-        for (const { stepMs } of stepsOfRow(row.stepMs)) addCounts(step(stepMs, row.at), row, type);
+        const byNumber = countersOf(row.stored, numbers);
+        for (const counts of stepsFrom(row, now)) {
+          counts.duplicate += row.duplicate;
+          counts.failed += row.failed;
+          for (const count of row.stored) counts.stored += count;
+          addAll(counts.types, byNumber);
+        }
       }
-      for (const row of snapshot.latencies) {
-        for (const { stepMs } of stepsOfRow(row.stepMs)) addLatencies(step(stepMs, row.at), row);
-      }
+      for (const row of snapshot.latencies) for (const counts of stepsFrom(row, now)) addLatencies(counts, row);
     },
     merge(other) {
       addAll(totals.stored, other.totals.stored);
@@ -147,4 +159,13 @@ export function createMetricsGrid(types: TypeNumbers): MetricsGrid {
       }
     },
   };
+}
+
+/** Counts by the places of some list of types, by their numbers. */
+function countersOf(stored: Float64Array, numbers: readonly number[]): Counters {
+  const counters = createCounters();
+  for (let place = stored.length - 1; place >= 0; place -= 1) {
+    if (stored[place]! > 0) addTo(counters, numbers[place]!, stored[place]!);
+  }
+  return counters;
 }

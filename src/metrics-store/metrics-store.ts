@@ -45,7 +45,17 @@ export interface MetricsSnapshot {
   readonly partition: number;
   readonly watermark: MetricsWatermark;
   readonly totals: readonly MetricsTotals[];
-  readonly counts: readonly (MetricsTotals & { readonly stepMs: number; readonly at: number })[];
+  /** Names that `counts` goes by. */
+  readonly types: readonly string[];
+  /** Each count once; what a step counts belongs into all longer ones too. */
+  readonly counts: readonly {
+    readonly stepMs: number;
+    readonly at: number;
+    /** By the place of the type in `types`. */
+    readonly stored: Float64Array;
+    readonly duplicate: number;
+    readonly failed: number;
+  }[];
   readonly latencies: readonly {
     readonly stepMs: number;
     readonly at: number;

@@ -43,7 +43,7 @@ function setUp() {
   function snapshotOf(partition: number): PartitionMetrics {
     const stored = committed.get(partition) ?? 0;
     const totals = [{ ...counted(stored), pruned: 0 }];
-    return { partition, watermark: mark(stored), totals, counts: [], latencies: [] };
+    return { partition, watermark: mark(stored), totals, types: [], counts: [], latencies: [] };
   }
 
   const writer: MetricsWriter = {
@@ -213,7 +213,7 @@ describe('a partition is rebuilt from the store', () => {
     feed.check(0);
     await feed.settle();
     expect(rebuilt).toEqual([]);
-    const emptied = { partition: 0, watermark: mark(0), totals: [], counts: [], latencies: [] };
+    const emptied = { partition: 0, watermark: mark(0), totals: [], types: [], counts: [], latencies: [] };
     await metrics.rebuild(emptied, await metrics.watermark(0));
     feed.check(0);
     await feed.settle();

@@ -16,6 +16,7 @@ import {
   startAt,
 } from './event-store.batches.ts';
 import { expectClean, type MakeEventStoreHarness, useStore } from './event-store.contract.harness.ts';
+import { storedOf } from './metrics-columns.ts';
 
 const { fineMs, minuteMs, hourMs } = rollupSteps;
 
@@ -138,7 +139,7 @@ export function maintenanceCases(makeHarness: MakeEventStoreHarness): void {
       expect(await progressOf(store)).toEqual(progress);
       for (const { id } of events) expect(await store.event(id)).not.toBeNull();
       const metrics = await store.partitionMetrics(storeConsumer, 0, startAt + fineMs);
-      expect(metrics?.counts.filter(({ stepMs }) => stepMs === fineMs)).toMatchObject([{ stored: 3, pruned: 0 }]);
+      expect(storedOf(metrics!)).toMatchObject([{ stepMs: fineMs, stored: { another: 3 } }]);
     });
 
     it('folds 10 s into minutes and minutes into hours, whole ones only', async () => {
@@ -153,13 +154,12 @@ export function maintenanceCases(makeHarness: MakeEventStoreHarness): void {
       expect(result.foldedRows).toBe(2 * 366 + 2 * 60);
       const metrics = (await store.partitionMetrics(storeConsumer, 0, startAt + 2 * hourMs))!;
       const stored = (stepMs: number) =>
-        metrics.counts.filter((row) => row.stepMs === stepMs).map((row) => [row.at - startAt, row.stored]);
-      expect(stored(hourMs)).toEqual([
-        [0, 360],
-        [hourMs, 360],
-      ]);
-      // Of the first hour nothing finer is left; the second still has its minutes, and past the first its 10 s.
-      expect(stored(minuteMs)).toEqual(Array.from({ length: 60 }, (_, minute) => [hourMs + minute * minuteMs, 6]));
+        storedOf(metrics)
+          .filter((row) => row.stepMs === stepMs)
+          .map((row) => [row.at - startAt, row.stored['order.placed']]);
+      // Of the first hour nothing finer is left.
+      expect(stored(hourMs)).toEqual([[0, 360]]);
+      expect(stored(minuteMs)).toEqual(Array.from({ length: 40 }, (_, minute) => [hourMs + minute * minuteMs, 6]));
       expect(stored(fineMs)).toHaveLength(120);
       await expectClean(store);
     });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { noEventType } from '../domain/event.ts';
 import { bucketOf } from '../domain/histogram.ts';
 import { storeConsumer } from '../domain/inbox.ts';
-import { rollupSteps } from '../domain/rollup.ts';
+import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import {
   claimOf,
   commitBatch,
@@ -14,6 +14,7 @@ import {
   startAt,
 } from './event-store.batches.ts';
 import { type MakeEventStoreHarness, useStore } from './event-store.contract.harness.ts';
+import { storedOf } from './metrics-columns.ts';
 
 const { fineMs, minuteMs, hourMs } = rollupSteps;
 
@@ -29,13 +30,14 @@ export function metricsCases(makeHarness: MakeEventStoreHarness): void {
         partition: 0,
         watermark: { logNo: 1, nextOffset: 5, commitToken: progress.commitToken },
         totals: [],
+        types: [],
         counts: [],
         latencies: [],
       });
       expect(await store.partitionMetrics(storeConsumer, 1, startAt)).toBeNull();
     });
 
-    it('tells every count in each of three lengths of step', async () => {
+    it('tells every count by step and type', async () => {
       const { store } = current();
       const twice = eventOf({ eventType: 'b' });
       const { request } = await commitBatch(store, await store.claim(claimOf()), [
@@ -52,29 +54,27 @@ export function metricsCases(makeHarness: MakeEventStoreHarness): void {
         { eventType: 'a', stored: 2, duplicate: 0, failed: 0, pruned: 0 },
         { eventType: 'b', stored: 1, duplicate: 1, failed: 0, pruned: 0 },
       ]);
-      const rows = (stepMs: number) =>
-        metrics.counts
-          .filter((row) => row.stepMs === stepMs)
-          .toSorted((x, y) => x.at - y.at || byType(x, y))
-          .map(({ at, eventType, stored, duplicate, failed }) => [at - startAt, eventType, stored, duplicate, failed]);
-      expect(rows(fineMs)).toEqual([
-        [0, noEventType, 0, 0, 1],
-        [0, 'a', 1, 0, 0],
-        [0, 'b', 1, 0, 0],
-        [fineMs, 'a', 1, 0, 0],
-        [minuteMs, 'b', 0, 1, 0],
+      expect(storedOf(metrics)).toEqual([
+        { stepMs: fineMs, at: startAt, stored: { a: 1, b: 1 }, duplicate: 0, failed: 1 },
+        { stepMs: fineMs, at: startAt + fineMs, stored: { a: 1 }, duplicate: 0, failed: 0 },
+        { stepMs: fineMs, at: startAt + minuteMs, stored: {}, duplicate: 1, failed: 0 },
       ]);
-      expect(rows(minuteMs)).toEqual([
-        [0, noEventType, 0, 0, 1],
-        [0, 'a', 2, 0, 0],
-        [0, 'b', 1, 0, 0],
-        [minuteMs, 'b', 0, 1, 0],
-      ]);
-      expect(rows(hourMs)).toEqual([
-        [0, noEventType, 0, 0, 1],
-        [0, 'a', 2, 0, 0],
-        [0, 'b', 1, 1, 0],
-      ]);
+    });
+
+    it('tells each count once, in a step as long as windows need at its age', async () => {
+      const { store } = current();
+      const ages = [0, minuteMs, 30 * minuteMs, 3 * hourMs, 12 * hourMs, 3 * 24 * hourMs];
+      const events = ages.map((ageMs) => eventOf({ receivedAt: startAt - ageMs }));
+      await commitBatch(store, await store.claim(claimOf()), events);
+      const metrics = (await store.partitionMetrics(storeConsumer, 0, startAt))!;
+      const lengths = [fineMs, fineMs, minuteMs, 5 * minuteMs, 15 * minuteMs, hourMs];
+      const expected = lengths.map((stepMs, index) => [stepMs, stepStart(startAt - ages[index]!, stepMs), 1]);
+      expect(storedOf(metrics).map(({ stepMs, at, stored }) => [stepMs, at, stored['order.placed']])).toEqual(
+        expected.toSorted(([a, x], [b, y]) => a! - b! || x! - y!),
+      );
+      expect(metrics.latencies.map(({ stepMs, at }) => [stepMs, at])).toEqual(
+        metrics.counts.map(({ stepMs, at }) => [stepMs, at]),
+      );
     });
 
     it('merges latencies of batches and steps, and leaves redrives out', async () => {
@@ -94,13 +94,13 @@ export function metricsCases(makeHarness: MakeEventStoreHarness): void {
         [quick, 2],
         [slow, 1],
       ];
-      const both = [[zero, 2], ...first];
-      expect(metrics.latencies.toSorted((x, y) => x.stepMs - y.stepMs || x.at - y.at)).toEqual([
+      expect(metrics.latencies).toEqual([
         { stepMs: fineMs, at: startAt, histogram: first, clockSkewed: 0 },
         { stepMs: fineMs, at: startAt + fineMs, histogram: [[zero, 2]], clockSkewed: 2 },
-        { stepMs: minuteMs, at: startAt, histogram: both, clockSkewed: 2 },
-        { stepMs: hourMs, at: startAt, histogram: both, clockSkewed: 2 },
       ]);
+      const later = (await store.partitionMetrics(storeConsumer, 0, startAt + hourMs))!;
+      const both = [[zero, 2], ...first];
+      expect(later.latencies).toEqual([{ stepMs: minuteMs, at: startAt, histogram: both, clockSkewed: 2 }]);
     });
 
     it('answers the same in longer steps after folding', async () => {
@@ -109,14 +109,44 @@ export function metricsCases(makeHarness: MakeEventStoreHarness): void {
       const { progress } = await commitBatch(store, await store.claim(claimOf()), events, {
         storedAt: startAt + hourMs,
       });
-      const longer = async () => {
-        const metrics = (await store.partitionMetrics(storeConsumer, 0, startAt + hourMs))!;
-        const { counts, latencies, totals } = metrics;
-        return { counts: counts.filter(isLonger), latencies: latencies.filter(isLonger), totals };
+      const told = async () => {
+        const { watermark: _, ...rest } = (await store.partitionMetrics(storeConsumer, 0, startAt + hourMs))!;
+        return rest;
       };
-      const before = await longer();
+      const before = await told();
       await store.maintain(maintenanceOf(progress, { foldFineBefore: startAt + hourMs }));
-      expect(await longer()).toEqual(before);
+      expect(await told()).toEqual(before);
+      expect(before.counts.map(({ stepMs }) => stepMs)).toEqual([minuteMs, minuteMs, minuteMs]);
+    });
+
+    it('tells what was folded into longer steps than windows need in these', async () => {
+      const { store } = current();
+      const { progress } = await commitBatch(store, await store.claim(claimOf()), eventsOf(3));
+      const folds = { foldFineBefore: startAt + hourMs, foldMinutesBefore: startAt + hourMs };
+      await store.maintain(maintenanceOf(progress, folds));
+      await commitBatch(store, await progressOf(store), eventsOf(2));
+      const metrics = (await store.partitionMetrics(storeConsumer, 0, startAt + minuteMs))!;
+      expect(storedOf(metrics).map(({ stepMs, stored }) => [stepMs, stored['order.placed']])).toEqual([
+        [fineMs, 2],
+        [hourMs, 3],
+      ]);
+    });
+
+    it('tells of thousands of types in many steps, in order', async () => {
+      const { store } = current();
+      const types = 700;
+      let progress = await store.claim(claimOf());
+      for (let step = 0; step < 40; step += 1) {
+        const receivedAt = startAt + step * fineMs;
+        const events = eventsOf(types, (index) => ({ receivedAt, eventType: `type ${index}` }));
+        ({ progress } = await commitBatch(store, progress, events));
+      }
+      const metrics = (await store.partitionMetrics(storeConsumer, 0, startAt + 40 * fineMs))!;
+      expect(metrics.types).toEqual(metrics.totals.map(({ eventType }) => eventType));
+      expect(metrics.counts.map(({ at }) => at)).toEqual(
+        Array.from({ length: 40 }, (_, step) => startAt + step * fineMs),
+      );
+      for (const { stored } of metrics.counts) expect(stored).toEqual(new Float64Array(types).fill(1));
     });
 
     it('reaches back as far as a window can, and no further', async () => {
@@ -125,15 +155,12 @@ export function metricsCases(makeHarness: MakeEventStoreHarness): void {
       const events = ages.map((ageMs) => eventOf({ receivedAt: startAt - ageMs }));
       await commitBatch(store, await store.claim(claimOf()), events);
       const metrics = (await store.partitionMetrics(storeConsumer, 0, startAt))!;
-      const count = (stepMs: number) => metrics.counts.filter((row) => row.stepMs === stepMs).length;
-      // The first two lie in one hour.
-      expect([count(fineMs), count(minuteMs), count(hourMs)]).toEqual([1, 3, 3]);
+      expect(metrics.counts.map(({ at }) => Math.ceil((startAt - at) / hourMs))).toEqual([1, 1, 24, 7 * 24]);
       expect(metrics.totals).toMatchObject([{ stored: 5 }]);
       expect((await progressOf(store)).outcomes.stored).toBe(5);
     });
   });
 }
 
-const isLonger = ({ stepMs }: { readonly stepMs: number }) => stepMs !== fineMs;
 const byType = (x: { readonly eventType: string }, y: { readonly eventType: string }) =>
   x.eventType < y.eventType ? -1 : x.eventType > y.eventType ? 1 : 0;

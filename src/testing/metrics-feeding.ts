@@ -27,9 +27,8 @@ export function createMetricsFeeding(metrics: MetricsStore, partitions: readonly
     metrics,
     store: {
       async partitionMetrics(_consumer, partition) {
-        const { totals, counts, latencies, watermark } = snapshot(partition);
-        const unpruned = <Row extends object>(rows: readonly Row[]) => rows.map((row) => ({ ...row, pruned: 0 }));
-        return { partition, watermark, latencies, totals: unpruned(totals), counts: unpruned(counts) };
+        const { totals, ...rest } = snapshot(partition);
+        return { ...rest, totals: totals.map((row) => ({ ...row, pruned: 0 })) };
       },
     },
     telemetry,

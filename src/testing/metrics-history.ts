@@ -1,11 +1,13 @@
 import { addTo, bucketOf, type Histogram, quantile } from '../domain/histogram.ts';
-import { createRollupBuilder, type RollupDelta, rollupSteps, stepStart } from '../domain/rollup.ts';
+import { oldestKept, stepLengthOf } from '../domain/metrics-steps.ts';
+import { createRollupBuilder, type RollupDelta, stepStart } from '../domain/rollup.ts';
 import {
   type MetricsReading,
   type MetricsSnapshot,
   type MetricsWindow,
   metricsWindows,
 } from '../metrics-store/metrics-store.ts';
+import { columnsOf } from './metrics-columns.ts';
 import type { Random } from './random.ts';
 
 /** One record, as a plain count sees it. */
@@ -53,22 +55,20 @@ export function snapshotOf(
   now: number,
 ): MetricsSnapshot {
   const own = happened.filter((one) => one.partition === partition);
-  const reaches = [
-    { stepMs: rollupSteps.fineMs, keptMs: 20 * minuteMs },
-    { stepMs: rollupSteps.minuteMs, keptMs: 25 * hourMs },
-    { stepMs: rollupSteps.hourMs, keptMs: 8 * 24 * hourMs },
-  ];
-  const steps = reaches.flatMap(({ stepMs, keptMs }) => {
-    const reached = own.filter(({ receivedAt }) => stepStart(receivedAt, stepMs) >= stepStart(now - keptMs, stepMs));
-    return [...Map.groupBy(reached, ({ receivedAt }) => stepStart(receivedAt, stepMs))].map(([at, ofStep]) => {
-      return { stepMs, at, ofStep };
-    });
+  const reached = own.filter(({ receivedAt }) => receivedAt >= oldestKept(now));
+  const ofSteps = Map.groupBy(reached, ({ receivedAt }) => {
+    const stepMs = stepLengthOf(receivedAt, now);
+    return `${stepMs}:${stepStart(receivedAt, stepMs)}`;
+  });
+  const steps = [...ofSteps].map(([key, ofStep]) => {
+    const [stepMs, at] = key.split(':').map(Number);
+    return { stepMs: stepMs!, at: at!, ofStep };
   });
   return {
     partition,
     watermark: mark(round),
     totals: totalsOf(own),
-    counts: steps.flatMap(({ stepMs, at, ofStep }) => totalsOf(ofStep).map((row) => ({ ...row, stepMs, at }))),
+    ...columnsOf(steps.flatMap(({ stepMs, at, ofStep }) => totalsOf(ofStep).map((row) => ({ ...row, stepMs, at })))),
     latencies: steps.map(({ stepMs, at, ofStep }) => {
       return { stepMs, at, histogram: [...histogramOf(ofStep)], clockSkewed: skewedOf(ofStep) };
     }),

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rollupSteps, stepStart } from '../domain/rollup.ts';
 import type { MetricsSnapshot, MetricsStore, MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
+import { columnsOf } from './metrics-columns.ts';
 import type { MetricsStoreHarness } from './metrics-store.contract.harness.ts';
 import { readingCases } from './metrics-store.contract.reading.ts';
 
@@ -11,12 +12,11 @@ const mark = (nextOffset: number, commitToken: string): MetricsWatermark => ({ l
 
 function snapshot(partition: number, watermark: MetricsWatermark, stored = 0, at = fine): MetricsSnapshot {
   const row = { eventType: 'a', stored, duplicate: 0, failed: 0 };
-  const steps = [rollupSteps.fineMs, rollupSteps.minuteMs, rollupSteps.hourMs];
   return {
     partition,
     watermark,
     totals: stored > 0 ? [row] : [],
-    counts: stored > 0 ? steps.map((stepMs) => ({ ...row, stepMs, at: stepStart(at, stepMs) })) : [],
+    ...columnsOf(stored > 0 ? [{ ...row, stepMs: rollupSteps.fineMs, at }] : []),
     latencies: [],
   };
 }

@@ -187,6 +187,11 @@ export function allRows<Row>(statement: StatementSync, ...parameters: SQLInputVa
   return statement.all(...parameters) as unknown as Row[];
 }
 
+/** One after another, without holding all of them. */
+export function eachRow<Row>(statement: StatementSync, ...parameters: SQLInputValue[]): Iterable<Row> {
+  return statement.iterate(...parameters) as Iterable<unknown> as Iterable<Row>;
+}
+
 export function firstRow<Row>(statement: StatementSync, ...parameters: SQLInputValue[]): Row | null {
   return (statement.get(...parameters) as unknown as Row | undefined) ?? null;
 }

@@ -69,7 +69,7 @@ export function createMemoryMetricsStore(options: { readonly now: () => number }
       const found = partitions.get(snapshot.partition)?.watermark ?? null;
       if (found === null ? expected !== null : expected === null || !isSame(found, expected)) return false;
       const grid = createMetricsGrid(types);
-      grid.load(snapshot);
+      grid.load(snapshot, options.now());
       partitions.set(snapshot.partition, { watermark: snapshot.watermark, grid });
       merged = null;
       announce({ partition: snapshot.partition, watermark: snapshot.watermark, recent: [] });

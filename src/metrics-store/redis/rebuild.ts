@@ -42,9 +42,9 @@ export async function rebuildPartition(
   const generation = freshGeneration();
   const of = keys.generation(partition, generation);
   const grid = createMetricsGrid(types);
-  grid.load(snapshot);
-  const known = withTypesOf(typesNamed([], types), grid);
   const startedAt = now();
+  grid.load(snapshot, startedAt);
+  const known = withTypesOf(typesNamed([], types), grid);
   const steps = stepValues(of, known, grid, null, startedAt);
   const values: Value[] = [totalsValue(of, known, [grid]), ...steps];
   await write(link, of, known, steps, values);

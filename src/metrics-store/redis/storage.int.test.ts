@@ -1,13 +1,14 @@
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
+import { metricsSteps } from '../../domain/metrics-steps.ts';
 import { rollupSteps, stepStart } from '../../domain/rollup.ts';
 import { eventOf } from '../../testing/event-store.batches.ts';
+import { columnsOf } from '../../testing/metrics-columns.ts';
 import { createMetricsFeeding } from '../../testing/metrics-feeding.ts';
 import { createTestClient, type TestClient } from '../../testing/redis-client.ts';
 import { freshPrefix, sharedRedisUrl } from '../../testing/stack/shared.ts';
 import { createTypeNumbers } from '../metrics-grid.ts';
-import { metricsSteps } from '../metrics-steps.ts';
 import type { MetricsChange, MetricsSnapshot, MetricsStore, RecentEvent } from '../metrics-store.ts';
 import { parseRedisUrl } from './address.ts';
 import { createKeys } from './keys.ts';
@@ -50,12 +51,12 @@ function denseSnapshot(types: number, commits: number): MetricsSnapshot {
   const names = Array.from({ length: types }, (_, index) => `com.example.type-${index}`);
   const counted = names.map((eventType, index) => ({ eventType, stored: 1 + (index % 300), duplicate: 0, failed: 0 }));
   const starts = [
-    [fineMs, 20 * minuteMs],
-    [minuteMs, 25 * hourMs],
-    [hourMs, 192 * hourMs],
-  ].flatMap(([stepMs, reachMs]) =>
-    Array.from({ length: reachMs! / stepMs! }, (_, index) => {
-      return { stepMs: stepMs!, at: stepStart(now(), stepMs!) - index * stepMs! };
+    [fineMs, 0, 20 * minuteMs],
+    [minuteMs, 20 * minuteMs, 25 * hourMs],
+    [hourMs, 25 * hourMs, 192 * hourMs],
+  ].flatMap(([stepMs, fromMs, reachMs]) =>
+    Array.from({ length: (reachMs! - fromMs!) / stepMs! }, (_, index) => {
+      return { stepMs: stepMs!, at: stepStart(now() - fromMs!, stepMs!) - index * stepMs! };
     }),
   );
   const histogram = Array.from({ length: 60 }, (_, index) => [150 + index * 2, 1 + index] as const);
@@ -63,7 +64,7 @@ function denseSnapshot(types: number, commits: number): MetricsSnapshot {
     partition: 0,
     watermark: feeding.mark(0, commits),
     totals: counted.map((row) => ({ ...row, stored: row.stored * 1_000_000 })),
-    counts: starts.flatMap((start) => counted.map((row) => ({ ...row, ...start }))),
+    ...columnsOf(starts.flatMap((start) => counted.map((row) => ({ ...row, ...start })))),
     latencies: starts.map((start) => ({ ...start, histogram, clockSkewed: 0 })),
   };
 }

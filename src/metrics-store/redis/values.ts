@@ -1,6 +1,6 @@
+import { isKept, metricsSteps } from '../../domain/metrics-steps.ts';
 import { addAll, createCounters } from '../counters.ts';
 import type { MetricsGrid, StepCounts, TypeNumbers } from '../metrics-grid.ts';
-import { isKept, metricsSteps } from '../metrics-steps.ts';
 import { type GenerationKeys, parseStepName, stepName } from './keys.ts';
 import { pack, unpack } from './packed.ts';
 
