@@ -184,6 +184,8 @@ export const limits = {
   verifyLookEveryMs: 25,
   /** Of one partition, when an operator asks: a busy one has 25 batches a second, and a rebuild takes some milliseconds. */
   rebuildTriesMax: 50,
+  /** Partitions whose metrics are made anew side by side when an operator asks: half of the store's connections. */
+  rebuildAtOnceMax: 2,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
   /** While the metrics store is away, a busy partition tries it this often, and its idle check besides. */

@@ -33,14 +33,18 @@ export function createOperations(parts: OperationsParts): Operations {
 
   async function rebuildMetrics(): Promise<number> {
     const rows = await store.progress(storeConsumer);
-    for (const { partition } of rows) {
-      if (!(await rebuildPartition(partition))) {
+    const left = rows.map(({ partition }) => partition);
+    // Several at a time: while one is added up here, the store reads another.
+    const rebuildSome = async () => {
+      for (let partition = left.shift(); partition !== undefined; partition = left.shift()) {
+        if (await rebuildPartition(partition)) continue;
         throw new UnavailableError(
           'metrics_unavailable',
           `Partition ${partition} stores batches faster than its metrics can be made anew beside them: try again when it is quieter. Where they differ from the store, its worker makes them anew by itself.`,
         );
       }
-    }
+    };
+    await Promise.all(Array.from({ length: limits.rebuildAtOnceMax }, rebuildSome));
     return rows.length;
   }
 
