@@ -44,6 +44,7 @@ describe('the configuration', () => {
       freeDiskBytesMin: limits.freeDiskBytesMin,
       maintenanceEveryMs: limits.maintenanceEveryMs,
       drainMs: null,
+      reusePort: false,
       workerPort: 0,
       production: null,
     });
@@ -65,6 +66,7 @@ describe('the configuration', () => {
       ESP_MAINTENANCE_EVERY_MS: '50',
       ESP_DRAIN_SECONDS: '1.5',
       ESP_WORKER_PORT: '9100',
+      ESP_REUSE_PORT: 'true',
     };
     expect(configOf(env)).toEqual({
       host: '0.0.0.0',
@@ -82,6 +84,7 @@ describe('the configuration', () => {
       maintenanceEveryMs: 50,
       drainMs: 1_500,
       workerPort: 9100,
+      reusePort: true,
       production: null,
     });
   });

@@ -8,6 +8,8 @@ import { type ConfigProblem, type ConfigReader, createConfigReader, type Environ
 export interface Config {
   readonly host: string;
   readonly port: number;
+  /** Whether several APIs of this machine may listen at one port, the system handing each connection to one of them. */
+  readonly reusePort: boolean;
   readonly dataDir: string;
   readonly partitions: number;
   /** Null: rows are kept for ever. */
@@ -68,6 +70,7 @@ export function loadConfig(env: Environment): Loaded<Config> {
   const config: Config = {
     host,
     port: read.integer('PORT', 3000, { min: 0, max: 65_535 }),
+    reusePort: read.flag('ESP_REUSE_PORT') ?? false,
     dataDir: resolve(read.text('ESP_DATA_DIR', './data')),
     partitions: read.integer('ESP_PARTITIONS', 8, { min: 1, max: 256 }),
     retentionMs,

@@ -4,10 +4,21 @@ import type { createHttpApp } from '../http/app.ts';
 /** @returns the address it listens at. @throws StartupError that names the variable to change */
 export async function listen(
   app: ReturnType<typeof createHttpApp>,
-  { host, port, portVariable }: { readonly host: string; readonly port: number; readonly portVariable: string },
+  {
+    host,
+    port,
+    reusePort = false,
+    portVariable,
+  }: {
+    readonly host: string;
+    readonly port: number;
+    readonly reusePort?: boolean;
+    readonly portVariable: string;
+  },
 ): Promise<string> {
   try {
-    await app.listen({ host, port });
+    // Fastify hands to Node what it does not know itself. Node 26 says ENOTSUP where the system can't do it (macOS, Windows).
+    await app.listen({ host, port, ...(reusePort ? { reusePort } : {}) });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE') {
@@ -15,6 +26,11 @@ export async function listen(
         `Port ${port} is taken on ${host}: stop what listens there, or set ${portVariable} to another one.`,
         { cause: error },
       );
+    }
+    if (code === 'ENOTSUP' && reusePort) {
+      throw new StartupError('ESP_REUSE_PORT: this system can not share a port between processes: give each its own.', {
+        cause: error,
+      });
     }
     if (code !== undefined && ['EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'].includes(code)) {
       throw new StartupError(
