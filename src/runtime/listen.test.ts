@@ -29,10 +29,13 @@ test('a port that another one has is refused, with the variable to change', asyn
   await expect(start('second', port, false)).rejects.toThrow(`Port ${port} is taken on 127.0.0.1`);
 });
 
-test.runIf(process.platform === 'linux')('one port is shared by those that agree to, until one of them ends', async () => {
-  const first = await start('first', 0, true);
-  await start('second', first.port, true);
-  expect(await whoAnswers(first.port)).toEqual(new Set(['first', 'second']));
-  await first.app.close();
-  expect(await whoAnswers(first.port)).toEqual(new Set(['second']));
-});
+test.runIf(process.platform === 'linux')(
+  'one port is shared by those that agree to, until one of them ends',
+  async () => {
+    const first = await start('first', 0, true);
+    await start('second', first.port, true);
+    expect(await whoAnswers(first.port)).toEqual(new Set(['first', 'second']));
+    await first.app.close();
+    expect(await whoAnswers(first.port)).toEqual(new Set(['second']));
+  },
+);
