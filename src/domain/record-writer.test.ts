@@ -38,8 +38,8 @@ const events = [
 ];
 
 describe('a record that is written into a room', () => {
-  test('has the bytes that encodeRecord makes of the event, and leaves its neighbours alone', () => {
-    const room = createRecordRoom();
+  test.each([false, true])('has the bytes that encodeRecord makes of the event (for many: %s)', (isForMany) => {
+    const room = createRecordRoom(isForMany);
     const written = [...events, ...events].map(({ event, body }) => writeRecord(event, body, room));
     const expected = [...events, ...events].map(({ event, payload }) =>
       encodeRecord({ ...event, id, payloadJson: event.payloadJson ?? payload }),
@@ -51,7 +51,7 @@ describe('a record that is written into a room', () => {
   });
 
   test('has a new id where none is given', () => {
-    const room = createRecordRoom();
+    const room = createRecordRoom(true);
     const values = Array.from({ length: 1_000 }, () => {
       const { event, body } = sent('{"n":1}', { id: null });
       return writeRecord(event, body, room);

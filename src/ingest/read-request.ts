@@ -38,7 +38,7 @@ export interface ReadContext {
 let problemsLeft = 0;
 
 const scanner = createJsonScanner();
-let room = createRecordRoom();
+let room = createRecordRoom(false);
 const openBrace = 0x7b;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
@@ -49,7 +49,6 @@ const newlineCode = 0x0a;
 export function readRequest(body: BodyText, context: ReadContext): RequestEvents {
   const { text } = body;
   problemsLeft = limits.problemsListedMax;
-  room = createRecordRoom();
   const start = skipSpace(text, 0, text.length);
   if (start === text.length) return refuse('empty_body', 'The body is blank: send at least one event.');
   if (body.format === 'ndjson') return readLines(body, context);
@@ -66,6 +65,7 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
   const { text } = body;
   const end = scanner.object(text, start, text.length);
   if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
+  room = createRecordRoom(false);
   const item = readItem(body, start, end, context);
   if (isRecord(item)) return { kind: 'one', record: item };
   const [first] = item.problems;
@@ -77,6 +77,7 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
 function readArray(body: BodyText, start: number, context: ReadContext): RequestEvents {
   const { text } = body;
   const items: Item[] = [];
+  room = createRecordRoom(true);
   let at = skipSpace(text, start + 1, text.length);
   const isEmpty = at < text.length && text.charCodeAt(at) === closeBracket;
   if (isEmpty) at += 1;
@@ -102,6 +103,7 @@ function readArray(body: BodyText, start: number, context: ReadContext): Request
 function readLines(body: BodyText, context: ReadContext): RequestEvents {
   const { text } = body;
   const items: Item[] = [];
+  room = createRecordRoom(true);
   for (let from = nextLine(text, { line: 1, start: 0 }); from !== null; ) {
     if (items.length === context.eventsMax) return tooMany(context.eventsMax);
     const newline = text.indexOf('\n', from.start);

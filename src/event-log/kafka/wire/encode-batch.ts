@@ -26,7 +26,9 @@ export interface RecordToEncode {
   readonly headers?: readonly (readonly [name: Uint8Array, value: Uint8Array])[];
 }
 
-export function encodedRecordBytes({ value, key, headers = [] }: RecordToEncode): number {
+const noHeaders: NonNullable<RecordToEncode['headers']> = [];
+
+export function encodedRecordBytes({ value, key, headers = noHeaders }: RecordToEncode): number {
   let bytes = recordOverheadBytes + value.length + (key?.length ?? 0);
   for (const [name, content] of headers) bytes += headerOverheadBytes + name.length + content.length;
   return bytes;
@@ -57,7 +59,8 @@ export function encodeBatch(records: readonly RecordToEncode[], timestampMs: num
 
 function writeRecords(batch: Buffer, records: readonly RecordToEncode[]): number {
   let at = batchHeaderBytes;
-  for (const [index, { value, key = null, headers = [] }] of records.entries()) {
+  for (let index = 0; index < records.length; index += 1) {
+    const { value, key = null, headers = noHeaders } = records[index]!;
     const keyLength = key === null ? -1 : key.length;
     let length = 2 + sizeOf(index) + sizeOf(keyLength) + Math.max(0, keyLength) + sizeOf(value.length) + value.length;
     length += sizeOf(headers.length);
