@@ -1,5 +1,6 @@
 import { eventIdLength } from '../domain/identity.ts';
 import { idAt } from '../domain/record-codec.ts';
+import { asBuffer } from '../domain/utf8.ts';
 import type { EventResult } from '../ingest/ingest-answer.ts';
 
 /** Receipts as JSON text, put together by hand: a request may have ten thousand results, and ids need no escaping. */
@@ -16,8 +17,8 @@ export function resultJson(result: EventResult): string {
 const acceptedResult = Buffer.from(`${eventReceipt('0'.repeat(eventIdLength), 'accepted')},`);
 
 /**
- * Where every event was accepted: bytes, filled with one result over and over, into which the ids are put. Strings of ten thousand
- * results took 5 % of the time of taking in a batch.
+ * Where every event was accepted: bytes, filled with one result over and over, into which the ids are put. Ten thousand results
+ * as objects and strings were most of the garbage of a batch.
  */
 export function allAcceptedReceipt(records: readonly { readonly value: Uint8Array }[]): Buffer {
   const head = `{"accepted":${records.length},"rejected":0,"retry":0,"results":[`;
@@ -25,8 +26,8 @@ export function allAcceptedReceipt(records: readonly { readonly value: Uint8Arra
   let at = receipt.write(head, 'latin1');
   receipt.fill(acceptedResult, at);
   for (const { value } of records) {
-    // An id stands in a record as it stands in a result, and a loop is faster than a call for so few bytes.
-    for (let nth = idAt; nth < idAt + eventIdLength; nth += 1) receipt[at + nth] = value[nth]!;
+    // An id stands in a record where it stands in a result.
+    asBuffer(value).copy(receipt, at + idAt, idAt, idAt + eventIdLength);
     at += acceptedResult.length;
   }
   // In the place of the last comma.
