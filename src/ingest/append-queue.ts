@@ -77,8 +77,9 @@ interface Group {
 }
 
 /**
- * How long a group is gathered at most. Measured with 64 clients on two cores: the next group is two thirds larger than what just
- * waits when the one before is answered, Kafka takes 40 % of the processor time, and the rate is a quarter higher.
+ * How long a group is gathered at most. Measured with 64 clients that share two cores with Kafka, against taking only what waits
+ * when the append before is over: groups of 35 events and not of 25, 17 % less of this process and 59 % less of Kafka for each
+ * event, a quarter more of them, and a p99 that is a quarter lower.
  */
 const gatherMsMax = 2;
 /** Deadlines are looked at this often at most: a sweep walks through all that waits. */
