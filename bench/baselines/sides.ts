@@ -30,7 +30,7 @@ export async function startGoBaselines(
     const { port, pid } = stack.use(await startGoServer(go, { brokers, topic, linger }));
     return { name, port, pid, topic, idsFile: null };
   }
-  return [await start('0ms', 'Go, linger 0'), await start('2ms', 'Go, linger 2 ms')];
+  return Promise.all([start('0ms', 'Go, linger 0'), start('2ms', 'Go, linger 2 ms')]);
 }
 
 export async function startFastify(stack: AsyncDisposableStack, installation: ServerInstallation): Promise<Baseline> {

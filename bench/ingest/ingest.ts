@@ -16,7 +16,7 @@ async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup, single);
   const servers = await setup.servers();
   // Six sides: shorter rounds of each, or nobody would run it.
-  const shorter = { ...setup, seconds: setup.seconds * 0.6 };
+  const shorter = { ...setup, seconds: setup.seconds * 0.5 };
   const kafka = 'leftOut' in servers ? null : await measureOnKafka(shorter, servers, single, kafkaSides);
   const kafkaPart = kafka === null ? `left out: ${(servers as { leftOut: string }).leftOut}` : kafkaText(kafka);
   return {

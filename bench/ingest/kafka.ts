@@ -50,8 +50,8 @@ export async function measureOnKafka(
   const go = await goPrograms();
   const inGo = 'leftOut' in go ? [] : await startGoBaselines(stack, installation, go);
   const baselines = [...inGo, ...(withFastify ? [await startFastify(stack, installation)] : [])];
-  const apis = [];
-  for (let nth = 0; nth < processes; nth += 1) apis.push(stack.use(await startPart('api', installation, setup)));
+  const starting = Array.from({ length: processes }, () => startPart('api', installation, setup));
+  const apis = (await Promise.all(starting)).map((api) => stack.use(api));
   const generator = stack.use(startGenerator());
   const bare: Side[] = withBare ? [{ name: 'bare node:http', ...(await startBareHttp(stack)), idsFile: null }] : [];
   const sides: Side[] = [
