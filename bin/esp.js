@@ -32,8 +32,20 @@ function pinnedNode() {
   return null;
 }
 
+/**
+ * What Node is to be started with for the commands that serve, since it can't be changed later: how much each thread's young
+ * generation may hold before it is collected. V8's own 32 MiB, two times a thread, fills whatever the load. Measured with NDJSON
+ * at top rate, `esp start`: a peak of 310 MiB instead of 420, processor time the same within what two runs differ.
+ */
+function nodeFlags() {
+  const serves = ['start', 'api', 'worker'].includes(process.argv[2]);
+  const given = [process.env.NODE_OPTIONS ?? '', ...process.execArgv].join(' ');
+  return serves && !given.includes('-semi-space-size') ? ['--max-semi-space-size=8'] : [];
+}
+
 function runOn(node) {
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' });
+  const args = [...nodeFlags(), fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const child = spawn(node, args, { stdio: 'inherit' });
   // A terminal's Ctrl-C reaches the child by itself; what is sent to this process alone must be handed on. Either way this
   // process stays until the child has ended.
   process.on('SIGINT', () => {});
@@ -51,6 +63,11 @@ function runOn(node) {
 }
 
 if (isNewEnough()) {
+  const flags = nodeFlags();
+  if (flags.length > 0 && process.platform !== 'win32') {
+    // The same process, begun anew: 40 ms of a start. (Windows can't, and needs more memory.)
+    process.execve(process.execPath, [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)]);
+  }
   // Compiled code is kept from one start to the next. In a clone this must come before the first TypeScript file: what is
   // in the cache needs no stripping, and the idle server is 35 MB smaller without the stripper.
   // Beside the modules, not in the system's shared temporary directory, where others could write as well; where that can't

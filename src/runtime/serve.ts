@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import { createHttpApp } from '../http/app.ts';
 import type { Readiness } from '../http/dependencies.ts';
-import { createIngest } from '../ingest/ingest.ts';
 import { createPartsWatch, type PartsWatch } from '../processing/parts-watch.ts';
 import { pause } from '../processing/pause.ts';
 import { createRedrive } from '../processing/redrive.ts';
@@ -68,11 +66,14 @@ export async function serve(
       ? startWorkerHost({ telemetry, data: { source, settings: workerSettings(config) }, handlers })
       : null;
   if (host !== null) lifecycle.add('worker', () => host.stop());
+  // Not before: the worker's thread starts up meanwhile (100 ms of a start).
+  const loading = Promise.all([import('../http/app.ts'), import('../ingest/ingest.ts')]);
   const lateStore = parts.openStore(host?.opened ?? Promise.resolve());
   lifecycle.add('event store', () => lateStore.close());
   const opening = { log: parts.log, store: lateStore, metrics: parts.metrics };
   const firstTries = firstTriesOf(Object.values(opening));
   await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
+  const [{ createHttpApp }, { createIngest }] = await loading;
 
   const [log, store, metrics] = [lateLog(parts.log), callsOf(lateStore), lateMetrics(parts.metrics)];
   const redrive = createRedrive({

@@ -1,9 +1,10 @@
 // The server starts with one command and stops in order when it is told to: what it accepted is stored, its port and its
 // directory are free, and the exit code says so.
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { LedgerView } from '../../src/http/contract.ts';
-import { createTempDir, freePort, lockStore, makeEvent, runEsp, startServer, waitFor } from './harness.ts';
+import { createTempDir, freePort, lockStore, makeEvent, requireHere, runEsp, startServer, waitFor } from './harness.ts';
 
 const events = Array.from({ length: 5_000 }, (_, n) => makeEvent(n));
 
@@ -38,6 +39,17 @@ it('answers the request that is under way, and ends the live feed, rather than c
   expect(await stopping).toEqual({ code: 0, signal: null });
   expect(await live.text()).toContain('event: snapshot');
   await lock.release();
+});
+
+it('bounds the young generation of every thread, which Node takes when it starts only', async (context) => {
+  requireHere(context, existsSync('/proc/self/cmdline'), '/proc');
+  const server = await startServer({ dataDir: createTempDir() });
+  expect(readFileSync(`/proc/${server.pid}/cmdline`, 'utf8').split('\0')).toContain('--max-semi-space-size=8');
+  await server.stop();
+
+  const other = { NODE_OPTIONS: '--max-semi-space-size=16' };
+  const told = await startServer({ dataDir: createTempDir(), env: other });
+  expect(readFileSync(`/proc/${told.pid}/cmdline`, 'utf8')).not.toContain('--max-semi-space-size');
 });
 
 it('npm start hands its SIGTERM on and leaves nothing behind', async () => {
