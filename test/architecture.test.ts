@@ -152,6 +152,15 @@ describe('calls that have one place', () => {
     expect(found).toEqual([]);
   });
 
+  it('nothing imports node:http, which would load an HTTP client as well', () => {
+    const found = product.flatMap(({ path, imports }) =>
+      imports
+        .filter(({ specifier, typeOnly }) => /^node:https?$/.test(specifier) && !typeOnly)
+        .map(({ line }) => `${path}:${line}: process.getBuiltinModule gives it without`),
+    );
+    expect(found).toEqual([]);
+  });
+
   it('only the command line ends the process', () => {
     const found = violations(
       product,
