@@ -1,4 +1,5 @@
 import { batch } from './batch/batch.ts';
+import { growth } from './growth/growth.ts';
 import { ingest } from './ingest/ingest.ts';
 import { latency } from './latency/latency.ts';
 import type { Measurement } from './measurement.ts';
@@ -6,4 +7,4 @@ import { memory } from './memory/memory.ts';
 import { process } from './process/process.ts';
 
 /** In the order in which they run. */
-export const measurements: readonly Measurement[] = [ingest, batch, process, latency, memory];
+export const measurements: readonly Measurement[] = [ingest, batch, process, latency, memory, growth];

@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { partitionOf } from '../../src/domain/partitioner.ts';
 import { openLive } from '../load/probe.ts';
 import type { Setup } from '../measurement.ts';
+import type { Account } from '../parts/account.ts';
 import type { Product } from '../parts/product.ts';
+import { takeServerAccount } from '../parts/production.ts';
 import { partitions, type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
 import { type Quantiles, quantilesOf } from '../parts/statistics.ts';
 import { startFeeder, storeBacklog } from './storing.ts';
@@ -23,6 +25,7 @@ export interface BacklogResult {
     /** Any was stored before the backlog of its partition was. */
     readonly overtook: boolean;
   };
+  readonly account: Account;
 }
 
 const backlogEvents = 3_000_000;
@@ -44,11 +47,14 @@ export async function measureBacklog(setup: Setup, servers: Servers): Promise<Ba
   const before = await short();
   const installation = await servers.install();
   const fresh: Fresh = { quietMs: [], busySent: 0, busyCounted: 0 };
+  let account: Account | null = null;
   const rowsPerSecond = await storeBacklog(setup, installation, {
     feed: feed(backlogEvents),
     meanwhile: (api) => sendFresh(api, fresh),
     async afterwards(api) {
       const { all_time: allTime } = await api.metrics();
+      const events = backlogEvents + fresh.quietMs.length + fresh.busySent;
+      account = await takeServerAccount(installation, api, { events, ids: new Set() });
       fresh.busyCounted = allTime.by_type.find(({ event_type }) => event_type === busyType)?.count ?? 0;
     },
   });
@@ -62,6 +68,7 @@ export async function measureBacklog(setup: Setup, servers: Servers): Promise<Ba
     rowsPerSecond,
     quietMs: quantilesOf(fresh.quietMs),
     busy: { sent: fresh.busySent, counted: fresh.busyCounted, ...(await findBusy(installation)) },
+    account: account!,
   };
 }
 

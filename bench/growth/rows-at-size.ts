@@ -1,7 +1,7 @@
 import type { Setup } from '../measurement.ts';
 import type { Product } from '../parts/product.ts';
 import { runCommand } from '../parts/product.ts';
-import { type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
+import { dropInstallation, type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
 import { type Spread, spreadOf } from '../parts/statistics.ts';
 import { dayMs, type Fill } from './fill.ts';
 import { fillPostgres } from './fill-postgres.ts';
@@ -24,8 +24,11 @@ const rowsFull = 20_000_000;
 const eventsOfRound = 400_000;
 
 export async function measureRowsAtSize(setup: Setup, servers: Servers, ids: Fill['ids']): Promise<RowsAtSize> {
+  setup.progress(`filling ${rowsFull} rows, ids ${ids}`);
   const full = await fillInstallation(servers, { rows: rowsFull, types: 10, spanMs: 30 * dayMs, ids, failed: 0 });
-  return compareSizes(setup, await servers.install(), full, ids);
+  const result = await compareSizes(setup, await servers.install(), full, ids);
+  await dropInstallation(full);
+  return result;
 }
 
 export async function fillInstallation(servers: Servers, fill: Fill): Promise<ServerInstallation> {

@@ -84,6 +84,14 @@ function cpuSecondsOf(pid: number): number | null {
   }
 }
 
+/** Gives back the disk of one that has grown large; nothing of the product may run on it. */
+export async function dropInstallation({ databaseUrl }: ServerInstallation): Promise<void> {
+  const url = new URL(databaseUrl);
+  const name = url.pathname.slice(1);
+  url.pathname = '/postgres';
+  await withDatabase(url.href, (client) => client.query(`DROP DATABASE ${client.escapeIdentifier(name)} WITH (FORCE)`));
+}
+
 export async function withDatabase<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 300_000 });
   try {
