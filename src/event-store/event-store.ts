@@ -194,7 +194,7 @@ export type MaintenanceResult =
     }
   | { readonly kind: 'fenced'; readonly found: PartitionProgress | null };
 
-/** One partition's metrics as the store tells them, in one snapshot with its watermark. */
+/** One partition's metrics, in one snapshot with its watermark. */
 export interface PartitionMetrics {
   readonly partition: number;
   readonly watermark: Watermark;
@@ -232,11 +232,6 @@ export interface TypeTotals {
   readonly duplicate: number;
   readonly failed: number;
   readonly pruned: number;
-}
-
-export interface RollupCountRow extends TypeTotals {
-  readonly stepMs: number;
-  readonly at: number;
 }
 
 export interface RollupLatencyRow {

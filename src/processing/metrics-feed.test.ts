@@ -280,6 +280,15 @@ describe('a partition is rebuilt from the store', () => {
     await expectUpToDate(0);
   });
 
+  it('for a partition that is halted instead of claimed', async () => {
+    const { feed, commit, rebuilt, expectUpToDate } = setUp();
+    commit();
+    feed.show(0);
+    await feed.settle();
+    expect(rebuilt).toMatchObject([{ reason: 'halted' }]);
+    await expectUpToDate(0);
+  });
+
   it('not at all, while the store has no progress of it', async () => {
     const telemetry = createTelemetry();
     const metrics = createMemoryMetricsStore({ now: () => now });

@@ -15,6 +15,8 @@ export interface MetricsFeed {
   push(update: MetricsUpdate): void;
   /** Called at every claim: from now on the metrics must stand at this watermark, and are rebuilt if they don't. */
   claimed(partition: number, watermark: MetricsWatermark): void;
+  /** Called for a partition that is halted instead of claimed: what the store has of it is shown all the same. */
+  show(partition: number): void;
   /** Called after a commit whose delta is not known: brings the partition to the store's state. */
   refresh(partition: number, watermark: MetricsWatermark, reason: string): void;
   /** Compares the partition's watermark with the last one pushed, and rebuilds where they differ. */
@@ -136,6 +138,11 @@ export function createMetricsFeed({ metrics, store, telemetry, now, elapsed }: M
       lane.last = watermark;
       lane.waiting.length = 0;
       lane.checkDue = true;
+      start(partition, lane);
+    },
+    show(partition) {
+      const lane = laneOf(partition);
+      lane.rebuildReason ??= 'halted';
       start(partition, lane);
     },
     refresh(partition, watermark, reason) {

@@ -54,6 +54,7 @@ function startWorker(log: EventLog, store: EventStore, telemetry = createTelemet
     feed: {
       push: () => undefined,
       claimed: () => undefined,
+      show: () => undefined,
       refresh: () => undefined,
       check: () => undefined,
       settle: async () => undefined,

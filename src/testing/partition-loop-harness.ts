@@ -88,6 +88,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
           refreshed.push(watermark);
         },
         claimed: () => undefined,
+        show: () => undefined,
         check: () => undefined,
         settle: async () => undefined,
       },

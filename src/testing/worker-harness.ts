@@ -25,6 +25,8 @@ export async function workerHarness(partitions = 1) {
   const pauses: number[] = [];
   /** What the metrics feed was told of claims. */
   const feedClaims: (MetricsWatermark & { readonly partition: number })[] = [];
+  /** And of partitions that are halted instead. */
+  const feedShows: number[] = [];
 
   const options: WorkerOptions = {
     log,
@@ -36,6 +38,7 @@ export async function workerHarness(partitions = 1) {
     feed: {
       push: () => undefined,
       claimed: (partition, watermark) => feedClaims.push({ partition, ...watermark }),
+      show: (partition) => feedShows.push(partition),
       refresh: () => undefined,
       check: () => undefined,
       async settle() {
@@ -77,5 +80,19 @@ export async function workerHarness(partitions = 1) {
   const payloadsOf = <Name extends TelemetryEventName>(name: Name) =>
     told.filter((event) => event.name === name).map(({ payload }) => payload as TelemetryEvents[Name]);
 
-  return { store, log, wrapped, start, told, payloadsOf, claimed, feedClaims, clock, pauses, expectProgress, journal };
+  return {
+    store,
+    log,
+    wrapped,
+    start,
+    told,
+    payloadsOf,
+    claimed,
+    feedClaims,
+    feedShows,
+    clock,
+    pauses,
+    expectProgress,
+    journal,
+  };
 }

@@ -75,9 +75,12 @@ async function readCounts(connection: Connection, columns: Columns, steps: Steps
       const step = columns.step(at, steps.stepMs);
       step.duplicate += duplicate;
       step.failed += failed;
+      const names = JSON.parse(types) as readonly string[];
       const counts = JSON.parse(stored) as readonly number[];
-      for (const [index, eventType] of (JSON.parse(types) as readonly string[]).entries()) {
-        addStored(step, columns.placeOf(eventType), counts[index]!);
+      let place = -1;
+      for (let index = 0; index < names.length; index += 1) {
+        place = columns.placeOf(names[index]!, place + 1);
+        addStored(step, place, counts[index]!);
       }
     }
     return rows;

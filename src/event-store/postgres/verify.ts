@@ -1,13 +1,14 @@
 import { otherEventType } from '../../domain/event.ts';
 import type { HistogramPairs } from '../../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../../domain/rollup.ts';
-import type { Discrepancy, RollupCountRow, TypeTotals } from '../event-store.ts';
+import type { Discrepancy, TypeTotals } from '../event-store.ts';
 import { createCoverage } from '../verification/coverage.ts';
 import {
   createFindings,
   createVerification,
   type PositionedRow,
   type PrunedInbox,
+  type RollupCountRow,
 } from '../verification/verification.ts';
 import type { Connection } from './connection.ts';
 import { readHistory } from './progress.ts';

@@ -5,7 +5,7 @@ import { otherEventType } from '../../domain/event.ts';
 import { UnavailableError } from '../../domain/failure.ts';
 import type { HistogramPairs } from '../../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../../domain/rollup.ts';
-import type { Discrepancy, RollupCountRow, TypeTotals } from '../event-store.ts';
+import type { Discrepancy, TypeTotals } from '../event-store.ts';
 import { type ProgressRow, progressColumns, toProgress } from '../rows.ts';
 import { createCoverage } from '../verification/coverage.ts';
 import {
@@ -13,6 +13,7 @@ import {
   createVerification,
   type PositionedRow,
   type PrunedInbox,
+  type RollupCountRow,
 } from '../verification/verification.ts';
 import { type Attempt, allRows, firstRow, openConnection, sqliteSettings } from './connection.ts';
 

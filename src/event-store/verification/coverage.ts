@@ -1,7 +1,7 @@
 import type { HistogramPairs } from '../../domain/histogram.ts';
 import { rollupSteps, stepStart } from '../../domain/rollup.ts';
-import type { RollupCountRow } from '../event-store.ts';
-import type { Findings } from './verification.ts';
+
+import type { Findings, RollupCountRow } from './verification.ts';
 
 /**
  * Compares where rows lie in time with the rollups that count them, one partition and hour at a time.

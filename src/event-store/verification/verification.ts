@@ -1,4 +1,4 @@
-import type { Discrepancy, PartitionProgress, RollupCountRow, TypeTotals } from '../event-store.ts';
+import type { Discrepancy, PartitionProgress, TypeTotals } from '../event-store.ts';
 import { createPositions } from './positions.ts';
 
 /** Differences that one verification tells; more of them would say nothing new. */
@@ -25,6 +25,11 @@ export interface PositionedRow {
   readonly partition: number;
   readonly offset: number;
   readonly countedAs: string;
+}
+
+export interface RollupCountRow extends TypeTotals {
+  readonly stepMs: number;
+  readonly at: number;
 }
 
 export interface PrunedInbox extends Omit<PositionedRow, 'offset'> {

@@ -8,7 +8,7 @@ import { applyUpdate } from './apply.ts';
 import { createChanges } from './changes.ts';
 import { createClusterRouter } from './cluster.ts';
 import { refusalToUnavailable } from './errors.ts';
-import { createKeys, isSameWatermark, parseHead } from './keys.ts';
+import { createKeys, type Head, isSameWatermark, parseHead } from './keys.ts';
 import { createSingleLink } from './link.ts';
 import { createPartitions } from './partitions.ts';
 import { listPartition, rebuildPartition } from './rebuild.ts';
@@ -51,10 +51,17 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
     }
   }
 
-  async function readHead(partition: number): Promise<{ text: string | null; watermark: MetricsWatermark | null }> {
+  async function readHead(partition: number): Promise<{ text: string | null; head: Head | null }> {
     const key = keys.head(partition);
     const text = (await link.send(key, ['GET', key])) as string | null;
-    return { text, watermark: parseHead(text)?.watermark ?? null };
+    return { text, head: parseHead(text) };
+  }
+
+  /** Without a watermark also where values are missing, so that the partition is rebuilt. */
+  async function readStanding(partition: number): Promise<{ text: string | null; watermark: MetricsWatermark | null }> {
+    const { text, head } = await readHead(partition);
+    const isWhole = head !== null && (await partitions.isWhole(partition, head.generation));
+    return { text, watermark: isWhole ? head.watermark : null };
   }
 
   async function partitionNumbers(): Promise<number[]> {
@@ -63,7 +70,9 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
 
   async function watermarks(): Promise<ReadonlyMap<number, MetricsWatermark>> {
     const heads = await Promise.all(
-      (await partitionNumbers()).map(async (partition) => [partition, (await readHead(partition)).watermark] as const),
+      (await partitionNumbers()).map(
+        async (partition) => [partition, (await readHead(partition)).head?.watermark ?? null] as const,
+      ),
     );
     return new Map(heads.flatMap(([partition, watermark]) => (watermark === null ? [] : [[partition, watermark]])));
   }
@@ -78,7 +87,7 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
 
     watermark: (partition) =>
       guarded(async () => {
-        const { watermark } = await readHead(partition);
+        const { watermark } = await readStanding(partition);
         // Also here, so that the check of an idle partition mends a list that was lost.
         if (watermark !== null) void listPartition(link, keys, partition);
         return watermark;
@@ -87,7 +96,7 @@ export async function createRedisMetricsStore(options: RedisMetricsStoreOptions)
     rebuild: (snapshot, expected) =>
       guarded(async () => {
         await changes.settled();
-        const { text, watermark: found } = await readHead(snapshot.partition);
+        const { text, watermark: found } = await readStanding(snapshot.partition);
         if (found === null ? expected !== null : expected === null || !isSameWatermark(found, expected)) return false;
         const state = await rebuildPartition({ link, keys, now, types: partitions.types }, snapshot, text);
         if (state !== null) partitions.replace(snapshot.partition, state);

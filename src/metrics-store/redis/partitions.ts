@@ -1,9 +1,10 @@
 import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
+import { isKept, metricsSteps } from '../../domain/metrics-steps.ts';
 import { createMetricsGrid, createTypeNumbers, type MetricsGrid, type TypeNumbers } from '../metrics-grid.ts';
 import type { MetricsWatermark } from '../metrics-store.ts';
 import { decodeEntry } from './journal.ts';
-import { type GenerationKeys, type Head, isSameWatermark, type Keys, noType, parseHead } from './keys.ts';
+import { type GenerationKeys, type Head, isSameWatermark, type Keys, noType, parseHead, stepName } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { followScript, runScript } from './scripts.ts';
 import { type GenerationTypes, typesNamed, unpackInto, withTypesOf } from './values.ts';
@@ -43,6 +44,11 @@ export interface Partitions {
   /** After a rebuild by this process. */
   replace(partition: number, state: PartitionState): void;
   forget(partition: number): void;
+  /**
+   * False where Redis has lost a value that this process has written and that has not had its time: one that evicts does so
+   * without a word, and what has no copy would read too little.
+   */
+  isWhole(partition: number, generation: string): Promise<boolean>;
   /** As it is in Redis, past the copy; null where there is nothing. */
   readWhole(partition: number): Promise<Pick<PartitionState, 'watermark' | 'grid'> | null>;
   /** All partitions summed, each as it was in Redis at some moment of this call. Not to be kept. */
@@ -134,6 +140,15 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
     return true;
   }
 
+  async function isWhole(partition: number, generation: string): Promise<boolean> {
+    const state = states.get(partition);
+    if (state?.generation !== generation) return true;
+    const of = keys.generation(partition, state.generation);
+    const names = lastingSteps(state.grid, now() + expiryRoomMs);
+    const written = [of.types, of.totals, ...(names.length > 0 ? [of.steps] : []), ...names.map(of.step)];
+    return (await link.send(of.totals, ['EXISTS', ...written])) === written.length;
+  }
+
   async function refresh(): Promise<void> {
     const before = [...states.keys()];
     const [members] = await Promise.all([
@@ -184,6 +199,7 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
     advance,
     replace,
     forget,
+    isWhole,
     async readWhole(partition) {
       const { head } = await ask(partition, undefined);
       return head === null ? null : load(partition, head);
@@ -198,6 +214,16 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
       return sum;
     },
   };
+}
+
+/** Redis counts down by itself: near its end a step may have gone a little sooner than is reckoned here. */
+const expiryRoomMs = 60_000;
+
+/** Names of the steps that are kept beyond this time. */
+function lastingSteps({ steps }: MetricsGrid, until: number): readonly string[] {
+  return metricsSteps.flatMap((kind) =>
+    [...steps.get(kind.stepMs)!.keys()].filter((at) => isKept(at, kind, until)).map((at) => stepName(kind.stepMs, at)),
+  );
 }
 
 /** Old steps are looked for this often: they do no harm meanwhile, no window reads them. */

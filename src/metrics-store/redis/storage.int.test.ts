@@ -197,6 +197,33 @@ describe('readers', () => {
   });
 });
 
+describe('a value that Redis has evicted', () => {
+  it.each([
+    ['a step', /:10:\d+$/],
+    ['the totals', /:totals$/],
+    ['the types', /:types$/],
+    ['the list of steps', /:steps$/],
+  ])('is noticed by who has written it: %s', async (_, pattern) => {
+    const key = (await keysOf()).find((name) => pattern.test(name))!;
+    await client.send('UNLINK', key);
+    feeding.rebuilt.length = 0;
+    feeding.feed.check(0);
+    await feeding.feed.settle();
+    expect(feeding.rebuilt).toMatchObject([{ partition: 0, reason: 'watermark' }]);
+    const reader = await openStore();
+    expect((await reader.read('15m', now())).total).toBe(feeding.plain().total);
+  });
+
+  it('is none where a step has had its time, or another process has rebuilt the partition', async () => {
+    const other = await openStore();
+    expect(await other.rebuild(feeding.snapshot(0), feeding.mark(0))).toBe(true);
+    feeding.rebuilt.length = 0;
+    feeding.feed.check(0);
+    await feeding.feed.settle();
+    expect(feeding.rebuilt).toEqual([]);
+  });
+});
+
 describe('two processes that write', () => {
   it('go on from each other, new types included', async () => {
     const other = await openStore();
