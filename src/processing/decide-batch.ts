@@ -1,6 +1,6 @@
 import { sameContent } from '../domain/content.ts';
 import {
-  type EventContent,
+  type EventEnvelope,
   noEventType,
   type OutcomeCounts,
   otherEventType,
@@ -15,16 +15,13 @@ import type {
   Candidate,
   CommitRequest,
   DuplicateRecord,
+  KnownEvent,
   RejectedRecord,
   SettledEntry,
   WriteSet,
 } from '../event-store/event-store.ts';
 
-interface Seen {
-  readonly contentHash: Uint8Array;
-  readonly content: EventContent | null;
-  readonly position: Position;
-}
+type Seen = Pick<KnownEvent, 'contentHash' | 'content' | 'position'>;
 
 /**
  * The whole decision about a batch, pure: which record is stored, which is a duplicate, which goes to the inbox, what that
@@ -35,7 +32,7 @@ interface Seen {
  */
 export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): WriteSet {
   const rollups = createRollupBuilder();
-  const seen = new Map<string, Seen>();
+  const earlierOf = createMemory(request, knowledge);
   const events: StoredEvent[] = [];
   const duplicates: DuplicateRecord[] = [];
   const inbox = createInboxChanges(request, knowledge);
@@ -67,11 +64,10 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
     }
     const { event, offset, contentHash } = record;
     const position = positionOf(offset);
-    const earlier = seen.get(event.id) ?? knowledge.events.get(event.id);
+    const earlier = earlierOf(record, position);
     if (earlier === undefined) {
       const counted = countedAs(event.eventType);
-      events.push({ ...event, position, storedAt: request.storedAt, contentHash, countedAs: counted });
-      seen.set(event.id, { contentHash, content: event, position });
+      events.push(storedEvent(event, position, request.storedAt, contentHash, counted));
       rollups.count('stored', event.receivedAt, counted);
       // A redrive's latency would tell how long a person took.
       if (event.redriveOf === null) rollups.latency(event.receivedAt, request.storedAt);
@@ -96,6 +92,55 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
     skipped,
   };
   return { events, duplicates, failed, settled, rollups: rollups.build(), outcomes };
+}
+
+/**
+ * Answers what was there before with a record's id: in the batch, or else in the store; where nothing was, it is the first from
+ * then on. A map of all ids is only made where one may be met again: V8 keeps what a map is asked for in a table of its own,
+ * which took a sixth of the decision.
+ */
+function createMemory(
+  { candidates }: CommitRequest,
+  { events }: BatchKnowledge,
+): (record: Candidate, position: Position) => Seen | undefined {
+  if (events.size === 0 && !hasRepeats(candidates)) return () => undefined;
+  const seen = new Map<string, Seen>(events);
+  return ({ event, contentHash }, position) => {
+    const earlier = seen.get(event.id);
+    if (earlier === undefined) seen.set(event.id, { contentHash, content: event, position });
+    return earlier;
+  };
+}
+
+function hasRepeats(candidates: readonly Candidate[]): boolean {
+  // In the order of the log they are nearly sorted, where the server has made them.
+  const ids = candidates.map(({ event }) => event.id).sort();
+  return ids.some((id, index) => index > 0 && id === ids[index - 1]);
+}
+
+/** Every field by its name: with a spread, those that are added lie outside of the object, and making it takes three times as long. */
+function storedEvent(
+  event: EventEnvelope,
+  position: Position,
+  storedAt: number,
+  contentHash: Uint8Array,
+  countedAs: string,
+): StoredEvent {
+  return {
+    id: event.id,
+    eventType: event.eventType,
+    clientId: event.clientId,
+    source: event.source,
+    key: event.key,
+    occurredAt: event.occurredAt,
+    receivedAt: event.receivedAt,
+    redriveOf: event.redriveOf,
+    payloadJson: event.payloadJson,
+    position,
+    storedAt,
+    contentHash,
+    countedAs,
+  };
 }
 
 function isSame(earlier: Seen, { event, contentHash }: Candidate): boolean {

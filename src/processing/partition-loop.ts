@@ -10,6 +10,7 @@ import type { MetricsFeed } from './metrics-feed.ts';
 import type { Pace } from './pace.ts';
 import type { FailurePublisher } from './publish-failures.ts';
 import { createRecentSample } from './recent-sample.ts';
+import { noTurns, type Turns } from './turns.ts';
 
 /** Faults that the generated tests inject: called at points of the path of a batch, `committed` and `fed` once a transaction. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
@@ -26,6 +27,8 @@ export interface PartitionLoopOptions extends Clocks {
   readonly freshToken: () => string;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly pace: Pace;
+  /** None where the store takes as many batches at a time as there are. */
+  readonly turns?: Turns;
   readonly batchLimits: BatchLimits;
   /** How long nothing may come before a gap at the end is looked at. */
   readonly idleMs: number;
@@ -149,11 +152,15 @@ function createBatchRunner(
   cursor: Cursor,
   signal: AbortSignal,
 ): RunBatch {
-  const { telemetry, feed, elapsed } = options;
+  const { telemetry, feed, elapsed, turns = noTurns } = options;
   const { partition } = claimed;
   const sampleRecent = createRecentSample(elapsed);
 
-  return async function run(records, gap) {
+  async function buildAndCommit(
+    records: readonly LogRecord[],
+    gap: Gap | null,
+    giveTurnBack: () => void,
+  ): Promise<CommitOutcome> {
     const startedAt = elapsed();
     const gapLength = gap === null ? 0 : gap.to - gap.from;
     const lost = gap === null || gap.kind === 'skipped' ? null : { ...gap, reason: gap.kind };
@@ -184,7 +191,22 @@ function createBatchRunner(
       }
       await options.atPoint?.('fed', partition);
     };
-    return commitBatch({ ...options, onCommitted }, request, signal);
+    // A store that has to be waited for is waited for by everybody at a time.
+    const pause: PartitionLoopOptions['pause'] = (ms, aborted) => {
+      giveTurnBack();
+      return options.pause(ms, aborted);
+    };
+    return commitBatch({ ...options, pause, onCommitted }, request, signal);
+  }
+
+  return async (records, gap) => {
+    const giveTurnBack = await turns.take(partition);
+    try {
+      signal.throwIfAborted();
+      return await buildAndCommit(records, gap, giveTurnBack);
+    } finally {
+      giveTurnBack();
+    }
   };
 }
 

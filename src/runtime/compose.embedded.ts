@@ -130,6 +130,7 @@ export async function openEmbeddedWorker(source: EmbeddedSource, opening: Worker
       watermark: (partition) => main.call('watermark', partition),
       rebuild: (snapshot, expected) => main.call('rebuild', snapshot, expected),
     },
+    storeLanes: null,
     failedTopic: null,
     trim: (partition, below) => main.call('trim', partition, below),
   };

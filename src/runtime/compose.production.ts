@@ -5,6 +5,7 @@ import { createKafkaFailedTopic } from '../event-log/kafka/failed-topic.kafka.ts
 import type { Migration } from '../event-store/migrations.ts';
 import { createPostgresEventStore } from '../event-store/postgres/event-store.postgres.ts';
 import { migratePostgres } from '../event-store/postgres/migrations.ts';
+import { postgresSettings } from '../event-store/postgres/settings.ts';
 import { createMemoryMetricsStore } from '../metrics-store/memory/metrics-store.memory.ts';
 import { createRedisMetricsStore } from '../metrics-store/redis/metrics-store.redis.ts';
 import { pause } from '../processing/pause.ts';
@@ -59,6 +60,7 @@ export function openProductionWorker(production: ProductionConfig, opening: Work
   const opened = Promise.all([log.opened, store.opened]).then(([openLog, openStore]) => ({
     log: openLog,
     store: openStore,
+    storeLanes: postgresSettings.writerConnections,
     metrics: callsOf(metrics),
     failedTopic: { topic: callsOf(failedTopic), originTopic: kafka.topic },
     trim: null,

@@ -59,6 +59,8 @@ export interface WorkerSettings {
 export interface WorkerParts {
   readonly log: LogReader;
   readonly store: EventStore;
+  /** How many batches it writes at a time, each for its share of the partitions; null: as many as there are. */
+  readonly storeLanes: number | null;
   /** May be away: nothing waits for it. */
   readonly metrics: MetricsWriter;
   /** Null: there is none, the inbox is where failed events are. */

@@ -10,6 +10,7 @@ import { pause } from '../processing/pause.ts';
 import { createFailurePublisher } from '../processing/publish-failures.ts';
 import { createRetentionClock } from '../processing/retention-clock.ts';
 import { trimLog } from '../processing/trim-log.ts';
+import { createTurns, noTurns } from '../processing/turns.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../processing/unread.ts';
 import { createWorker, type WorkerOptions } from '../processing/worker.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -63,6 +64,7 @@ export function runWorker({ parts, settings, telemetry, now, elapsed, onClaimed 
     elapsed,
     pause,
     pace: createPace(limits.batchSpacingMs),
+    turns: parts.storeLanes === null ? noTurns : createTurns(parts.storeLanes),
     random: Math.random,
     freshToken: randomUUID,
     idleMs: 2_000,

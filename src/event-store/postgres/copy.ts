@@ -1,8 +1,8 @@
 import { otherEventType, type StoredEvent } from '../../domain/event.ts';
-import { RejectedByStoreError } from '../../domain/failure.ts';
 import type { InboxEntry } from '../../domain/inbox.ts';
 import { inboxColumns } from '../rows.ts';
 import { eventColumns } from './rows.ts';
+import { refuseValue, writeUuid } from './uuid.ts';
 
 /**
  * Rows in the binary form of COPY (PostgreSQL's documentation, COPY, file formats): nothing has to be escaped, and numbers and
@@ -102,12 +102,6 @@ function createCopyWriter(bytesExpected: number) {
     at += 4;
   }
 
-  function refuse(value: number | string): never {
-    throw new RejectedByStoreError(
-      `PostgreSQL: no column of the store can hold ${JSON.stringify(value)} where it stands.`,
-    );
-  }
-
   function chars(text: string): void {
     reserve(text.length * bytesPerUnitMax);
     const start = at;
@@ -147,7 +141,7 @@ function createCopyWriter(bytesExpected: number) {
       buffer[at++] = fields;
     },
     int4(value: number): void {
-      if ((value | 0) !== value) refuse(value);
+      if ((value | 0) !== value) refuseValue(value);
       length(4);
       length(value);
     },
@@ -156,7 +150,7 @@ function createCopyWriter(bytesExpected: number) {
         length(-1);
         return;
       }
-      if (!Number.isSafeInteger(value)) refuse(value);
+      if (!Number.isSafeInteger(value)) refuseValue(value);
       length(8);
       length(Math.floor(value / 2 ** 32));
       length(value);
@@ -166,14 +160,9 @@ function createCopyWriter(bytesExpected: number) {
       buffer[at++] = value ? 1 : 0;
     },
     uuid(value: string): void {
-      if (value.length !== 36) refuse(value);
       length(16);
-      for (let index = 0; index < 36; index += 2) {
-        if (value.charCodeAt(index) === 0x2d) index += 1;
-        const byte = (hexDigit(value, index) << 4) | hexDigit(value, index + 1);
-        if (byte < 0) refuse(value);
-        buffer[at++] = byte;
-      }
+      writeUuid(value, buffer, at);
+      at += 16;
     },
     text,
     jsonb: (value: string | null) => text(value, jsonbVersion),
@@ -191,14 +180,4 @@ function createCopyWriter(bytesExpected: number) {
       return buffer.subarray(0, at);
     },
   };
-}
-
-const hexDigits = new Int8Array(128).fill(-1);
-for (const [value, digit] of [...'0123456789abcdef'].entries()) {
-  hexDigits[digit.charCodeAt(0)] = value;
-  hexDigits[digit.toUpperCase().charCodeAt(0)] = value;
-}
-
-function hexDigit(text: string, index: number): number {
-  return hexDigits[text.charCodeAt(index)] ?? -1;
 }

@@ -6,39 +6,43 @@ import { readBounded } from './bounded.ts';
 import type { Connection } from './connection.ts';
 import { postgresSettings } from './settings.ts';
 import { together } from './together.ts';
+import { uuidArray } from './uuid.ts';
 
 /** What the first look at the store found; what it leaves open is asked for in `completeKnowledge`. */
 export interface LookedUp {
   readonly events: ReadonlyMap<string, KnownEvent>;
   readonly named: ReadonlySet<string>;
   readonly redriven: Redriven;
+  /** Types of the batch. */
+  readonly types: ReadonlySet<string>;
 }
 
 type Redriven = Pick<BatchKnowledge, 'attempts' | 'discarded'>;
 
 /** Sends everything that depends on nothing but the batch, so that it may go out with the guard. */
 export async function lookUp(connection: Connection, request: CommitRequest): Promise<LookedUp> {
+  const types = typesOf(request);
   const [events, named, redriven] = await together([
     lookUpEvents(
       connection,
       request.candidates.map(({ event }) => event.id),
     ),
-    lookUpTypes(connection, typesOf(request)),
+    lookUpTypes(connection, types),
     lookUpRedriven(connection, request),
   ]);
-  return { events, named, redriven };
+  return { events, named, redriven, types };
 }
 
 /** Inside the transaction that has locked the partition's progress. */
 export async function completeKnowledge(
   connection: Connection,
   request: CommitRequest,
-  { events, named, redriven }: LookedUp,
+  { events, named, redriven, types }: LookedUp,
   eventTypesMax: number,
 ): Promise<BatchKnowledge> {
   return {
     events: await withContents(connection, request, events),
-    countedAs: await countedAs(connection, typesOf(request), named, eventTypesMax),
+    countedAs: await countedAs(connection, types, named, eventTypesMax),
     ...redriven,
   };
 }
@@ -54,9 +58,7 @@ export async function lookUpEvents(
     partition: number;
     log_offset: number;
     content_hash: Uint8Array;
-  }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [
-    `{${ids.join()}}`,
-  ]);
+  }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [uuidArray(ids)]);
   return new Map(
     rows.map(({ id, log_no: logNo, partition, log_offset: offset, content_hash: contentHash }) => [
       id,
