@@ -70,11 +70,14 @@ export function tellFailure(error: unknown): string {
   return error instanceof Error ? (error.stack ?? String(error)) : String(error);
 }
 
-/** The store refuses a value of this batch for good, and can't say whose. The worker bisects. */
+/** The store refuses a value of this batch for good. Where it can't say whose, the worker bisects. */
 export class RejectedByStoreError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
+  /** Of the record whose value it is, where the store knows. */
+  readonly offset: number | null;
+  constructor(message: string, options: ErrorOptions & { readonly offset?: number } = {}) {
     super(message, options);
     this.name = 'RejectedByStoreError';
+    this.offset = options.offset ?? null;
   }
 }
 

@@ -85,15 +85,19 @@ export function splitBatch(request: CommitRequest, freshToken: () => string): [C
   return [first, second];
 }
 
-/** The one record of a batch that the store refuses, turned into an inbox row. */
-export function rejectOnly(request: CommitRequest, freshToken: () => string, reason: string): CommitRequest {
-  const only = request.candidates[0]!;
-  const { event, offset, value } = only;
+/** The batch with one of its candidates, which the store refuses, turned into an inbox row. */
+export function rejectCandidate(
+  request: CommitRequest,
+  { event, offset, value }: Candidate,
+  freshToken: () => string,
+  reason: string,
+): CommitRequest {
   return {
     ...request,
     token: freshToken(),
-    candidates: [],
+    candidates: request.candidates.filter((candidate) => candidate.offset !== offset),
     rejected: [
+      ...request.rejected,
       {
         offset,
         code: 'rejected_by_store',

@@ -141,6 +141,43 @@ describe('commitBatch', () => {
     expect(new Set(store.calls.map(({ token }) => token)).size).toBe(store.calls.length);
   });
 
+  /** Refuses these offsets, and names the first of them that it comes to. */
+  function namingStore(bad: ReadonlySet<number>) {
+    return scriptedStore((asked) => {
+      const found = asked.candidates.find(({ offset }) => bad.has(offset));
+      return found === undefined ? committed : new RejectedByStoreError('too odd', { offset: found.offset });
+    });
+  }
+
+  it('takes out the records that the store names, and stores the rest in one piece', async () => {
+    const store = namingStore(new Set([2, 5]));
+    const { options, told } = optionsFor(store);
+    expect(await commitBatch(options, request([1, 2, 3, 4, 5, 6], 1), never)).toBe('committed');
+    expect(store.calls).toHaveLength(3);
+    expect(new Set(store.calls.map(({ token }) => token)).size).toBe(3);
+    const [landed, ...others] = store.landed;
+    expect(others).toEqual([]);
+    expect(landed).toMatchObject({ expectedOffset: 0, previousToken: 'start', nextOffset: 7, skipped: 1 });
+    expect(landed!.candidates.map(({ offset }) => offset)).toEqual([1, 3, 4, 6]);
+    expect(landed!.rejected.map(({ offset, code }) => [offset, code])).toEqual([
+      [2, 'rejected_by_store'],
+      [5, 'rejected_by_store'],
+    ]);
+    expect(told).not.toContain('partition.bisecting');
+  });
+
+  it('bisects a batch that holds many of them: each that is named costs a try of all', async () => {
+    const offsets = Array.from({ length: 64 }, (_, index) => index);
+    const store = namingStore(new Set(offsets));
+    const { options, told } = optionsFor(store);
+    expect(await commitBatch(options, request(offsets), never)).toBe('committed');
+    expect(told).toContain('partition.bisecting');
+    expect(store.landed.flatMap(({ rejected }) => rejected.map(({ offset }) => offset)).sort((a, b) => a - b)).toEqual(
+      offsets,
+    );
+    expect(store.landed.at(-1)!.nextOffset).toBe(64);
+  });
+
   it('leaves no offset and no token unchained when it bisects, and keeps the gap with the first half', async () => {
     const store = scriptedStore((asked) =>
       asked.candidates.some(({ offset }) => offset % 3 === 0) ? new RejectedByStoreError('no') : committed,

@@ -3,7 +3,7 @@ import { RejectedByStoreError, type UnavailableCode, UnavailableError } from '..
 import { limits } from '../domain/limits.ts';
 import type { CommitRequest, CommitResult, EventWriter, WriteSet } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { rejectOnly, splitBatch } from './build-batch.ts';
+import { rejectCandidate, splitBatch } from './build-batch.ts';
 import { decideBatch } from './decide-batch.ts';
 
 export interface CommitOptions {
@@ -23,10 +23,13 @@ export interface CommitOptions {
 
 export type CommitOutcome = 'committed' | 'fenced';
 
+/** Each costs another try of the whole batch; one that holds more of what the store refuses is cheaper bisected. */
+const namedRefusalsMax = 8;
+
 /**
  * Brings one batch into the store, whatever it takes: a store that is away is waited for (the same batch under the same
- * token, so that a commit whose answer was lost is recognised); a batch that holds what the store refuses is bisected until
- * the one record is known, which then goes to the inbox alone.
+ * token, so that a commit whose answer was lost is recognised); of a batch that holds what the store refuses, the record that the
+ * store names goes to the inbox, and where it names none the batch is bisected until the one record is known.
  *
  * @throws the signal's reason when aborted while waiting; anything else that is thrown is a bug.
  */
@@ -34,6 +37,7 @@ export async function commitBatch(
   options: CommitOptions,
   request: CommitRequest,
   signal: AbortSignal,
+  named = 0,
 ): Promise<CommitOutcome> {
   const attempted = await tryUntilKnown(options, request, signal);
   if (attempted.kind === 'fenced') return 'fenced';
@@ -42,6 +46,11 @@ export async function commitBatch(
     return 'committed';
   }
 
+  const refused = request.candidates.find(({ offset }) => offset === attempted.offset);
+  if (refused !== undefined && named < namedRefusalsMax) {
+    const rest = rejectCandidate(request, refused, options.freshToken, attempted.reason);
+    return commitBatch(options, rest, signal, named + 1);
+  }
   const records = request.candidates.length + request.rejected.length;
   options.telemetry.emit('partition.bisecting', {
     partition: request.partition,
@@ -51,10 +60,11 @@ export async function commitBatch(
   if (records > 1) {
     return commitHalves(options, request, signal);
   }
-  if (request.candidates.length === 0) {
+  const [only] = request.candidates;
+  if (only === undefined) {
     throw new Error(`The store refuses an inbox row of partition ${request.partition}: ${attempted.reason}`);
   }
-  return commitBatch(options, rejectOnly(request, options.freshToken, attempted.reason), signal);
+  return commitBatch(options, rejectCandidate(request, only, options.freshToken, attempted.reason), signal);
 }
 
 async function commitHalves(
@@ -76,6 +86,8 @@ async function commitHalves(
 interface Refused {
   readonly kind: 'refused';
   readonly reason: string;
+  /** Of the record that the store names. */
+  readonly offset: number | null;
 }
 
 async function tryUntilKnown(
@@ -97,7 +109,7 @@ async function tryUntilKnown(
         await options.pause(retryInMs, signal);
         continue;
       }
-      attempted = { kind: 'refused', reason: attempted.message };
+      attempted = { kind: 'refused', reason: attempted.message, offset: null };
     }
     // Whatever it says: the store was waited for, and is no longer.
     if (attempt > 0) telemetry.emit('partition.resumed', { partition });
@@ -112,7 +124,7 @@ async function tryOnce(
   try {
     return await store.commit(request, decideBatch);
   } catch (error) {
-    if (error instanceof RejectedByStoreError) return { kind: 'refused', reason: error.message };
+    if (error instanceof RejectedByStoreError) return { kind: 'refused', reason: error.message, offset: error.offset };
     if (error instanceof UnavailableError) return error;
     throw error;
   }

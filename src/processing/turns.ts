@@ -1,7 +1,6 @@
 /**
  * Who builds and commits a batch, where a store writes the batches of several partitions one after another: each waits for its turn
- * before it is built. What is built lives as long as its transaction, so this bounds the worker's memory, and the time it takes to
- * collect what has outlived the young generation. Records that wait take a tenth of what is made of them.
+ * before it is built. What is built lives as long as its transaction, so this bounds how much of it there is at a time.
  */
 export interface Turns {
   /** Waits for the partition's turn. What it answers gives the turn back; a second time does nothing. */

@@ -81,10 +81,11 @@ function nameRecord(error: unknown, events: readonly StoredEvent[]): unknown {
   const row = error instanceof DatabaseError && refusesValue(error) ? copiedRow(error, 'events') : null;
   if (row === null) return error;
   const { message, code } = error as DatabaseError;
-  return new RejectedByStoreError(
-    `PostgreSQL can not hold the record at offset ${events[row - 1]!.position.offset}: ${message} (${code})`,
-    { cause: error },
-  );
+  const { offset } = events[row - 1]!.position;
+  return new RejectedByStoreError(`PostgreSQL can not hold the record at offset ${offset}: ${message} (${code})`, {
+    cause: error,
+    offset,
+  });
 }
 
 async function advanceBy(connection: Connection, request: CommitRequest, { outcomes }: WriteSet): Promise<void> {

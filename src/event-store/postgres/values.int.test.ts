@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RejectedByStoreError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
+import { commitBatch as commitUntilKnown } from '../../processing/commit-batch.ts';
 import { decideBatch } from '../../processing/decide-batch.ts';
+import { createTelemetry } from '../../telemetry/telemetry.ts';
 import {
   batchOf,
   claimOf,
@@ -99,9 +102,37 @@ describe('values', () => {
     const events = [...eventsOf(30), eventOf(overrides), ...eventsOf(30)];
     const commit = store.commit(batchOf(progress, events), decideBatch);
     await expect(commit).rejects.toBeInstanceOf(RejectedByStoreError);
-    if ('payloadJson' in overrides || 'source' in overrides) await expect(commit).rejects.toThrow(/at offset 130\b/);
+    if ('payloadJson' in overrides || 'source' in overrides)
+      await expect(commit).rejects.toMatchObject({ offset: 130 });
     expect(await progressOf(store)).toEqual(progress);
     await commitBatch(store, progress, eventsOf(3));
+    await expectClean(store);
+  });
+
+  it('are taken out of their batch, which then lands at the next try', async () => {
+    const store = await harness.open();
+    const progress = await store.claim(claimOf(0, 100));
+    const events = [...eventsOf(30), eventOf({ payloadJson: '{"n":1e-20000}' }), ...eventsOf(30)];
+    let tries = 0;
+    const options = {
+      store: {
+        probe: store.probe,
+        commit: (...args: Parameters<typeof store.commit>) => {
+          tries += 1;
+          return store.commit(...args);
+        },
+      },
+      telemetry: createTelemetry(),
+      freshToken: randomUUID,
+      random: Math.random,
+      pause: () => Promise.reject(new Error('nothing is to be waited for')),
+      onCommitted: () => undefined,
+    };
+    await commitUntilKnown(options, batchOf(progress, events), new AbortController().signal);
+    expect(tries).toBe(2);
+    expect((await progressOf(store)).outcomes).toMatchObject({ stored: 60, failed: 1 });
+    const { items } = await store.inboxEntries({ limit: 10 });
+    expect(items).toMatchObject([{ position: { offset: 130 }, code: 'rejected_by_store' }]);
     await expectClean(store);
   });
 
