@@ -4,7 +4,8 @@ import { ingest } from './ingest/ingest.ts';
 import { latency } from './latency/latency.ts';
 import type { Measurement } from './measurement.ts';
 import { memory } from './memory/memory.ts';
+import { overload } from './overload/overload.ts';
 import { process } from './process/process.ts';
 
 /** In the order in which they run. */
-export const measurements: readonly Measurement[] = [ingest, batch, process, latency, memory, growth];
+export const measurements: readonly Measurement[] = [ingest, batch, process, latency, overload, memory, growth];

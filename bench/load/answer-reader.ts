@@ -1,7 +1,8 @@
 /** Of a body only its start is kept: an id, or the counts of a receipt. */
 const bodyStartBytesMax = 128;
 
-export type OnAnswer = (status: number, bodyStart: string) => void;
+/** @param head status line and headers */
+export type OnAnswer = (status: number, bodyStart: string, head: string) => void;
 
 /**
  * The least that reads an HTTP/1.1 answer: status, content-length, the start of the body. One answer at a time, since one
@@ -12,6 +13,7 @@ export function createAnswerReader(onAnswer: OnAnswer): (chunk: Buffer) => void 
   let status = 0;
   let bodyStart = '';
   let remaining = -1;
+  let answerHead = '';
 
   function takeBody(chunk: Buffer, from: number): void {
     const bytes = chunk.length - from;
@@ -24,7 +26,7 @@ export function createAnswerReader(onAnswer: OnAnswer): (chunk: Buffer) => void 
     remaining = -1;
     const start = bodyStart;
     bodyStart = '';
-    onAnswer(status, start);
+    onAnswer(status, start, answerHead);
   }
 
   return (chunk) => {
@@ -50,6 +52,7 @@ export function createAnswerReader(onAnswer: OnAnswer): (chunk: Buffer) => void 
   function readHead(text: string): void {
     const length = /\r\ncontent-length: *(\d+)/i.exec(text);
     if (!text.startsWith('HTTP/1.1 ') || !length) throw new Error(`not an answer with a content-length: ${text}`);
+    answerHead = text;
     status = Number(text.slice(9, 12));
     remaining = Number(length[1]);
   }

@@ -46,10 +46,14 @@ export const limits = {
   /** How long a batch that is not full waits for more: what arrived together is stored together. */
   batchLingerMs: 2,
   /**
-   * Batches that are not full are taken at ticks that all partitions share, this far apart: a lone event is stored at once, a
-   * steady stream in fewer and larger transactions.
+   * Batches that are not full are taken at ticks that all partitions share: a lone event is stored at once, a steady stream in
+   * fewer and larger transactions. Between two of them a worker rests for as long as its last batch took, times this: up to
+   * two fifths of the time are spent on small batches, for the sake of latency; where that is not enough, batches grow until
+   * they are as far apart as pays, and no processor time is lost at the top rate.
    */
-  batchSpacingMs: 40,
+  batchRestFactor: 1.5,
+  batchRestMinMs: 5,
+  batchRestMaxMs: 40,
 
   /** A record that claims to have been received so long after the log took it is taken to be received then. */
   clockSkewMaxMs: 24 * 3_600_000,
@@ -130,16 +134,21 @@ export const limits = {
   answersReadMax: 4,
   waitStoredDefaultMs: 5_000,
   waitStoredMaxMs: 30_000,
-  progressPollMs: 25,
+  /** Between two looks of who waits for events to be stored, all together; sooner where the worker is in this process. */
+  progressPollMs: 10,
   /** Records whose outcomes are looked up at a time: a client that has gone is noticed between two of these. */
   outcomesReadMax: 500,
-  liveSnapshotMinMs: 200,
+  liveSnapshotMinMs: 100,
+  /** So much more for each client: 200 of them are told five times a second, and together cost no more than a few per cent. */
+  liveSnapshotPerClientMs: 0.5,
   liveSnapshotIdleMs: 2_000,
   liveClientsMax: 500,
   /** In a snapshot: with two thousand long names, five hundred stalled clients would hold a gigabyte. */
   liveTypesMax: 200,
   /** More than a person can read in one tick; the rest is counted. */
   liveEventsPerTick: 20,
+  /** So many of each partition go to the metrics store in this time: whole events, of which most are never seen. */
+  recentEveryMs: 200,
   /** Of large events a tick shows fewer, but one at least: with a hundred clients this is 128 MiB a second at most. */
   liveEventBytesPerTick: 256 * 1024,
   /** A live client that takes nothing for so long gives up its place. */
@@ -225,6 +234,13 @@ export const limits = {
   /** Events that one bulk redrive takes. */
   redriveBatchMax: 10_000,
 
+  /**
+   * Requests to take events in that may be under way while the process is overloaded: what it answers in so many milliseconds,
+   * and no fewer than this. By Little's law a request then waits no longer than that, or four times as long as behind 64
+   * clients, with whom it reaches its top rate on any machine.
+   */
+  requestDelayMs: 20,
+  requestsUnderWayMin: 256,
   /** A client that sends its request slower than this is cut off. */
   requestTimeoutMs: 30_000,
   headersTimeoutMs: 10_000,

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { limits } from '../domain/limits.ts';
+import { type Admission, createAdmission } from './admission.ts';
 import { createAnswerRoom } from './answer-room.ts';
 import { type BareApp, createBareApp, type HttpLimits } from './bare-app.ts';
 import type { HttpDependencies } from './dependencies.ts';
@@ -15,12 +16,26 @@ import { registerJobsRoute } from './routes/jobs.route.ts';
 import { registerLiveRoute } from './routes/live.route.ts';
 import { registerMaintenanceRoutes, registerMetricsRoutes } from './routes/metrics.route.ts';
 import { registerOpenApiRoute } from './routes/openapi.route.ts';
+import { shedLoad } from './shed-load.ts';
 
 /** The API and the dashboard, as an app without a socket. Closing it ends live streams too. */
 export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = limits): FastifyInstance {
   const bare = createBareApp(deps, httpLimits);
-  registerRoutes(bare, deps, httpLimits);
+  const { telemetry, isStopping, admission = admitByThread(deps) } = deps;
+  const submit: HttpDependencies['ingest']['submit'] = (request) => admission.during(deps.ingest.submit(request));
+  registerRoutes(bare, { ...deps, ingest: { ...deps.ingest, submit } }, httpLimits);
+  shedLoad(bare.app.server, { admission, telemetry, isStopping });
   return bare.app;
+}
+
+/** By how busy the thread is that this runs in. */
+function admitByThread({ telemetry }: Pick<HttpDependencies, 'telemetry'>): Admission {
+  return createAdmission({
+    elapsed: () => performance.now(),
+    idle: () => performance.eventLoopUtilization().idle,
+    onChange: (isShedding, underWayMax) =>
+      telemetry.emit(isShedding ? 'overload.began' : 'overload.ended', { underWayMax }),
+  });
 }
 
 /** What a process tells of itself that serves nothing else: health and its own metrics. */
@@ -35,6 +50,7 @@ export function createHealthApp(
 function registerRoutes({ app, routes }: BareApp, deps: HttpDependencies, httpLimits: HttpLimits): void {
   const live = createLive(deps, {
     snapshotMinMs: httpLimits.liveSnapshotMinMs,
+    snapshotPerClientMs: httpLimits.liveSnapshotPerClientMs,
     snapshotIdleMs: httpLimits.liveSnapshotIdleMs,
     clientsMax: httpLimits.liveClientsMax,
     eventsPerTick: httpLimits.liveEventsPerTick,

@@ -21,6 +21,7 @@ export interface HttpLimits {
   readonly connectionsCheckMs: number;
   readonly connectionsMax: number;
   readonly liveSnapshotMinMs: number;
+  readonly liveSnapshotPerClientMs: number;
   readonly liveSnapshotIdleMs: number;
   readonly liveClientsMax: number;
   readonly liveEventsPerTick: number;

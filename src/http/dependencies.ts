@@ -4,6 +4,7 @@ import type { MetricsStore } from '../metrics-store/metrics-store.ts';
 import type { Ledger } from '../processing/ledger.ts';
 import type { RedriveRequest, RedriveStarted } from '../processing/redrive.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
+import type { Admission } from './admission.ts';
 
 /** Everything the HTTP app is made from. It opens nothing itself and can be injected without a socket. */
 export interface HttpDependencies {
@@ -18,6 +19,8 @@ export interface HttpDependencies {
   /** From then on a connection ends with its next answer, so that clients look for another server while this one still serves. */
   readonly isStopping: () => boolean;
   readonly options: HttpOptions;
+  /** By how busy this thread is, unless a test says otherwise. */
+  readonly admission?: Admission;
 }
 
 export interface HttpOptions {

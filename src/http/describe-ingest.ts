@@ -45,6 +45,7 @@ export const describeIngest: RouteDescription = {
     'unsupported_media_type',
     'unsupported_encoding',
     'invalid_event',
+    'overloaded',
     'queue_full',
     'not_confirmed',
     'log_unavailable',

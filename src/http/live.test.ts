@@ -19,6 +19,7 @@ afterEach(async () => {
 
 const liveLimits = {
   snapshotMinMs: 200,
+  snapshotPerClientMs: 0,
   snapshotIdleMs: 2_000,
   clientsMax: 3,
   eventsPerTick: 2,

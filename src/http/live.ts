@@ -11,8 +11,9 @@ import { eventJson } from './views.ts';
  * it missed. While nobody listens there is no timer and no subscription.
  */
 export interface LiveLimits {
-  /** Between two snapshots while something changes. */
+  /** Between two snapshots while something changes, and how much more for each client. */
   readonly snapshotMinMs: number;
+  readonly snapshotPerClientMs: number;
   /** Between two snapshots while nothing does: lag and windows move on by themselves. */
   readonly snapshotIdleMs: number;
   readonly clientsMax: number;
@@ -73,7 +74,8 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     if (timer) clearTimeout(timer);
     timer = null;
     if (ticking || clients.size === 0) return;
-    const interval = changed ? limits.snapshotMinMs : limits.snapshotIdleMs;
+    const changingMs = limits.snapshotMinMs + clients.size * limits.snapshotPerClientMs;
+    const interval = changed ? Math.min(changingMs, limits.snapshotIdleMs) : limits.snapshotIdleMs;
     timer = setTimeout(() => void tick(), Math.max(0, lastTickAt + interval - performance.now()));
   }
 

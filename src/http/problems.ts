@@ -33,6 +33,7 @@ export const problemTable = {
   invalid_event: { status: 422, title: 'The event is not valid', retriable: false },
   headers_too_large: { status: 431, title: 'The request headers are too large', retriable: false },
   internal: { status: 500, title: 'Something went wrong here', retriable: true },
+  overloaded: { status: 503, title: 'More comes in than can be answered in time', retriable: true },
   queue_full: { status: 503, title: 'The ingest queue is full', retriable: true },
   not_confirmed: { status: 503, title: 'The log did not confirm in time', retriable: true },
   log_unavailable: { status: 503, title: 'The log can not be reached', retriable: true },

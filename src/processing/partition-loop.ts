@@ -67,8 +67,12 @@ export async function runPartitionLoop(
       const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'trimmed' });
       if (end !== 'committed') return end;
     }
+    // What has come during a rest was waited for long enough.
+    const afterRest = { ...options.batchLimits, lingerMs: 0 };
+    let batchLimits = options.batchLimits;
     for (;;) {
-      const batch = await stream.next(partition, options.batchLimits, options.idleMs, signal);
+      const batch = await stream.next(partition, batchLimits, options.idleMs, signal);
+      const takenAt = options.elapsed();
       await options.atPoint?.('fetched', partition);
       const end = await takeBatch(options, run, cursor, batch);
       if (end !== null) return end;
@@ -79,8 +83,10 @@ export async function runPartitionLoop(
       if (typeof maintained === 'string') return maintained;
       cursor.commitToken = maintained.commitToken;
       // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its neighbours'.
+      batchLimits = options.batchLimits;
       if (batch.records.length > 0 && batch.end - cursor.nextOffset < options.batchLimits.recordsMax) {
-        await options.pace.tick();
+        await options.pace.tick(options.elapsed() - takenAt);
+        batchLimits = afterRest;
       }
       if (signal.aborted) return 'aborted';
     }

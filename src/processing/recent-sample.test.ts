@@ -34,6 +34,6 @@ it('takes no more in a stretch of time than is shown in it', () => {
   expect(take(0, most - 2)).toHaveLength(most - 2);
   expect(take(100, 50)).toEqual([149, 148]);
   expect(take(200, 50)).toEqual([]);
-  clock.now += limits.liveSnapshotMinMs;
+  clock.now += limits.recentEveryMs;
   expect(take(300, 50)).toHaveLength(most);
 });

@@ -12,7 +12,7 @@ export function createRecentSample(elapsed: () => number) {
 
   /** @param nextOffset of the batch */
   return (written: WriteSet, nextOffset: number): RecentEvent[] => {
-    const current = Math.floor(elapsed() / limits.liveSnapshotMinMs);
+    const current = Math.floor(elapsed() / limits.recentEveryMs);
     if (current !== stretch) {
       stretch = current;
       left = limits.liveEventsPerTick;

@@ -66,7 +66,7 @@ function startWorker(log: EventLog, store: EventStore, telemetry = createTelemet
     random: Math.random,
     freshToken: randomUUID,
     pause,
-    pace: createPace(10),
+    pace: createPace(),
     batchLimits: { recordsMax: 500, bytesMax: 1_000_000, lingerMs: 2 },
     idleMs: 300,
   });

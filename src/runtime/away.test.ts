@@ -60,6 +60,7 @@ async function setUp() {
         pause,
         newId: () => 'job-1',
       }),
+      telemetry,
       halted: () => new Map(),
       verify: () => store.verify('store'),
       ...machineClocks,

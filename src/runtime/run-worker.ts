@@ -63,7 +63,7 @@ export function runWorker({ parts, settings, telemetry, now, elapsed, onClaimed 
     now,
     elapsed,
     pause,
-    pace: createPace(limits.batchSpacingMs),
+    pace: createPace(),
     turns: parts.storeLanes === null ? noTurns : createTurns(parts.storeLanes),
     random: Math.random,
     freshToken: randomUUID,

@@ -127,6 +127,7 @@ export async function serve(
     store,
     metrics,
     redrive,
+    telemetry,
     now,
     elapsed,
     halted: () => host?.status().halted ?? new Map(),

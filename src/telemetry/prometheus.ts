@@ -259,6 +259,20 @@ function listenToRest(registry: Registry, telemetry: Telemetry): void {
   telemetry.on('maintenance.done', ({ prunedRows, prunedFailed }) => pruned.inc(prunedRows + prunedFailed));
   telemetry.on('redrive.finished', (job) => redriven.inc(job.redriven));
   telemetry.on('request.failed', () => failures.inc());
+  const shed = counter(
+    registry,
+    'esp_http_requests_shed_total',
+    'Requests refused unread since more came in than can be done',
+  );
+  const overloaded = gauge(
+    registry,
+    'esp_overloaded',
+    '1 while more comes in than can be done, and what is too much is refused',
+  );
+  overloaded.set(0);
+  telemetry.on('request.shed', () => shed.inc());
+  telemetry.on('overload.began', () => overloaded.set(1));
+  telemetry.on('overload.ended', () => overloaded.set(0));
 }
 
 function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTimeoutMs: number): () => Promise<void> {

@@ -39,6 +39,11 @@ export interface TelemetryEvents {
     readonly status: number;
     readonly durationMs: number;
   };
+  /** More comes in than the thread that serves HTTP can do: what is over this many requests under way is refused, or no longer. */
+  'overload.began': { readonly underWayMax: number };
+  'overload.ended': { readonly underWayMax: number };
+  /** Refused for that, before anything of it was read. */
+  'request.shed': { readonly route: string };
   /** The log has a group of records. `late`: those whose clients had been told to send them again by then. */
   'ingest.appended': {
     readonly events: number;

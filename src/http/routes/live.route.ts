@@ -17,7 +17,7 @@ export function registerLiveRoute(app: FastifyInstance, live: ReturnType<typeof 
           tag: 'Metrics',
           summary: 'The same numbers as they change, and recent events, as server-sent events',
           description:
-            'Messages: `snapshot` (LiveSnapshot) at most every 200 ms while something changes, else every 2 s; `event` ' +
+            'Messages: `snapshot` (LiveSnapshot) at most every 100 ms (200 with two hundred clients) while something changes, else every 2 s; `event` ' +
             '(LiveEvents) with a sample of recent events, newest first, and how many were left out. A client that reads ' +
             'too slowly gets the newest snapshot only.',
           answers: {

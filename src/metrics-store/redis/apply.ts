@@ -114,7 +114,7 @@ type PublishedEvent = readonly [receivedAt: string, json: string];
 
 /** More than the live stream shows in a tick need not be sent, to all processes, again and again. */
 function eventsMax(sinceLastMs: number): number {
-  const perTick = limits.liveEventsPerTick * (sinceLastMs / limits.liveSnapshotMinMs);
+  const perTick = limits.liveEventsPerTick * (sinceLastMs / limits.recentEveryMs);
   return Math.max(limits.metricsPublishedEventsMin, Math.min(limits.liveEventsPerTick, Math.ceil(perTick)));
 }
 

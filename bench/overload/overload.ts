@@ -1,0 +1,83 @@
+import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
+import { accountText, disturbance, lines, whole } from '../parts/text.ts';
+import { measureEmbedded } from './embedded.ts';
+import { measureOnKafka } from './kafka.ts';
+import { memoryBoundMb, type OverloadResult } from './run.ts';
+
+const acceptedRatioMin = 0.9;
+const p99RatioMax = 5;
+
+export const overload: Measurement = { name: 'overload', isDefault: true, measure };
+
+async function measure(setup: Setup): Promise<Measured> {
+  const embedded = await measureEmbedded(setup);
+  const servers = await setup.servers();
+  const kafka = 'leftOut' in servers ? null : await measureOnKafka(setup, servers);
+  const kafkaPart = kafka === null ? `left out: ${(servers as { leftOut: string }).leftOut}` : textOf('On Kafka', kafka);
+  return {
+    result: { embedded, kafka },
+    text: [textOf('Embedded', embedded), kafkaPart].join('\n\n'),
+    marks: [...marksOf('embedded', 0, embedded), ...(kafka === null ? [] : marksOf('on Kafka', 5, kafka))],
+    accounts: [embedded.account, ...(kafka === null ? [] : [kafka.account])],
+  };
+}
+
+function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
+  const { offered, normal, account, peak } = result;
+  const ratio = offered.accepted.requestsPerSecond / normal.requestsPerSecond;
+  const p99Ratio = offered.accepted.latencyMs.p99 / normal.latencyMs.p99;
+  const others = Object.values(offered.others).reduce((sum, count) => sum + count, 0);
+  const at = `${where}, ${offered.accepted.seconds} s at twice the top rate`;
+  const marks: Omit<Mark, 'number'>[] = [
+    {
+      what: `${at}: refused with 503 and retry-after`,
+      figure: `${offered.refused}, ${offered.withoutRetryAfter} of them without, ${others} other answers`,
+      mustBe: '> 0, 0, 0',
+      held: offered.refused > 0 && offered.withoutRetryAfter === 0 && others === 0,
+    },
+    {
+      what: `${at}: accepted, of the top rate`,
+      figure: ratio.toFixed(2),
+      mustBe: `≥ ${acceptedRatioMin}`,
+      held: ratio >= acceptedRatioMin,
+    },
+    {
+      what: `${at}: p99 of the accepted over the usual one`,
+      figure: p99Ratio.toFixed(1),
+      mustBe: `≤ ${p99RatioMax}`,
+      held: p99Ratio <= p99RatioMax,
+    },
+    {
+      what: `${at}: peak memory of the process that serves`,
+      figure: `${Math.round(peak.rssMb)} MiB`,
+      mustBe: `≤ ${memoryBoundMb} MiB`,
+      held: peak.rssMb <= memoryBoundMb,
+    },
+    {
+      what: `${at}: accepted and lost, doubled`,
+      figure: `${account.lost}, ${account.doubled} of ${account.accepted}`,
+      mustBe: '0, 0',
+      held: account.lost === 0 && account.doubled === 0 && account.ledgerAgrees,
+    },
+  ];
+  return marks.map((mark, index) => ({ number: `5${String.fromCharCode(97 + from + index)}`, ...mark }));
+}
+
+function textOf(where: string, result: OverloadResult): string {
+  const { normal, offered, peak, normalPeak } = result;
+  const { seconds } = offered.accepted;
+  const perSecond = (count: number) => `${whole(count / seconds)}/s`;
+  const ms = ({ p50, p99, max }: OverloadResult['normal']['latencyMs']) =>
+    `p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, max ${max.toFixed(1)} ms`;
+  return lines(`${where}: ${whole(seconds)} s at twice the top rate, ${whole(result.clients)} clients`, [
+    ['top rate, 64 clients that wait', `${whole(normal.requestsPerSecond)}/s; ${ms(normal.latencyMs)}`],
+    ['due, sent', `${perSecond(offered.due)}, ${perSecond(offered.sent)}`],
+    ['… while all clients waited, not sent', perSecond(offered.heldBack)],
+    ['accepted', `${whole(offered.accepted.requestsPerSecond)}/s; ${ms(offered.accepted.latencyMs)} from sending`],
+    ['refused with 503', `${perSecond(offered.refused)}; ${ms(offered.refusedLatencyMs)}`],
+    ['resident memory', `${whole(normalPeak.rssMb)} MiB at the top rate, ${whole(peak.rssMb)} at twice that`],
+    ['cores of the generator', (offered.cpuSeconds / seconds).toFixed(2)],
+    ['account', accountText(result.account)],
+    ...disturbance(result.otherCores),
+  ]);
+}

@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { limits } from '../domain/limits.ts';
+import { createAdmission, patienceMs, retryAfterMs } from './admission.ts';
+
+const turnMs = 10;
+
+/** An admission by clocks of the test's own, and a thread that turns every 10 ms. */
+function setUp() {
+  let now = 0;
+  let idle = 0;
+  const changes: boolean[] = [];
+  const admission = createAdmission({
+    elapsed: () => now,
+    idle: () => idle,
+    onChange: (isShedding) => changes.push(isShedding),
+  });
+  const open: (() => void)[] = [];
+
+  /** Lets in as many as come, each on a connection of its own; tells how many were. */
+  function arrive(count: number): number {
+    let letIn = 0;
+    for (let nth = 0; nth < count; nth += 1) {
+      if (admission.refusal({}) !== null) continue;
+      letIn += 1;
+      const outcome = Promise.withResolvers<void>();
+      void admission.during(outcome.promise);
+      open.push(outcome.resolve);
+    }
+    return letIn;
+  }
+  async function answer(count: number): Promise<void> {
+    for (const resolve of open.splice(0, count)) resolve();
+    await Promise.resolve();
+  }
+  /** @param idleShare of each turn */
+  async function turns(ms: number, { arriving = 0, answered = 0, idleShare = 0 }): Promise<number> {
+    let letIn = 0;
+    for (const end = now + ms; now < end; ) {
+      now += turnMs;
+      idle += turnMs * idleShare;
+      letIn += arrive(arriving);
+      await answer(answered);
+    }
+    return letIn;
+  }
+  const pass = (ms: number) => {
+    now += ms;
+  };
+  return { admission, turns, pass, changes, underWay: () => open.length };
+}
+
+/** Twice as many as are answered, by a thread that is never idle. */
+const overload = { arriving: 100, answered: 50 };
+
+describe('an overload', () => {
+  it('is refused what is more than is answered in a moment, once it has lasted', async () => {
+    const { turns, changes, underWay } = setUp();
+    expect(await turns(patienceMs, overload)).toBe((patienceMs / turnMs) * 100);
+    await turns(5_000, overload);
+    expect(changes).toEqual([true]);
+    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin);
+  });
+
+  it('lets in as many as are answered', async () => {
+    const { turns } = setUp();
+    await turns(5_000, overload);
+    const letIn = await turns(1_000, overload);
+    expect(letIn).toBe(50 * (1_000 / turnMs));
+  });
+
+  it('has more under way where more are answered in a moment', async () => {
+    const { turns, underWay } = setUp();
+    await turns(10_000, { arriving: 1_000, answered: 500 });
+    expect(underWay()).toBeGreaterThan(limits.requestsUnderWayMin);
+    expect(underWay()).toBeLessThanOrEqual((500 / turnMs) * limits.requestDelayMs);
+  });
+
+  it('is over when there is room and the thread is idle, and a moment of that is not enough', async () => {
+    const { turns, changes } = setUp();
+    await turns(5_000, overload);
+    await turns(patienceMs / 2, { arriving: 1, answered: 100, idleShare: 0.5 });
+    await turns(patienceMs, overload);
+    expect(changes).toEqual([true]);
+    await turns(2 * patienceMs, { arriving: 1, answered: 100, idleShare: 0.5 });
+    expect(changes).toEqual([true, false]);
+    expect(await turns(turnMs, { arriving: 10 })).toBe(10);
+  });
+});
+
+describe('a client that was refused', () => {
+  async function refused() {
+    const made = setUp();
+    await made.turns(5_000, overload);
+    await made.turns(turnMs, { arriving: 100 });
+    const connection = {};
+    expect(made.admission.refusal(connection)).toBe(0);
+    return { ...made, connection };
+  }
+
+  it('is refused again when its time is over, if it sends before', async () => {
+    const { admission, pass, connection } = await refused();
+    pass(300);
+    expect(admission.refusal(connection)).toBe(retryAfterMs - 300);
+    // On a connection that does not even wait for its answer.
+    expect(admission.refusal(connection)).toBe(2 * retryAfterMs - 300);
+  });
+
+  it('is let in although others are under way, if it sends after', async () => {
+    const { admission, turns, connection } = await refused();
+    await turns(retryAfterMs, { answered: 1 });
+    expect(admission.refusal(connection)).toBeNull();
+  });
+});
+
+describe('nobody is refused', () => {
+  it('by a thread that is busy with as many requests as wait for their answers on some connections', async () => {
+    const { turns, changes } = setUp();
+    await turns(10_000, { arriving: 64, answered: 64 });
+    expect(changes).toEqual([]);
+  });
+
+  it('for a pause in which thousands come, if they are answered soon after', async () => {
+    const { turns, pass, changes } = setUp();
+    for (let times = 0; times < 20; times += 1) {
+      await turns(500, { arriving: 20, answered: 20, idleShare: 0.5 });
+      pass(1_000);
+      await turns(turnMs, { arriving: 2_000 });
+      await turns(patienceMs - 100, { arriving: 20, answered: 120 });
+    }
+    expect(changes).toEqual([]);
+  });
+
+  it('for a log that is slow, however much waits for it', async () => {
+    const { turns, changes } = setUp();
+    await turns(10_000, { arriving: 20, answered: 1, idleShare: 0.5 });
+    expect(changes).toEqual([]);
+  });
+
+  it('for a thread that stood still with much under way', async () => {
+    const { turns, pass, changes } = setUp();
+    await turns(turnMs, { arriving: 1_000 });
+    pass(60_000);
+    await turns(100, { arriving: 20, answered: 120 });
+    expect(changes).toEqual([]);
+  });
+});

@@ -1,0 +1,110 @@
+import { limits } from '../domain/limits.ts';
+
+/**
+ * Whether a request to take events in is let in, decided before anything of it is read. One thread parses, judges, encodes and
+ * answers all of them; offered more than it can do, it would read everything all the same, and whatever it has read waits behind
+ * the rest: every answer would take as long as there are connections. So while it is overloaded it has only so much under way as
+ * it answers in a moment, and refuses the rest.
+ *
+ *   calm ──▶ for `patienceMs` there was always too much under way, and the thread hardly ever idle ──▶ shedding
+ *     ▲                                                                                                  │
+ *     └──────────── for as long there was room, and the thread found time to be idle ◀───────────────────┘
+ *
+ * Only both together are an overload: much under way with an idle thread is a log that is slow (the append queue bounds that, in
+ * bytes), and a busy thread with little under way is one that keeps up. So a pause of the collector, a slow flush or a cold start
+ * refuses nobody, and neither do clients that wait for their answers on fewer connections than `requestsUnderWayMin`, however
+ * fast they are. docs/decisions/0011-shedding-load.md has the reasons and the measurements.
+ */
+export interface Admission {
+  /**
+   * Null: it is let in. Else it is refused, so many milliseconds from now: at once the first time; who sends again on that
+   * connection before the time it was told is answered when that is over.
+   */
+  refusal(connection: object): number | null;
+  /** Counts a request that was let in, until it has its outcome. */
+  during<Answer>(outcome: Promise<Answer>): Promise<Answer>;
+}
+
+export interface AdmissionOptions {
+  /** Milliseconds, by a clock that nobody can set. */
+  readonly elapsed: () => number;
+  /** Milliseconds that the thread has had nothing to do, all together. */
+  readonly idle: () => number;
+  readonly onChange: (isShedding: boolean, underWayMax: number) => void;
+}
+
+/** Longer than a collection of garbage, or than making up for one; short enough that few are answered late before it ends. */
+export const patienceMs = 300;
+/** Looks are so far apart, or further where a turn of the event loop takes longer. */
+const lookEveryMs = 50;
+/** What one look counts for at most: a single turn that took very long, such as one in which the machine stood still, decides nothing. */
+const lookMsMax = 100;
+/** Waiting for flushes alone, it is idle for a tenth of the time at its top rate and for half of it at half of that. */
+const idleShareMin = 0.2;
+/** The rate goes by about so many of the last looks. */
+const looksOfRate = 10;
+
+export const retryAfterMs = 1_000;
+
+export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): Admission {
+  let underWay = 0;
+  let underWayMax: number = limits.requestsUnderWayMin;
+  let isShedding = false;
+  /** How long looks have said the opposite of `isShedding`. */
+  let otherwiseMs = 0;
+  /** Requests a millisecond. */
+  let rate = 0;
+  // Since the last look.
+  let lookedAt = elapsed();
+  let idleBefore = idle();
+  let answered = 0;
+  let hadRoom = false;
+  let wasFull = false;
+  /** When a connection was, or will be, answered a refusal. */
+  const refusedAt = new WeakMap<object, number>();
+
+  function look(now: number): void {
+    const ms = now - lookedAt;
+    const idleNow = idle();
+    const isBusy = idleNow - idleBefore < ms * idleShareMin;
+    rate += (answered / ms - rate) / looksOfRate;
+    underWayMax = Math.max(limits.requestsUnderWayMin, Math.round(rate * limits.requestDelayMs));
+    if (isShedding ? isBusy || wasFull : !isBusy || hadRoom) otherwiseMs = 0;
+    else otherwiseMs += Math.min(ms, lookMsMax);
+    if (otherwiseMs >= patienceMs) {
+      isShedding = !isShedding;
+      otherwiseMs = 0;
+      onChange(isShedding, underWayMax);
+    }
+    lookedAt = now;
+    idleBefore = idleNow;
+    answered = 0;
+    hadRoom = false;
+    wasFull = false;
+  }
+
+  function settled(): void {
+    underWay -= 1;
+    answered += 1;
+  }
+
+  return {
+    refusal(connection) {
+      const now = elapsed();
+      const isFull = underWay >= underWayMax;
+      if (isFull) wasFull = true;
+      else hadRoom = true;
+      if (now - lookedAt >= lookEveryMs) look(now);
+      if (!isShedding) return null;
+      const earlyMs = Math.max(0, (refusedAt.get(connection) ?? Number.NEGATIVE_INFINITY) + retryAfterMs - now);
+      if (!isFull && earlyMs === 0) return null;
+      refusedAt.set(connection, now + earlyMs);
+      return earlyMs;
+    },
+    during(outcome) {
+      underWay += 1;
+      outcome.then(settled, settled);
+      return outcome;
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { limits } from '../domain/limits.ts';
+import { createIngest } from '../ingest/ingest.ts';
+import { violations } from '../testing/conforms.ts';
+import { type ControlledLog, createControlledLog } from '../testing/controlled-log.ts';
+import { createHttpDependencies } from '../testing/http-dependencies.ts';
+import { createAdmission, patienceMs, retryAfterMs } from './admission.ts';
+import { createHttpApp } from './app.ts';
+import { ProblemDocument } from './contract.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: Record<string, unknown>;
+}
+
+/** A server whose log answers when the test says so, whose clock is the test's, and whose thread is never idle. */
+async function setUp() {
+  let now = 0;
+  const log = createControlledLog();
+  const { dependencies, telemetry } = createHttpDependencies();
+  const shed: unknown[] = [];
+  telemetry.on('request.shed', (one) => shed.push(one));
+  const admission = createAdmission({ elapsed: () => now, idle: () => 0, onChange: () => undefined });
+  const ingest = createIngest({ log, telemetry, limits: { ingestDeadlineMs: 60_000 } });
+  const app = createHttpApp({ ...dependencies, ingest, admission });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = app.server.address() as AddressInfo;
+  const agent = new Agent({ keepAlive: true });
+  closing.push(
+    () => app.close(),
+    () => agent.destroy(),
+  );
+
+  async function ask(method: 'GET' | 'POST', path: string, body = '', from = agent): Promise<Answer> {
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+    const sent = httpRequest({ port, host: '127.0.0.1', agent: from, method, path, headers });
+    sent.end(body);
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    let text = '';
+    for await (const chunk of answer.setEncoding('utf8')) text += chunk;
+    return { status: answer.statusCode!, headers: answer.headers, body: JSON.parse(text) };
+  }
+  const send = (path = '/api/events', from = agent) => ask('POST', path, '{"event_type":"a","payload":{}}', from);
+  const pass = (ms: number) => {
+    now += ms;
+  };
+
+  /** As many are under way as may be, and have been for long enough. */
+  async function overload(): Promise<Promise<Answer>[]> {
+    const taken: Promise<Answer>[] = [];
+    const takeOne = async () => {
+      taken.push(send());
+      await vi.waitUntil(() => ingest.queue().records === taken.length, { interval: 1 });
+    };
+    while (taken.length < limits.requestsUnderWayMin) await takeOne();
+    for (let ms = 0; ms < patienceMs; ms += 50) {
+      pass(50);
+      await takeOne();
+    }
+    pass(50);
+    return taken;
+  }
+  return { ask, send, pass, overload, log, shed };
+}
+
+/** Two groups: the first request alone, and what has come meanwhile. */
+async function answerAll(log: ControlledLog, taken: readonly Promise<Answer>[]): Promise<void> {
+  for (let groups = 0; groups < 2; groups += 1) {
+    await log.appendStarted();
+    log.succeed();
+  }
+  for (const { status } of await Promise.all(taken)) expect(status).toBe(202);
+}
+
+describe('a server that is overloaded', () => {
+  it('refuses what is more than it can do, loses nothing that it took, and answers whoever only asks', async () => {
+    const { ask, send, pass, overload, log, shed } = await setUp();
+    const taken = await overload();
+    for (const path of ['/api/events', '/api/events?wait=stored']) {
+      const { status, headers, body } = await send(path);
+      expect(status).toBe(503);
+      expect(headers).toMatchObject({
+        'retry-after': '1',
+        'content-type': 'application/problem+json',
+        'x-request-id': expect.any(String),
+        'cache-control': 'no-store',
+      });
+      expect(body).toMatchObject({ code: 'overloaded', retriable: true });
+      expect(violations(ProblemDocument, body)).toEqual([]);
+    }
+    expect(shed).toEqual([{ route: '/api/events' }, { route: '/api/events' }]);
+    for (const path of ['/health/live', '/health/ready', '/api/ledger', '/api/metrics', '/api/events']) {
+      expect((await ask('GET', path)).status, path).toBe(200);
+    }
+
+    await answerAll(log, taken);
+    expect(log.appended().flat()).toHaveLength(taken.length);
+    pass(retryAfterMs);
+    const again = send();
+    await log.appendStarted();
+    log.succeed();
+    expect((await again).status).toBe(202);
+  });
+
+  it('lets who sends again too early wait for its answer', async () => {
+    const { send, overload, log } = await setUp();
+    const taken = await overload();
+    const impatient = new Agent({ keepAlive: true, maxSockets: 1 });
+    closing.push(() => impatient.destroy());
+    expect((await send('/api/events', impatient)).status).toBe(503);
+    const sentAt = performance.now();
+    expect((await send('/api/events', impatient)).status).toBe(503);
+    // By the clock of timers, which may be a millisecond ahead of this one.
+    expect(performance.now() - sentAt).toBeGreaterThan(retryAfterMs - 5);
+    await answerAll(log, taken);
+  });
+});
