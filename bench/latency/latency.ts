@@ -1,7 +1,9 @@
 import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
 import type { Quantiles } from '../parts/statistics.ts';
 import { accountText, disturbance, lines, whole } from '../parts/text.ts';
-import { type LatencyResult, measureEmbedded } from './embedded.ts';
+import { measureEmbedded } from './embedded.ts';
+import type { LatencyResult } from './half-of-top.ts';
+import { measureOnKafka } from './kafka.ts';
 
 const dashboardP99MsMax = 250;
 const storedP50MsMax = 20;
@@ -11,11 +13,21 @@ export const latency: Measurement = { name: 'latency', isDefault: true, measure 
 
 async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup);
+  const servers = await setup.servers();
+  const kafka = 'leftOut' in servers ? null : await measureOnKafka(setup, servers);
+  const ofBare: Row = ['… of bare node:http', ms(embedded.bareAccept)];
+  const kafkaPart =
+    kafka === null
+      ? `left out: ${(servers as { leftOut: string }).leftOut}`
+      : latencyText('On Kafka, PostgreSQL and Redis', kafka, []);
   return {
-    result: { embedded },
-    text: latencyText('Embedded', embedded),
-    marks: marksOf('embedded', ['4a', '4b'], embedded),
-    accounts: [embedded.account],
+    result: { embedded, kafka },
+    text: [latencyText('Embedded', embedded, [ofBare]), kafkaPart].join('\n\n'),
+    marks: [
+      ...marksOf('embedded', ['4a', '4b'], embedded),
+      ...(kafka === null ? [] : marksOf('on Kafka', ['4c', '4d'], kafka)),
+    ],
+    accounts: [embedded.account, ...(kafka === null ? [] : [kafka.account])],
   };
 }
 
@@ -39,13 +51,17 @@ function marksOf(where: string, numbers: readonly [string, string], result: Late
   ];
 }
 
-function latencyText(where: string, result: LatencyResult): string {
-  const ms = ({ p50, p99, max }: Omit<Quantiles, 'samples'>) =>
-    `p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, max ${max.toFixed(1)}`;
+type Row = [name: string, value: string];
+
+function ms({ p50, p99, max }: Omit<Quantiles, 'samples'>): string {
+  return `p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, max ${max.toFixed(1)}`;
+}
+
+function latencyText(where: string, result: LatencyResult, more: readonly Row[]): string {
   const own = result.ownStored;
   return lines(`${where}: latency in ms at half of the top rate, ${whole(result.requestsPerSecond)} requests/s`, [
     ['POST → 202', ms(result.accept)],
-    ['… of bare node:http', ms(result.bareAccept)],
+    ...more,
     ['POST → dashboard', `${ms(result.dashboard)} (${result.dashboard.samples} events)`],
     ['POST → stored', `${ms(result.stored)} (${result.stored.samples} events, ?wait=stored)`],
     ['received → stored, own figure', `p50 ${own.p50}, p95 ${own.p95}, p99 ${own.p99} (all events)`],

@@ -13,7 +13,8 @@ async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup);
   const servers = await setup.servers();
   const kafka = 'leftOut' in servers ? null : await measureOnKafka(setup, servers);
-  const kafkaPart = kafka === null ? `left out: ${(servers as { leftOut: string }).leftOut}` : textOf('On Kafka', kafka);
+  const kafkaPart =
+    kafka === null ? `left out: ${(servers as { leftOut: string }).leftOut}` : textOf('On Kafka', kafka);
   return {
     result: { embedded, kafka },
     text: [textOf('Embedded', embedded), kafkaPart].join('\n\n'),

@@ -61,12 +61,17 @@ export async function overloadServer(
     ),
   );
   const { result: offered, peak } = result;
-  setup.progress(`twice that: ${Math.round(offered.accepted.requestsPerSecond)}/s accepted, ${offered.refused} refused`);
+  setup.progress(
+    `twice that: ${Math.round(offered.accepted.requestsPerSecond)}/s accepted, ${offered.refused} refused`,
+  );
   const acceptedInAll = warmUp.accepted + normal.accepted + offered.accepted.accepted;
   return { clients, normal, normalPeak: ofNormal.peak, offered, peak, otherCores, acceptedInAll };
 }
 
-async function peakWhile<Result>(pid: number, run: () => Promise<Result>): Promise<{ result: Result; peak: MemoryUsage }> {
+async function peakWhile<Result>(
+  pid: number,
+  run: () => Promise<Result>,
+): Promise<{ result: Result; peak: MemoryUsage }> {
   let result: Result;
   const peak = await peakDuring(pid, async () => {
     result = await run();

@@ -1,0 +1,20 @@
+import type { Setup } from '../measurement.ts';
+import { startPart, takeServerAccount } from '../parts/production.ts';
+import type { Servers } from '../parts/servers.ts';
+import { startGenerator } from '../parts/setup.ts';
+import { type LatencyResult, measureAtHalf } from './half-of-top.ts';
+
+/** `esp api` and `esp worker`, side by side. */
+export async function measureOnKafka(setup: Setup, servers: Servers): Promise<LatencyResult> {
+  await using stack = new AsyncDisposableStack();
+  const generator = stack.use(startGenerator());
+  const installation = await servers.install();
+  const api = stack.use(await startPart('api', installation, setup));
+  const worker = stack.use(await startPart('worker', installation, setup));
+  const { accepted, otherCores: _, ...result } = await measureAtHalf(setup, api, generator, [api.pid, worker.pid]);
+  const account = await takeServerAccount(installation, api, { events: accepted, ids: new Set() });
+  await worker.stop();
+  await api.stop();
+  // Broker, database and Redis are others.
+  return { ...result, otherCores: 0, account };
+}
