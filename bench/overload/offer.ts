@@ -41,7 +41,7 @@ const openedAtOnce = 100;
  */
 export async function offer(plan: OfferPlan): Promise<OfferResult> {
   const { clients, requestsPerSecond } = plan;
-  const requests = buildRequests({ port: plan.port, eventsPerRequest: 1, form: 'json' });
+  const requests = buildRequests({ eventsPerRequest: 1, form: 'json' });
   const accepted = createTally(1);
   const refused = createTally(1);
   const others: Record<string, number> = {};
@@ -61,14 +61,14 @@ export async function offer(plan: OfferPlan): Promise<OfferResult> {
     inFlight -= 1;
     if (status === 503) {
       refusals += 1;
-      refused.add(status, bodyStart, tookMs, now <= deadline);
+      refused.add(status, bodyStart, tookMs, now <= deadline ? 1 : 0);
       const seconds = retryAfter.exec(head)?.[1];
       if (seconds === undefined) withoutRetryAfter += 1;
       if (plan.heedsRetryAfter) waiting.push({ client, until: now + Number(seconds ?? 0) * 1_000 });
       else free.push(client);
       return;
     }
-    if (status === 202) accepted.add(status, bodyStart, tookMs, now <= deadline);
+    if (status === 202) accepted.add(status, bodyStart, tookMs, now <= deadline ? 1 : 0);
     else others[`${status} ${bodyStart}`] = (others[`${status} ${bodyStart}`] ?? 0) + 1;
     free.push(client);
   }

@@ -96,7 +96,10 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
       else hadRoom = true;
       if (now - lookedAt >= lookEveryMs) look(now);
       if (!isShedding) return null;
-      const earlyMs = Math.max(0, (refusedAt.get(connection) ?? Number.NEGATIVE_INFINITY) + retryAfterMs - now);
+      const before = refusedAt.get(connection) ?? Number.NEGATIVE_INFINITY;
+      // It does not even wait for its answers: all that it sends meanwhile is answered together.
+      if (before > now) return before - now;
+      const earlyMs = Math.max(0, before + retryAfterMs - now);
       if (!isFull && earlyMs === 0) return null;
       refusedAt.set(connection, now + earlyMs);
       return earlyMs;
