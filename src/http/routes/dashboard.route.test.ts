@@ -69,7 +69,6 @@ describe('the dashboard', () => {
     '/dashboard/assets/..%2f..%2fsecret.txt',
     '/dashboard/.hidden.js',
     '/dashboard/assets/.hidden.js',
-    '/dashboard//theme.js',
     '/dashboard/%00.js',
     `/dashboard/${'a'.repeat(400)}.js`,
     '/dashboard/folder.js',
