@@ -66,7 +66,7 @@ export async function serve(
       ? startWorkerHost({ telemetry, data: { source, settings: workerSettings(config) }, handlers })
       : null;
   if (host !== null) lifecycle.add('worker', () => host.stop());
-  // Not before: the worker's thread starts up meanwhile (100 ms of a start).
+  // Not before: the worker's thread starts up meanwhile.
   const loading = Promise.all([import('../http/app.ts'), import('../ingest/ingest.ts')]);
   const lateStore = parts.openStore(host?.opened ?? Promise.resolve());
   lifecycle.add('event store', () => lateStore.close());
