@@ -99,7 +99,7 @@ export const layers: readonly Layer[] = [
     name: 'http',
     files: /^src\/http\//,
     imports: ['domain', ...ports, 'event list', 'telemetry', 'event input', 'ingest', 'processing', 'contract', 'http'],
-    packages: ['fastify', 'ajv', anyNode],
+    packages: ['fastify', '@fastify/send', 'ajv', anyNode],
   },
   // The one place that names implementations.
   {
