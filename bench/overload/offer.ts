@@ -21,7 +21,8 @@ export interface OfferResult {
   readonly due: number;
   readonly sent: number;
   readonly refused: number;
-  readonly refusedLatencyMs: LoadResult['latencyMs'];
+  /** Null where nobody was refused. */
+  readonly refusedLatencyMs: LoadResult['latencyMs'] | null;
   /** Of the refused: 503 without a `retry-after`. */
   readonly withoutRetryAfter: number;
   /** Answers that are neither 202 nor 503, by status. */
@@ -120,7 +121,7 @@ export async function offer(plan: OfferPlan): Promise<OfferResult> {
     due,
     sent,
     refused: refusals,
-    refusedLatencyMs: refused.result(plan.seconds, cpuSeconds, null).latencyMs,
+    refusedLatencyMs: refusals === 0 ? null : refused.result(plan.seconds, cpuSeconds, null).latencyMs,
     withoutRetryAfter,
     others,
     heldBack,

@@ -70,12 +70,14 @@ function textOf(where: string, result: OverloadResult): string {
   const perSecond = (count: number) => `${whole(count / seconds)}/s`;
   const ms = ({ p50, p99, max }: OverloadResult['normal']['latencyMs']) =>
     `p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}, max ${max.toFixed(1)} ms`;
+  const { refusedLatencyMs } = offered;
+  const refusedText = refusedLatencyMs === null ? 'none' : `${perSecond(offered.refused)}; ${ms(refusedLatencyMs)}`;
   return lines(`${where}: ${whole(seconds)} s at twice the top rate, ${whole(result.clients)} clients`, [
     ['top rate, 64 clients that wait', `${whole(normal.requestsPerSecond)}/s; ${ms(normal.latencyMs)}`],
     ['due, sent', `${perSecond(offered.due)}, ${perSecond(offered.sent)}`],
     ['… while all clients waited, not sent', perSecond(offered.heldBack)],
     ['accepted', `${whole(offered.accepted.requestsPerSecond)}/s; ${ms(offered.accepted.latencyMs)} from sending`],
-    ['refused with 503', `${perSecond(offered.refused)}; ${ms(offered.refusedLatencyMs)}`],
+    ['refused with 503', refusedText],
     ['resident memory', `${whole(normalPeak.rssMb)} MiB at the top rate, ${whole(peak.rssMb)} at twice that`],
     ['cores of the generator', (offered.cpuSeconds / seconds).toFixed(2)],
     ['account', accountText(result.account)],

@@ -20,8 +20,8 @@ export interface OverloadResult {
 }
 
 /**
- * What the process that serves may have at most, whatever is offered. As at its top rate (350 MB), and 10 KiB for each of a thousand
- * connections. What the settings allow of large requests (128 MiB on their way, 64 MiB that wait for the log) is not used by
+ * What the process that serves may have at most, in MiB, whatever is offered: what it may at its top rate (350 MB), 10 KiB for each of a
+ * thousand connections, and a little. What the settings allow of large requests (128 MiB on their way, 64 MiB that wait for the log) is not used by
  * these of 200 bytes.
  */
 export const memoryBoundMb = 350;

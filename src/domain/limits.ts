@@ -47,9 +47,9 @@ export const limits = {
   batchLingerMs: 2,
   /**
    * Batches that are not full are taken at ticks that all partitions share: a lone event is stored at once, a steady stream in
-   * fewer and larger transactions. Between two of them a worker rests for as long as its last batch took, times this: up to
-   * two fifths of the time are spent on small batches, for the sake of latency; where that is not enough, batches grow until
-   * they are as far apart as pays, and no processor time is lost at the top rate.
+   * fewer and larger transactions. Between two of them a worker rests for as long as its last batch took, times this: small
+   * batches, for the sake of latency, may take two fifths of the time; where that is not enough, as near the top rate, rests
+   * grow to their maximum and batches with them.
    */
   batchRestFactor: 1.5,
   batchRestMinMs: 5,
@@ -139,7 +139,7 @@ export const limits = {
   /** Records whose outcomes are looked up at a time: a client that has gone is noticed between two of these. */
   outcomesReadMax: 500,
   liveSnapshotMinMs: 100,
-  /** So much more for each client: 200 of them are told five times a second, and together cost no more than a few per cent. */
+  /** So much more for each client: 200 of them are told five times a second, 500 three times. */
   liveSnapshotPerClientMs: 0.5,
   liveSnapshotIdleMs: 2_000,
   liveClientsMax: 500,
