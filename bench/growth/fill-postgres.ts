@@ -4,7 +4,7 @@ import { storeConsumer } from '../../src/domain/inbox.ts';
 import { limits } from '../../src/domain/limits.ts';
 import { rollupSteps, stepStart } from '../../src/domain/rollup.ts';
 import { partitions, withDatabase } from '../parts/servers.ts';
-import { batchRowsOf, type Fill, filledJob, openFailed, sources } from './fill.ts';
+import { batchRowsOf, type Fill, filledJob, openFailed, sources, timeOrderSql } from './fill.ts';
 
 /** Rows of one statement: half a minute at most. */
 const rowsAtATime = 500_000;
@@ -67,15 +67,15 @@ function eventsSql(fill: Fill, now: number, from: number, to: number): string {
       ('{"order_id":"' || lpad(n::text, 8, '0') || '","customer":"customer-' || n % 997 || '","amount":' || n * 7919 % 99900
         || ',"currency":"EUR","express":' || (n % 3 = 0)::text || ',"items":[' || n % 7 || ',' || n % 11
         || '],"note":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}')::jsonb
-    FROM (SELECT n, ${timeSql(fill, now, fill.rows)} AS at FROM generate_series(${from}::bigint, ${to - 1}) AS n) AS numbered`;
+    FROM (SELECT n, ${timeSql(fill, now, fill.rows, timeOrderSql(fill, partitions))} AS at FROM generate_series(${from}::bigint, ${to - 1}) AS n) AS numbered`;
 }
 
 function typeSql({ types }: Fill): string {
   return `'filled.type_' || lpad((n % ${types})::text, 4, '0')`;
 }
 
-function timeSql({ spanMs }: Fill, now: number, of: number): string {
-  return `${now - spanMs} + (n * (${spanMs}::float8 / ${of}))::bigint`;
+function timeSql({ spanMs }: Fill, now: number, of: number, place = 'n'): string {
+  return `${now - spanMs} + ((${place}) * (${spanMs}::float8 / ${of}))::bigint`;
 }
 
 /** Behind the events of their partitions. */

@@ -4,7 +4,7 @@ import { bucketOf } from '../../src/domain/histogram.ts';
 import { storeConsumer } from '../../src/domain/inbox.ts';
 import { limits } from '../../src/domain/limits.ts';
 import { rollupSteps, stepStart } from '../../src/domain/rollup.ts';
-import { batchRowsOf, type Fill, filledJob, openFailed, sources } from './fill.ts';
+import { batchRowsOf, type Fill, filledJob, openFailed, sources, timeOrderSql } from './fill.ts';
 
 const partitions = 8;
 
@@ -36,7 +36,8 @@ export function fillSqlite(dataDir: string, fill: Fill): void {
 
 const numbers = (count: number) =>
   `WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < ${count})`;
-const timeSql = ({ spanMs }: Fill, now: number, of: number) => `${now - spanMs} + n * ${spanMs} / ${of}`;
+const timeSql = ({ spanMs }: Fill, now: number, of: number, place = 'n') =>
+  `${now - spanMs} + (${place}) * ${spanMs} / ${of}`;
 const typeSql = ({ types }: Fill) => `printf('filled.type_%04d', n % ${types})`;
 
 function eventsSql(fill: Fill, now: number): string {
@@ -49,7 +50,7 @@ function eventsSql(fill: Fill, now: number): string {
       ${typeSql(fill)}, 'source-' || n % ${sources}, randomblob(32),
       printf('{"order_id":"%08d","customer":"customer-%d","amount":%d,"currency":"EUR","items":[%d,%d],"note":"%s"}', n, n % 997,
         n * 7919 % 99900, n % 7, n % 11, 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')
-    FROM (SELECT n, ${timeSql(fill, now, fill.rows)} AS at FROM numbers)`;
+    FROM (SELECT n, ${timeSql(fill, now, fill.rows, timeOrderSql(fill, partitions))} AS at FROM numbers)`;
 }
 
 function failedSql(fill: Fill, now: number): string {

@@ -18,6 +18,15 @@ export function batchRowsOf({ rows }: Fill): number {
   return rows < 1_000_000 ? 125 : 2_000;
 }
 
+/**
+ * SQL for the place of event `n` in time: batches of partitions are stored one after another, and what they hold came in side by
+ * side.
+ */
+export function timeOrderSql(fill: Fill, partitions: number): string {
+  const batch = batchRowsOf(fill);
+  return `n / ${batch * partitions} * ${batch * partitions} + n % ${batch} * ${partitions} + n / ${batch} % ${partitions}`;
+}
+
 export const openFailed = 100;
 /** A column that no index has; one of so many rows has the same. */
 export const sources = 5;
