@@ -7,7 +7,7 @@ import { backlogMarks, clientsMark, memoryMark, readsMark, rebuildMark, rowsMark
 import { measureRedisMemory, type RedisMemory } from './redis-memory.ts';
 import { measureRowsAtSize, type RowsAtSize } from './rows-at-size.ts';
 
-/** In full it fills five stores with up to 20 million rows: some 30 minutes and 20 GB of disk. */
+/** It fills stores with up to 20 million rows: that takes long, and 20 GB of disk. */
 export const growth: Measurement = { name: 'growth', isDefault: false, measure };
 
 async function measure(setup: Setup): Promise<Measured> {
