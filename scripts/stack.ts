@@ -7,7 +7,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { acquireDirectoryLock, type DirectoryLock } from '../src/runtime/directory-lock.ts';
+import { acquireDirectoryLock, type DirectoryLock } from '../src/runtime/compose/directory-lock.ts';
 import { checkStack, fetchPart, wholeStack } from '../src/testing/stack/maven.ts';
 import { startWholeStack, type WholeStack } from '../src/testing/stack/whole-stack.ts';
 

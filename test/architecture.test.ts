@@ -143,11 +143,11 @@ describe('calls that have one place', () => {
     expect(found).toEqual([]);
   });
 
-  it('only runtime/config.ts reads the environment', () => {
+  it('only runtime/config/config.ts reads the environment', () => {
     const found = violations(
       product,
       ({ members }) => members,
-      (what, { path }) => what === 'process.env' && path !== 'src/runtime/config.ts',
+      (what, { path }) => what === 'process.env' && path !== 'src/runtime/config/config.ts',
     );
     expect(found).toEqual([]);
   });

@@ -1,5 +1,5 @@
 import type { ProblemDocument } from '../http/contract.ts';
-import { loadClientConfig } from '../runtime/config.ts';
+import { loadClientConfig } from '../runtime/config/config.ts';
 import { type CliContext, CommandError, exitCodes, interruption, requireConfig } from './context.ts';
 
 export interface ApiRequest {

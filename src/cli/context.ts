@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { Loaded } from '../runtime/config.ts';
+import type { Loaded } from '../runtime/config/config.ts';
 
 /** Where text goes. */
 export interface Output {

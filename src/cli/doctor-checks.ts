@@ -3,9 +3,9 @@ import { dirname } from 'node:path';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { LedgerView, ReadinessView } from '../http/contract.ts';
-import type { Config } from '../runtime/config.ts';
-import type { Finding } from '../runtime/finding.ts';
-import { judgeLedger } from '../runtime/judge-ledger.ts';
+import { judgeLedger } from '../runtime/commands/judge-ledger.ts';
+import type { Finding } from '../runtime/compose/finding.ts';
+import type { Config } from '../runtime/config/config.ts';
 import { type ApiClient, problemError } from './api-client.ts';
 
 const nodeNeeded = { major: 24, minor: 6 } as const;
@@ -13,7 +13,7 @@ const nodeNeeded = { major: 24, minor: 6 } as const;
 /** This machine and the data directory, or the parts elsewhere that take its place; whether or not a server runs. */
 export async function findHere(config: Config): Promise<readonly Finding[]> {
   if (config.production === null) return [findNode(), ...(await findDirectory(config))];
-  const { inspectProduction } = await import('../runtime/inspect-production.ts');
+  const { inspectProduction } = await import('../runtime/commands/inspect-production.ts');
   return [findNode(), ...(await inspectProduction(config, config.production))];
 }
 
@@ -132,7 +132,7 @@ export function findSilent(url: string): Finding {
 /** What the files say, opened here because no server answers. */
 export async function findInFiles(config: Config, url: string): Promise<readonly Finding[]> {
   const silent = findSilent(url);
-  const { hasData, inspectOffline } = await import('../runtime/offline.ts');
+  const { hasData, inspectOffline } = await import('../runtime/commands/offline.ts');
   if (!hasData(config)) return [silent, { level: 'ok', what: `nothing is stored in ${config.dataDir} yet` }];
   try {
     const { ledger, replacements, damages } = await inspectOffline(config);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type Config, loadConfig } from '../runtime/config.ts';
-import type { Finding } from '../runtime/finding.ts';
+import type { Finding } from '../runtime/compose/finding.ts';
+import { type Config, loadConfig } from '../runtime/config/config.ts';
 import { createApiClient, UnreachableError } from './api-client.ts';
 import {
   type CliContext,
@@ -68,7 +68,7 @@ async function findThere(config: Config, context: CliContext): Promise<readonly 
 }
 
 async function adoptLog(config: Config, context: CliContext): Promise<void> {
-  const { adoptLog } = await import('../runtime/offline.ts');
+  const { adoptLog } = await import('../runtime/commands/offline.ts');
   // Throws a StartupError that names the owner where a server holds the directory.
   const logNo = await adoptLog(config);
   const place = config.production === null ? `in ${config.dataDir}` : `on the topic ${config.production.kafka.topic}`;

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type Config, loadConfig } from '../runtime/config.ts';
-import type { GivingUp } from '../runtime/give-up.ts';
+import type { GivingUp } from '../runtime/commands/give-up.ts';
+import { type Config, loadConfig } from '../runtime/config/config.ts';
 import {
   type CliContext,
   CommandError,
@@ -33,7 +33,7 @@ export function addGiveUpCommand(program: Command, context: CliContext): void {
 
 async function giveUp({ yes, json }: GiveUpOptions, context: CliContext): Promise<void> {
   const config = requireConfig(loadConfig(context.env));
-  const { giveUpDamaged } = await import('../runtime/give-up.ts');
+  const { giveUpDamaged } = await import('../runtime/commands/give-up.ts');
   const outcome = await giveUpDamaged(config, yes);
   if (json) printJson(context, outcome);
   else report(outcome, config, context);

@@ -1,4 +1,4 @@
-import { processEnvironment } from '../runtime/config.ts';
+import { processEnvironment } from '../runtime/config/config.ts';
 import type { CliContext } from './context.ts';
 
 const interrupted = new AbortController();

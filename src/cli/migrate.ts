@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../runtime/config.ts';
+import { loadConfig } from '../runtime/config/config.ts';
 import { type CliContext, interruptible, printJson, printLine, requireConfig } from './context.ts';
 
 export function addMigrateCommand(program: Command, context: CliContext): void {
@@ -18,7 +18,7 @@ export function addMigrateCommand(program: Command, context: CliContext): void {
 
 async function runMigrations({ json }: { json: boolean }, context: CliContext): Promise<void> {
   const config = requireConfig(loadConfig(context.env));
-  const { migrateStore } = await import('../runtime/migrate-store.ts');
+  const { migrateStore } = await import('../runtime/commands/migrate-store.ts');
   const applied = await migrateStore(config);
   if (json) printJson(context, { applied });
   else if (applied.length === 0) printLine(context.stdout, 'the schema is up to date');

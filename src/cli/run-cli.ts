@@ -1,6 +1,6 @@
 import { Command, CommanderError, Help, type Option } from 'commander';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
-import { productVersion } from '../runtime/package-files.ts';
+import { productVersion } from '../runtime/serve/package-files.ts';
 import { type CliContext, CommandError, exitCodes, printLine } from './context.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { addFailedCommand } from './failed.ts';

@@ -1,4 +1,4 @@
-import { productVersion } from '../runtime/package-files.ts';
+import { productVersion } from '../runtime/serve/package-files.ts';
 import { type CliContext, CommandError, exitCodes, printLine } from './context.ts';
 
 /** What commands that run until they are stopped have in common. */

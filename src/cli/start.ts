@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type Config, loadConfig } from '../runtime/config.ts';
+import { type Config, loadConfig } from '../runtime/config/config.ts';
 import { type CliContext, requireConfig } from './context.ts';
 import { boundHeapGrowth, boundYoungGeneration } from './heap-growth.ts';
 import { parseCount, parseText } from './parse-option.ts';
@@ -54,7 +54,7 @@ async function start({ port, host, dataDir }: StartOptions, role: 'all' | 'api',
   );
   boundHeapGrowth();
   // Imported late: no other command needs all of it.
-  const { startServer } = await import('../runtime/start.ts');
+  const { startServer } = await import('../runtime/serve/start.ts');
   const server = await startServer(config, role);
   // With a worker in a thread of its own, what fits the one need not fit the other.
   if (role === 'api') boundYoungGeneration();

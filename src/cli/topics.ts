@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type Config, loadConfig } from '../runtime/config.ts';
-import type { TopicsReport } from '../runtime/topics.ts';
+import type { TopicsReport } from '../runtime/commands/topics.ts';
+import { type Config, loadConfig } from '../runtime/config/config.ts';
 import {
   type CliContext,
   CommandError,
@@ -65,7 +65,7 @@ export function addTopicsCommand(program: Command, context: CliContext): void {
 
 async function plan({ json }: { json: boolean }, context: CliContext): Promise<void> {
   const config = requireConfig(loadConfig(context.env));
-  const { checkTopics } = await import('../runtime/topics.ts');
+  const { checkTopics } = await import('../runtime/commands/topics.ts');
   const report = await checkTopics(config);
   if (json) printJson(context, report);
   else {
@@ -78,7 +78,7 @@ async function plan({ json }: { json: boolean }, context: CliContext): Promise<v
 
 async function create({ json, replication }: CreateOptions, context: CliContext): Promise<void> {
   const config = requireConfig(loadConfig(context.env));
-  const { createTopics } = await import('../runtime/topics.ts');
+  const { createTopics } = await import('../runtime/commands/topics.ts');
   const report = await createTopics(config, replication === undefined ? {} : { replication });
   if (json) printJson(context, report);
   else printReport(report, config, context);
@@ -107,7 +107,7 @@ function failIfWrong({ findings }: TopicsReport): void {
 
 async function increase(partitions: number, { yes, json }: IncreaseOptions, context: CliContext): Promise<void> {
   const config = requireConfig(loadConfig(context.env));
-  const { increasePartitions } = await import('../runtime/topics.ts');
+  const { increasePartitions } = await import('../runtime/commands/topics.ts');
   const { present, explanation, done } = await increasePartitions(config, partitions, yes);
   if (json) {
     printJson(context, { present, wanted: partitions, explanation, done });

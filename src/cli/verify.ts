@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { VerifyView } from '../http/contract.ts';
-import { loadConfig } from '../runtime/config.ts';
+import { loadConfig } from '../runtime/config/config.ts';
 import { createApiClient, UnreachableError } from './api-client.ts';
 import {
   type CliContext,
@@ -42,7 +42,7 @@ async function verify({ json }: { json: boolean }, context: CliContext): Promise
 async function findDiscrepancies(context: CliContext) {
   const config = requireConfig(loadConfig(context.env));
   if (config.production !== null) {
-    const { verifyOffline } = await import('../runtime/offline.ts');
+    const { verifyOffline } = await import('../runtime/commands/offline.ts');
     return { discrepancies: await verifyOffline(config), where: 'PostgreSQL and Redis' };
   }
   const client = createApiClient(context);
@@ -51,7 +51,7 @@ async function findDiscrepancies(context: CliContext) {
     return { discrepancies: view.discrepancies, where: client.url };
   } catch (error) {
     if (!(error instanceof UnreachableError && error.refused)) throw error;
-    const { hasData, verifyOffline } = await import('../runtime/offline.ts');
+    const { hasData, verifyOffline } = await import('../runtime/commands/offline.ts');
     if (!hasData(config)) {
       throw new CommandError(`${error.message}\n(and there is no data in ${config.dataDir} either)`);
     }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { loadConfig } from '../runtime/config.ts';
-import { productVersion } from '../runtime/package-files.ts';
+import { loadConfig } from '../runtime/config/config.ts';
+import { productVersion } from '../runtime/serve/package-files.ts';
 import { type CliContext, printLine, requireConfig } from './context.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
 import { parseCount, parseText } from './parse-option.ts';
@@ -36,7 +36,7 @@ async function work({ port, host }: WorkerOptions, context: CliContext): Promise
     }),
   );
   boundHeapGrowth();
-  const { startWorker } = await import('../runtime/start-worker.ts');
+  const { startWorker } = await import('../runtime/serve/start-worker.ts');
   const worker = await startWorker(config);
   printLine(context.stdout, `esp ${productVersion()} worker listening at ${worker.url} for health and metrics`);
   await runUntilStopped(worker, context);

@@ -104,7 +104,7 @@ export const layers: readonly Layer[] = [
   // The one place that names implementations.
   {
     name: 'composition',
-    files: /^src\/runtime\/compose\./,
+    files: /^src\/runtime\/compose\/compose\./,
     imports: [
       'domain',
       ...ports,
