@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type Config, loadConfig } from '../runtime/config/config.ts';
 import { type CliContext, requireConfig } from './context.ts';
-import { boundHeapGrowth, boundYoungGeneration } from './heap-growth.ts';
+import { boundHeapGrowth } from './heap-growth.ts';
 import { parseCount, parseText } from './parse-option.ts';
 import { greet, logDefaults, runUntilStopped } from './serve.ts';
 
@@ -52,12 +52,10 @@ async function start({ port, host, dataDir }: StartOptions, role: 'all' | 'api',
       ...(dataDir === undefined ? {} : { ESP_DATA_DIR: dataDir }),
     }),
   );
-  boundHeapGrowth();
+  if (role === 'all') boundHeapGrowth(60);
   // Imported late: no other command needs all of it.
   const { startServer } = await import('../runtime/serve/start.ts');
   const server = await startServer(config, role);
-  // With a worker in a thread of its own, what fits the one need not fit the other.
-  if (role === 'api') boundYoungGeneration();
   greet(context, server.url, describeData(config));
   await runUntilStopped(server, context);
 }

@@ -67,4 +67,20 @@ describe('a record that is written into a room', () => {
       ids.filter((one) => !/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(one)),
     ).toEqual([]);
   });
+
+  test.each([
+    ['{"n":1}', false],
+    ['{"n":1}', true],
+    [`{"ä":"${'x'.repeat(40_000)}"}`, false],
+    [`{"ä":"${'x'.repeat(40_000)}"}`, true],
+  ])('holds little more memory than it has bytes, whatever is sent behind it (%#)', (payload, isForMany) => {
+    const values = Array.from({ length: 50 }, () => {
+      const { event, body } = sent(payload);
+      return writeRecord(event, { ...body, text: body.text + ' '.repeat(40_000) }, createRecordRoom(isForMany));
+    });
+    const held = [...new Set(values.map(({ buffer }) => buffer))].reduce((sum, { byteLength }) => sum + byteLength, 0);
+    const bytes = values.reduce((sum, { length }) => sum + length, 0);
+    // 4 KiB for each request, in the pieces that Node cuts small ones from.
+    expect(held).toBeLessThan(bytes + 50 * 4_096 + 3 * Buffer.poolSize);
+  });
 });

@@ -30,6 +30,8 @@ export interface SentText {
 export interface RecordRoom {
   bytes: Buffer;
   used: number;
+  /** Bytes of the pieces before this one. */
+  filled: number;
   /**
    * By event type, what stands between id and payload, of events with nothing but these and received at one time. Null where
    * there is only one event to write.
@@ -39,6 +41,7 @@ export interface RecordRoom {
 
 /** A record holds the whole piece of memory that it stands in: this bounds what one that waits for long may hold of others. */
 const roomBytesMax = 64 * 1024;
+const roomBytesMin = 4 * 1024;
 /** Records are about so much longer than the events as they were sent. */
 const growth = 1.5;
 /** A request may have another type in each event. */
@@ -49,7 +52,7 @@ const nothing = Buffer.alloc(0);
 
 /** Of one request, whose events have been received at one time. */
 export function createRecordRoom(isForMany: boolean): RecordRoom {
-  return { bytes: nothing, used: 0, heads: isForMany ? new Map() : null };
+  return { bytes: nothing, used: 0, filled: 0, heads: isForMany ? new Map() : null };
 }
 
 /**
@@ -61,12 +64,15 @@ export function createRecordRoom(isForMany: boolean): RecordRoom {
 export function writeRecord(event: EventToWrite, { text, asciiBytes }: SentText, room: RecordRoom): Buffer {
   const head = headIn(room, event);
   const { id, payloadStart, payloadEnd, payloadJson } = event;
-  const payloadLength = payloadJson === null ? payloadEnd - payloadStart : payloadJson.length;
+  const payloadBytes =
+    payloadJson === null && asciiBytes !== null
+      ? payloadEnd - payloadStart
+      : Buffer.byteLength(payloadJson ?? text.slice(payloadStart, payloadEnd));
   // No character of UTF-16 takes more than three bytes.
-  const bytesMax = idAt + eventIdLength + head.length * 3 + payloadLength * (asciiBytes === null ? 3 : 1) + 1;
+  const bytesMax = idAt + eventIdLength + head.length * 3 + payloadBytes + 1;
   if (bytesMax > room.bytes.length - room.used) {
-    const expected = bytesMax + Math.ceil((text.length - payloadEnd) * growth);
-    room.bytes = Buffer.allocUnsafe(Math.max(bytesMax, Math.min(roomBytesMax, expected)));
+    room.filled += room.used;
+    room.bytes = Buffer.allocUnsafe(roomBytes(room, bytesMax, text.length - payloadEnd));
     room.used = 0;
   }
   const { bytes, used } = room;
@@ -83,6 +89,13 @@ export function writeRecord(event: EventToWrite, { text, asciiBytes }: SentText,
   bytes[at] = 0x7d;
   room.used = at + 1;
   return bytes.subarray(used, at + 1);
+}
+
+/** What is taken beyond the record is no more than was filled before: whatever follows may be no events at all. */
+function roomBytes({ heads, filled }: RecordRoom, bytesMax: number, charactersLeft: number): number {
+  if (heads === null) return bytesMax;
+  const expected = bytesMax + Math.ceil(charactersLeft * growth);
+  return Math.max(bytesMax, Math.min(roomBytesMax, expected, Math.max(roomBytesMin, filled)));
 }
 
 function headIn({ heads }: RecordRoom, event: EventToWrite): string | Buffer {

@@ -42,7 +42,11 @@ export function shedLoad(server: Server, { admission, telemetry, isStopping }: S
     const refusedInMs = isIngest(request) ? admission.refusal(request.socket) : null;
     if (refusedInMs === null) for (const listener of listeners) listener.call(server, request, response);
     else if (refusedInMs === 0) refuse(request, response);
-    else setTimeout(refuse, refusedInMs, request, response);
+    else {
+      // Its body is read past meanwhile: what waits here is counted against no bound.
+      request.resume();
+      setTimeout(refuse, refusedInMs, request, response);
+    }
   });
 }
 

@@ -56,8 +56,9 @@ export function registerIngestRoute(app: FastifyInstance, deps: Dependencies): v
     const answer = await submitted;
     if (answer.kind === 'refused') throw problemOf(answer);
     const wait = readWaitPreference(headers.prefer, isWaiting);
-    if (wait) await answerStored(deps, answer, wait, closing.signal, request, reply);
-    else answerAccepted(answer, reply);
+    // Given up here: what waits may wait for half a minute, and must not hold the records meanwhile.
+    if (wait) return answerStored(deps, withoutRecords(answer), wait, closing.signal, request, reply);
+    answerAccepted(answer, reply);
   }
 
   /**
@@ -83,11 +84,10 @@ export function registerIngestRoute(app: FastifyInstance, deps: Dependencies): v
       config: { describe: describeIngest },
       onRequest: [refuseUnknownType, takeAtOnce],
     },
-    async (request, reply) => {
+    (request, reply) => {
       const submitted = submit(request.body ?? Buffer.alloc(0), request);
       request.body = undefined;
-      await respond(submitted, request.query.wait === 'stored', request, reply);
-      return reply;
+      return respond(submitted, request.query.wait === 'stored', request, reply).then(() => reply);
     },
   );
 }
@@ -98,6 +98,12 @@ function refuseUnknownType({ headers }: FastifyRequest, _reply: FastifyReply, do
   const format = isEmpty ? 'json' : readFormat(headers['content-type']);
   if (typeof format !== 'string') throw problemOf(format);
   done();
+}
+
+function withoutRecords(answer: Accepted | Many): Accepted | Many {
+  if (answer.kind === 'accepted') return answer;
+  const { kind, accepted, rejected, retry, results } = answer;
+  return { kind, accepted, rejected, retry, allAccepted: null, results };
 }
 
 /** @param more headers: name, value */
