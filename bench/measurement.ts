@@ -22,7 +22,7 @@ export interface LeftOut {
 
 /** What the product has to reach. Ratios rather than rates where the machine would decide. */
 export interface Mark {
-  /** Its number; a letter behind it where one mark asks for several figures: `1`, `3b`. */
+  /** Its number; a letter behind it where one mark asks for several figures: `0`, `3b`. */
   readonly number: string;
   readonly what: string;
   readonly figure: string;

@@ -5,7 +5,7 @@ import { waitFor } from '../parts/wait.ts';
 import { withRedis } from './redis.ts';
 
 export interface RebuildResult {
-  /** `esp rebuild-metrics`, as its answer took. */
+  /** `POST /api/metrics/rebuild`, as `esp rebuild-metrics` asks it. */
   readonly commandMs: readonly number[];
   /** From FLUSHALL until the metrics count every event again, with a worker running and nothing coming in. */
   readonly healedMs: number;

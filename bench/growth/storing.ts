@@ -7,8 +7,6 @@ import type { ServerInstallation } from '../parts/servers.ts';
 import { waitFor } from '../parts/wait.ts';
 import type { FeedPlan } from './feeder.ts';
 
-export type Feeder = ReturnType<typeof startFeeder>;
-
 export function startFeeder() {
   return startChild<FeedPlan, { accepted: number; seconds: number }>(join(import.meta.dirname, 'feeder.ts'));
 }

@@ -25,7 +25,7 @@ export interface OfferResult {
   readonly refusedLatencyMs: LoadResult['latencyMs'] | null;
   /** Of the refused: 503 without a `retry-after`. */
   readonly withoutRetryAfter: number;
-  /** Answers that are neither 202 nor 503, by status. */
+  /** Answers that are neither 202 nor 503, by status and how they began. */
   readonly others: Readonly<Record<string, number>>;
   /** Due while every client waited, for an answer or for the end of its retry-after: not sent, and not made up for. */
   readonly heldBack: number;

@@ -7,7 +7,7 @@ import type { LeftOut } from '../measurement.ts';
 import { runCommand } from './product.ts';
 import { cpuUsage } from './usage.ts';
 
-/** Kafka, PostgreSQL and Redis on this machine, for one measurement. */
+/** Kafka, PostgreSQL and Redis on this machine, for all measurements of a run. */
 export interface Servers extends AsyncDisposable {
   /** A topic, a database and keys that nothing has used yet, set up as an operator does it. */
   install(): Promise<ServerInstallation>;

@@ -55,7 +55,7 @@ function readStat(path: string) {
 
 export interface MemoryUsage {
   readonly rssMb: number;
-  /** Of it, pages of files (program code, the log's map) that the system may take back; null where it does not tell. */
+  /** Of it, pages of files (program code and libraries, shared memory) that the system may take back; null where it does not tell. */
   readonly fileMb: number | null;
 }
 

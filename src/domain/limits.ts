@@ -1,7 +1,7 @@
 /**
  * The bounds that more than one part goes by, each with its unit and its reason. Names end in the unit. What concerns one part
  * alone (sqliteSettings, postgresSettings) stands beside it.
- * What an operator may change is read by runtime/config.ts; these are the starting values.
+ * What an operator may change is read by runtime/config/config.ts; these are the starting values.
  */
 export const limits = {
   /** One event as it was sent. Kafka's own default record limit is 1 MiB; a quarter leaves room for batching. */
@@ -14,9 +14,9 @@ export const limits = {
   requestEventsMax: 10_000,
   /** Levels of arrays and objects in a payload, the payload itself being level 1. PostgreSQL and most clients recurse. */
   payloadDepthMax: 64,
-  /** Largest absolute value of a number: beyond it a double overflows to Infinity in every JavaScript client. */
   /** Of a failed record's bytes. No event is as large; another producer's record may be hundreds of megabytes, unpacked. */
   inboxValueBytesMax: 8 * 1024 * 1024,
+  /** Largest absolute value of a number: beyond it a double overflows to Infinity in every JavaScript client. */
   numberMagnitudeMax: 1e308,
   /** Written out without an exponent: such a number is then sixty times as long as it was sent, as 1e308 is. */
   numberDecimalsMax: 400,
@@ -147,9 +147,9 @@ export const limits = {
   liveTypesMax: 200,
   /** More than a person can read in one tick; the rest is counted. */
   liveEventsPerTick: 20,
-  /** So many of each partition go to the metrics store in this time: whole events, of which most are never seen. */
+  /** In this time `liveEventsPerTick` events of each partition go to the metrics store: whole events, of which most are never seen. */
   recentEveryMs: 200,
-  /** Of large events a tick shows fewer, but one at least: with a hundred clients this is 128 MiB a second at most. */
+  /** Of large events a tick shows fewer, but one at least: with a hundred clients, who get a tick every 150 ms, this is 170 MiB a second at most. */
   liveEventBytesPerTick: 256 * 1024,
   /** A live client that takes nothing for so long gives up its place. */
   liveStalledMs: 30_000,
@@ -186,14 +186,17 @@ export const limits = {
   /** Jobs that run, looked at in one go: a hundred processes with ten each. */
   runningJobsReadMax: 1_000,
   /**
-   * Metrics follow the store by a few milliseconds, and batches of a partition are further apart: a look that meets them at one
+   * Metrics follow the store by a few milliseconds, and batches of a partition are mostly further apart: a look that meets them at one
    * watermark is a matter of a few tries. So many take ten seconds.
    */
   verifyLooksMax: 400,
   verifyLookEveryMs: 25,
-  /** Of one partition, when an operator asks: a busy one has 25 batches a second, and a rebuild takes some milliseconds. */
+  /**
+   * Of one partition, when an operator asks: a busy one has 20 to 150 batches a second. With few types a rebuild
+   * fits between two of them; with thousands it does not, and the command says so.
+   */
   rebuildTriesMax: 50,
-  /** Partitions whose metrics are made anew side by side when an operator asks: half of the store's connections. */
+  /** Partitions whose metrics are made anew side by side when an operator asks: half of the connections that the store reads by. */
   rebuildAtOnceMax: 2,
   lagReadEveryMs: 1_000,
   metricsCheckEveryMs: 5_000,
@@ -217,8 +220,8 @@ export const limits = {
   /** A rebuild that has not ended after this time has died: what it wrote expires. */
   metricsRebuildMs: 10 * 60_000,
   /**
-   * Updates of one partition that readers can catch up by, instead of reading all of it: at 25 batches a second a reader may
-   * look away for 40 s. The bytes are what bounds it where batches have hundreds of types.
+   * Updates of one partition that readers can catch up by, instead of reading all of it: at 150 batches a second, the most there are,
+   * a reader may look away for 7 s, at 25 for 40 s. The bytes are what bounds it where batches have hundreds of types.
    */
   metricsJournalEntriesMax: 1_024,
   metricsJournalBytesMax: 1024 * 1024,
@@ -227,8 +230,8 @@ export const limits = {
   /** Of one update's newest events, what is published; one at least. */
   metricsPublishedBytesMax: 64 * 1024,
   /**
-   * Of one update that follows close upon another: a tick of the live stream shows 20 events, and while batches come as fast
-   * as they may, five of them fall into it.
+   * Of one update that follows close upon another: a tick of the live stream shows 20 events, and several
+   * batches of a partition may fall into it.
    */
   metricsPublishedEventsMin: 5,
   /** Events that one bulk redrive takes. */
@@ -252,7 +255,7 @@ export const limits = {
   requestsFinishMs: 6_000,
   /** How often connections are looked at for these timeouts: a walk over them all, so not all the time. */
   connectionsCheckMs: 1_000,
-  /** Idle connections cost about 10 KB each; past this the listener refuses. */
+  /** Idle connections cost about 10 KiB each; past this the listener refuses. */
   connectionsMax: 10_000,
 
   /** A Kafka broker that is there takes a connection, TLS and SASL included, in a fraction of this. */

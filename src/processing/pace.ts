@@ -6,7 +6,7 @@ export interface Pace {
    * The next tick, counted from the first of those who wait for it: after a rest as long as `batchRestFactor` times its work,
    * within bounds.
    *
-   * @param workedMs what the batch that was just stored has taken
+   * @param workedMs what the batch that was just stored has taken, the wait for its turn and maintenance included
    */
   tick(workedMs: number): Promise<void>;
 }
