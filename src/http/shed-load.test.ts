@@ -69,7 +69,7 @@ async function setUp() {
     pass(50);
     return taken;
   }
-  return { ask, send, pass, overload, log, shed };
+  return { ask, send, pass, overload, log, shed, server: app.server };
 }
 
 /** Two groups: the first request alone, and what has come meanwhile. */
@@ -82,6 +82,19 @@ async function answerAll(log: ControlledLog, taken: readonly Promise<Answer>[]):
 }
 
 describe('a server that is overloaded', () => {
+  it('keeps nothing of what a refused client sends before its time is over', async () => {
+    const { send, overload, log, server } = await setUp();
+    const taken = await overload();
+    const oneConnection = new Agent({ keepAlive: true, maxSockets: 1 });
+    closing.push(() => oneConnection.destroy());
+    expect((await send('/api/events', oneConnection)).status).toBe(503);
+    const flowing: unknown[] = [];
+    server.on('request', ({ readableFlowing }) => flowing.push(readableFlowing));
+    expect((await send('/api/events', oneConnection)).status).toBe(503);
+    expect(flowing).toEqual([true]);
+    await answerAll(log, taken);
+  });
+
   it('refuses what is more than it can do, loses nothing that it took, and answers whoever only asks', async () => {
     const { ask, send, pass, overload, log, shed } = await setUp();
     const taken = await overload();
