@@ -3,8 +3,8 @@ import { type EmbeddedIngest, measureEmbedded } from '../ingest/embedded.ts';
 import { type KafkaIngest, measureOnKafka } from '../ingest/kafka.ts';
 import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
 import { ratioOf } from '../parts/rounds.ts';
-import { sideRows, threadRow } from '../parts/sides-text.ts';
-import { accountText, disturbance, fixed, lines, loadWarnings, partsText, show, whole } from '../parts/text.ts';
+import { closingRows, sideRows, threadRow } from '../parts/sides-text.ts';
+import { fixed, leftOutText, lines, partsText, show, whole } from '../parts/text.ts';
 import { batchMarks, formOf } from './marks.ts';
 
 const arrays = { connections: 64, eventsPerRequest: 100, form: 'array' } as const;
@@ -37,7 +37,7 @@ async function measure(setup: Setup): Promise<Measured> {
     result: { embedded, kafka },
     text: [
       ...embedded.map(embeddedText),
-      ...('leftOut' in servers ? [`left out: ${servers.leftOut}`] : kafka.map(kafkaText)),
+      ...('leftOut' in servers ? [leftOutText(servers)] : kafka.map(kafkaText)),
     ].join('\n\n'),
     marks,
     accounts: [...embedded, ...kafka].map(({ account }) => account),
@@ -56,9 +56,7 @@ function embeddedText({ load, product, bare, ...result }: EmbeddedIngest): strin
       'CPU s / 100,000 events, product',
       `${show(product.cpuSecondsPer100k, fixed(2))}: ${partsText(product.threadCpuSecondsPer100k)}`,
     ],
-    ['account', accountText(result.account)],
-    ...loadWarnings([bare, product]),
-    ...disturbance(Math.max(bare.otherCores.max, product.otherCores.max)),
+    ...closingRows(result, [bare, product]),
   ]);
 }
 
@@ -71,10 +69,6 @@ function kafkaText({ load, one, several, peer, sides, ...result }: KafkaIngest):
     ...ratios.map(
       ([side, beside]) => [`${side.name} / ${beside.name}`, show(ratioOf(side, beside), fixed(2))] as const,
     ),
-    ['account', accountText(result.account)],
-    ...(result.leftOut === null ? [] : [['left out', result.leftOut] as const]),
-    ...result.miscounts.map((text) => ['! baseline', text] as const),
-    ...loadWarnings(sides),
-    ...disturbance(Math.max(...sides.map(({ otherCores }) => otherCores.max))),
+    ...closingRows(result, sides),
   ]);
 }

@@ -4,7 +4,7 @@ import { bucketOf } from '../../src/domain/histogram.ts';
 import { storeConsumer } from '../../src/domain/inbox.ts';
 import { limits } from '../../src/domain/limits.ts';
 import { rollupSteps, stepStart } from '../../src/domain/rollup.ts';
-import { batchRowsOf, type Fill, filledJob, openFailed, sources, timeOrderSql } from './fill.ts';
+import { batchRowsOf, type Fill, openFailed, sources, standingSql, timeOrderSql } from './fill.ts';
 
 const partitions = 8;
 
@@ -90,16 +90,7 @@ function countsSql(now: number): readonly string[] {
            count(*) AS n
          FROM (SELECT *, ${stepOf('received_at')} AS step_ms FROM events) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
        ) GROUP BY 1, 2, 3`,
-    `INSERT INTO type_totals (partition, event_type, stored, duplicate, failed)
-       SELECT partition, event_type, sum(stored), 0, sum(failed) FROM filled GROUP BY 1, 2`,
-    'INSERT OR IGNORE INTO event_types (name) SELECT DISTINCT event_type FROM type_totals',
-    `INSERT INTO logs (log_no, log_id, adopted_at) VALUES (1, 'filled', ${now})`,
-    `INSERT INTO jobs (id, kind, state, total, done, failed, created_at, updated_at)
-       VALUES ('${filledJob}', 'redrive', 'done', 1, 1, 0, ${now}, ${now})`,
-    `INSERT INTO progress (consumer, log_no, partition, log_id, base, next_offset, owner_epoch, commit_token, stored, failed)
-       SELECT '${storeConsumer}', 1, partition, 'filled', 0, sum(stored) + sum(failed), 1, 'filled', sum(stored), sum(failed)
-       FROM filled GROUP BY partition`,
-    'DROP TABLE filled',
+    ...standingSql(now),
     'ANALYZE',
   ];
 }

@@ -1,3 +1,5 @@
+import { storeConsumer } from '../../src/domain/inbox.ts';
+
 /** What a store is filled with before it is measured: rows as an installation that has run for a while would have them. */
 export interface Fill {
   readonly rows: number;
@@ -34,5 +36,21 @@ export const sources = 5;
 export function typeName(number: number): string {
   return `filled.type_${String(number).padStart(4, '0')}`;
 }
+/** SQL that both stores know: totals, log, a job and progress of what the temporary table `filled` has counted. */
+export function standingSql(now: number): readonly string[] {
+  return [
+    `INSERT INTO type_totals (partition, event_type, stored, duplicate, failed)
+       SELECT partition, event_type, sum(stored), 0, sum(failed) FROM filled GROUP BY 1, 2`,
+    'INSERT INTO event_types (name) SELECT DISTINCT event_type FROM type_totals WHERE true ON CONFLICT DO NOTHING',
+    `INSERT INTO logs (log_no, log_id, adopted_at) VALUES (1, 'filled', ${now})`,
+    `INSERT INTO jobs (id, kind, state, total, done, failed, created_at, updated_at)
+       VALUES ('${filledJob}', 'redrive', 'done', 1, 1, 0, ${now}, ${now})`,
+    `INSERT INTO progress (consumer, log_no, partition, log_id, base, next_offset, owner_epoch, commit_token, stored, failed)
+       SELECT '${storeConsumer}', 1, partition, 'filled', 0, sum(stored) + sum(failed), 1, 'filled', sum(stored), sum(failed)
+       FROM filled GROUP BY partition`,
+    'DROP TABLE filled',
+  ];
+}
+
 /** Of a job that has ended. */
 export const filledJob = '00000000-0000-7000-8000-000000000001';

@@ -1,4 +1,4 @@
-import { stepLengthOf } from '../../src/domain/metrics-steps.ts';
+import { stepLengths } from '../../src/domain/metrics-steps.ts';
 import { rollupSteps, stepStart } from '../../src/domain/rollup.ts';
 import type { MetricsSnapshot } from '../../src/metrics-store/metrics-store.ts';
 import { createRedisMetricsStore } from '../../src/metrics-store/redis/metrics-store.redis.ts';
@@ -41,9 +41,10 @@ export async function measureRedisMemory({ settings }: ServerInstallation): Prom
 /** A partition with every type in every step that a window of a day, or a shorter one, reaches. */
 function dayOf(types: number, events: number, now: number): MetricsSnapshot {
   const names = Array.from({ length: types }, (_, number) => typeName(number));
+  const lengthOf = stepLengths(now);
   const stepsOfDay = new Map<string, { stepMs: number; at: number }>();
   for (let at = now; at > now - 25 * hourMs; at -= fineMs) {
-    const stepMs = stepLengthOf(at, now);
+    const stepMs = lengthOf(at);
     const start = stepStart(at, stepMs);
     stepsOfDay.set(`${stepMs}:${start}`, { stepMs, at: start });
   }

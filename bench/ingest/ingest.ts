@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import type { Measured, Measurement, Setup } from '../measurement.ts';
 import { ratioOf } from '../parts/rounds.ts';
-import { sideRows, threadRow } from '../parts/sides-text.ts';
-import { accountText, disturbance, fixed, lines, loadWarnings, partsText, show, whole } from '../parts/text.ts';
+import { closingRows, sideRows, threadRow } from '../parts/sides-text.ts';
+import { fixed, leftOutText, lines, partsText, show, whole } from '../parts/text.ts';
 import { type EmbeddedIngest, measureEmbedded } from './embedded.ts';
 import { type KafkaIngest, measureOnKafka } from './kafka.ts';
 import { embeddedMark, kafkaMarks } from './marks.ts';
@@ -17,13 +17,13 @@ async function measure(setup: Setup): Promise<Measured> {
   const servers = await setup.servers();
   // Six sides: shorter rounds of each, or nobody would run it.
   const shorter = { ...setup, seconds: setup.seconds * 0.5 };
-  const kafka = 'leftOut' in servers ? null : await measureOnKafka(shorter, servers, single, kafkaSides);
-  const kafkaPart = kafka === null ? `left out: ${(servers as { leftOut: string }).leftOut}` : kafkaText(kafka);
+  const kafka = 'leftOut' in servers ? [] : [await measureOnKafka(shorter, servers, single, kafkaSides)];
+  const kafkaPart = 'leftOut' in servers ? [leftOutText(servers)] : kafka.map(kafkaText);
   return {
-    result: { embedded, kafka },
-    text: [embeddedText(embedded), kafkaPart].join('\n\n'),
-    marks: [...(kafka === null ? [] : kafkaMarks(kafka, availableParallelism())), embeddedMark(embedded)],
-    accounts: [embedded.account, ...(kafka === null ? [] : [kafka.account])],
+    result: { embedded, kafka: kafka[0] ?? null },
+    text: [embeddedText(embedded), ...kafkaPart].join('\n\n'),
+    marks: [...kafka.flatMap((found) => kafkaMarks(found, availableParallelism())), embeddedMark(embedded)],
+    accounts: [embedded, ...kafka].map(({ account }) => account),
   };
 }
 
@@ -43,9 +43,7 @@ function embeddedText(result: EmbeddedIngest): string {
       `${show(product.cpuSecondsPer100k, fixed(2))}: ${partsText(product.threadCpuSecondsPer100k)}`,
     ],
     ['… bare', show(bare.cpuSecondsPer100k, fixed(2))],
-    ['account', accountText(result.account)],
-    ...loadWarnings([bare, product]),
-    ...disturbance(Math.max(bare.otherCores.max, product.otherCores.max)),
+    ...closingRows(result, [bare, product]),
   ]);
 }
 
@@ -57,10 +55,6 @@ function kafkaText(result: KafkaIngest): string {
     threadRow(one),
     threadRow(several),
     ...beside.map((side): [string, string] => [`esp api / ${side.name}`, show(ratioOf(one, side), fixed(2))]),
-    ['account', accountText(result.account)],
-    ...(result.leftOut === null ? [] : [['left out', result.leftOut] as const]),
-    ...result.miscounts.map((text) => ['! baseline', text] as const),
-    ...loadWarnings(sides),
-    ...disturbance(Math.max(...sides.map(({ otherCores }) => otherCores.max))),
+    ...closingRows(result, sides),
   ]);
 }

@@ -30,12 +30,14 @@ const warmUpSeconds = 3;
  * latencies at half of that.
  *
  * @param pids of everything that takes part
+ * @param cpuBehind as `watch` has it
  */
 export async function measureAtHalf(
   setup: Setup,
   product: Product,
   generator: Generator,
   pids: readonly number[],
+  cpuBehind?: () => Readonly<Record<string, number>>,
 ): Promise<Omit<LatencyResult, 'account'> & { readonly accepted: number }> {
   const plan = { port: product.port, connections, eventsPerRequest: 1, form: 'json', idsFile: null } as const;
   const warmUp = await generator.ask({ ...plan, seconds: warmUpSeconds, requestsPerSecond: null });
@@ -47,14 +49,15 @@ export async function measureAtHalf(
   const requestsPerSecond = Math.round(sustained / 2);
 
   const seconds = setup.seconds * 2;
-  const { result, otherCores } = await watch([...pids, generator.pid], async () => {
+  const loadAndProbe = async () => {
     const [load, probes] = await Promise.all([
       generator.ask({ ...plan, seconds, requestsPerSecond }),
       // A little shorter, so that every probe runs beside the load.
       probe(product.port, seconds - 1),
     ]);
     return { load, probes, backlog: (await product.ledger()).in_flight };
-  });
+  };
+  const { result, otherCores } = await watch([...pids, generator.pid], loadAndProbe, cpuBehind);
   const { load, probes, backlog } = result;
   await product.settled();
   const { latency_ms: ownStored } = await product.metrics();

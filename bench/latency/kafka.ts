@@ -11,10 +11,10 @@ export async function measureOnKafka(setup: Setup, servers: Servers): Promise<La
   const installation = await servers.install();
   const api = stack.use(await startPart('api', installation, setup));
   const worker = stack.use(await startPart('worker', installation, setup));
-  const { accepted, otherCores: _, ...result } = await measureAtHalf(setup, api, generator, [api.pid, worker.pid]);
+  const pids = [api.pid, worker.pid];
+  const { accepted, ...result } = await measureAtHalf(setup, api, generator, pids, servers.cpuSeconds);
   const account = await takeServerAccount(installation, api, { events: accepted, ids: new Set() });
   await worker.stop();
   await api.stop();
-  // Broker, database and Redis are others.
-  return { ...result, otherCores: 0, account };
+  return { ...result, account };
 }

@@ -1,6 +1,6 @@
 import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
 import type { Quantiles } from '../parts/statistics.ts';
-import { accountText, disturbance, lines, whole } from '../parts/text.ts';
+import { accountText, disturbance, leftOutText, lines, whole } from '../parts/text.ts';
 import { measureEmbedded } from './embedded.ts';
 import type { LatencyResult } from './half-of-top.ts';
 import { measureOnKafka } from './kafka.ts';
@@ -14,20 +14,20 @@ export const latency: Measurement = { name: 'latency', isDefault: true, measure 
 async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup);
   const servers = await setup.servers();
-  const kafka = 'leftOut' in servers ? null : await measureOnKafka(setup, servers);
+  const kafka = 'leftOut' in servers ? [] : [await measureOnKafka(setup, servers)];
   const ofBare: Row = ['… of bare node:http', ms(embedded.bareAccept)];
   const kafkaPart =
-    kafka === null
-      ? `left out: ${(servers as { leftOut: string }).leftOut}`
-      : latencyText('On Kafka, PostgreSQL and Redis', kafka, []);
+    'leftOut' in servers
+      ? [leftOutText(servers)]
+      : kafka.map((found) => latencyText('On Kafka, PostgreSQL and Redis', found, []));
   return {
-    result: { embedded, kafka },
-    text: [latencyText('Embedded', embedded, [ofBare]), kafkaPart].join('\n\n'),
+    result: { embedded, kafka: kafka[0] ?? null },
+    text: [latencyText('Embedded', embedded, [ofBare]), ...kafkaPart].join('\n\n'),
     marks: [
       ...marksOf('embedded', ['4a', '4b'], embedded),
-      ...(kafka === null ? [] : marksOf('on Kafka', ['4c', '4d'], kafka)),
+      ...kafka.flatMap((found) => marksOf('on Kafka', ['4c', '4d'], found)),
     ],
-    accounts: [embedded.account, ...(kafka === null ? [] : [kafka.account])],
+    accounts: [embedded, ...kafka].map(({ account }) => account),
   };
 }
 

@@ -51,3 +51,26 @@ export function openConnection(port: number, onAnswer: OnAnswer, onLost: (error:
   });
   return promise;
 }
+
+/**
+ * Waits until all is answered, then ends the connections.
+ *
+ * @param everyMs called each millisecond meanwhile; null where answers alone go on
+ * @returns processor seconds of this process meanwhile
+ */
+export async function sendUntil(
+  over: Promise<void>,
+  connections: readonly Connection[],
+  everyMs: (() => void) | null,
+): Promise<number> {
+  const cpuBefore = process.cpuUsage();
+  const timer = everyMs === null ? undefined : setInterval(everyMs, 1);
+  try {
+    await over;
+  } finally {
+    clearInterval(timer);
+    for (const connection of connections) connection.end();
+  }
+  const cpu = process.cpuUsage(cpuBefore);
+  return (cpu.user + cpu.system) / 1e6;
+}

@@ -1,4 +1,4 @@
-import { type Connection, openConnection } from './connection.ts';
+import { type Connection, openConnection, sendUntil } from './connection.ts';
 import { type BodyForm, buildRequests } from './requests.ts';
 import { createTally, type LoadResult } from './tally.ts';
 
@@ -27,7 +27,6 @@ export async function drive(plan: LoadPlan): Promise<LoadResult> {
   let sent = 0;
   let inFlight = 0;
   let deadline = Number.POSITIVE_INFINITY;
-  let pace: NodeJS.Timeout | undefined;
 
   function send(connection: number, dueAt: number): void {
     sentAt[connection] = dueAt;
@@ -53,27 +52,18 @@ export async function drive(plan: LoadPlan): Promise<LoadResult> {
     idle.push(index);
   }
 
-  const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   deadline = startedAt + plan.seconds * 1000;
   const { requestsPerSecond } = plan;
+  // Latency counts from when a request was due, so a server that falls behind can't hide it by being sent less.
+  const sendDue = (perSecond: number) => {
+    const now = Math.min(performance.now(), deadline);
+    const due = Math.floor(((now - startedAt) / 1000) * perSecond);
+    while (sent < due && idle.length > 0) send(idle.shift()!, startedAt + (sent / perSecond) * 1000);
+    if (now >= deadline && inFlight === 0) over.resolve();
+  };
   if (requestsPerSecond === null) for (const connection of idle) send(connection, startedAt);
-  else {
-    // Latency counts from when a request was due, so a server that falls behind can't hide it by being sent less.
-    pace = setInterval(() => {
-      const now = Math.min(performance.now(), deadline);
-      const due = Math.floor(((now - startedAt) / 1000) * requestsPerSecond);
-      while (sent < due && idle.length > 0) send(idle.shift()!, startedAt + (sent / requestsPerSecond) * 1000);
-      if (now >= deadline && inFlight === 0) over.resolve();
-    }, 1);
-  }
-
-  try {
-    await over.promise;
-  } finally {
-    clearInterval(pace);
-    for (const connection of connections) connection.end();
-  }
-  const cpu = process.cpuUsage(cpuBefore);
-  return tally.result(plan.seconds, (cpu.user + cpu.system) / 1e6, plan.idsFile);
+  const pace = requestsPerSecond === null ? null : () => sendDue(requestsPerSecond);
+  const cpuSeconds = await sendUntil(over.promise, connections, pace);
+  return tally.result(plan.seconds, cpuSeconds, plan.idsFile);
 }

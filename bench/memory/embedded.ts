@@ -29,11 +29,11 @@ export async function measureEmbedded(setup: Setup): Promise<MemoryResult> {
   const plan = { port: product.port, seconds: setup.seconds, requestsPerSecond: null, idsFile: null };
   await delay(idleMs);
   const idle = memoryUsage(product.pid);
-  const singlePeak = await peakDuring(product.pid, async () => {
+  const { peak: singlePeak } = await peakDuring(product.pid, async () => {
     await generator.ask({ ...plan, connections: 64, eventsPerRequest: 1, form: 'json' });
     await product.settled();
   });
-  const batchPeak = await peakDuring(product.pid, async () => {
+  const { peak: batchPeak } = await peakDuring(product.pid, async () => {
     await generator.ask({ ...plan, connections: 8, eventsPerRequest: 1_000, form: 'ndjson' });
     await product.settled();
   });

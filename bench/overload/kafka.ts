@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Setup } from '../measurement.ts';
 import { readIds } from '../parts/account.ts';
-import { settledInDatabase, startPart, takeServerAccount } from '../parts/production.ts';
+import { startPart, storeAndCount } from '../parts/production.ts';
 import type { Servers } from '../parts/servers.ts';
 import { makeDataDir, startGenerator } from '../parts/setup.ts';
 import { type OverloadResult, overloadServer, startOfferer } from './run.ts';
@@ -14,11 +14,10 @@ export async function measureOnKafka(setup: Setup, servers: Servers): Promise<Ov
   const installation = await servers.install();
   const api = stack.use(await startPart('api', installation, setup));
   const { port, pid } = api;
-  const { acceptedInAll, ...result } = await overloadServer(setup, { port, pid, idsFile }, generator, offerer);
-  const worker = stack.use(await startPart('worker', installation, setup));
-  await settledInDatabase(installation, acceptedInAll);
-  const account = await takeServerAccount(installation, api, { events: acceptedInAll, ids: readIds(idsFile) });
-  await worker.stop();
+  const server = { port, pid, idsFile };
+  const overloaded = await overloadServer(setup, server, generator, offerer, servers.cpuSeconds);
+  const { acceptedInAll: events, ...result } = overloaded;
+  const account = await storeAndCount(setup, installation, api, { events, ids: readIds(idsFile) });
   await api.stop();
   return { ...result, account };
 }

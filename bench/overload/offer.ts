@@ -1,16 +1,14 @@
-import { type Connection, openConnection } from '../load/connection.ts';
+import { type Connection, openConnection, sendUntil } from '../load/connection.ts';
 import { buildRequests } from '../load/requests.ts';
 import { createTally, type LoadResult } from '../load/tally.ts';
 
 export interface OfferPlan {
   readonly port: number;
-  /** Each has one connection, and one request under way on it at most. */
+  /** Each has one connection, and one request under way on it at most; refused, it sends nothing for as long as `retry-after` says. */
   readonly clients: number;
   readonly seconds: number;
   /** Of all clients together, by the clock, whatever becomes of them. */
   readonly requestsPerSecond: number;
-  /** A client that is refused sends nothing for as long as `retry-after` says. False: it sends again at once. */
-  readonly heedsRetryAfter: boolean;
   readonly idsFile: string | null;
 }
 
@@ -65,8 +63,7 @@ export async function offer(plan: OfferPlan): Promise<OfferResult> {
       refused.add(status, bodyStart, tookMs, now <= deadline ? 1 : 0);
       const seconds = retryAfter.exec(head)?.[1];
       if (seconds === undefined) withoutRetryAfter += 1;
-      if (plan.heedsRetryAfter) waiting.push({ client, until: now + Number(seconds ?? 0) * 1_000 });
-      else free.push(client);
+      waiting.push({ client, until: now + Number(seconds ?? 0) * 1_000 });
       return;
     }
     if (status === 202) accepted.add(status, bodyStart, tookMs, now <= deadline ? 1 : 0);
@@ -91,10 +88,9 @@ export async function offer(plan: OfferPlan): Promise<OfferResult> {
   }
   for (let client = 0; client < clients; client += 1) free.push(client);
 
-  const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   deadline = startedAt + plan.seconds * 1000;
-  const pace = setInterval(() => {
+  const sendDue = () => {
     const now = performance.now();
     while (firstWaiting < waiting.length && waiting[firstWaiting]!.until <= now) {
       free.push(waiting[firstWaiting++]!.client);
@@ -106,16 +102,8 @@ export async function offer(plan: OfferPlan): Promise<OfferResult> {
       else send(client, performance.now());
     }
     if (now >= deadline && inFlight === 0) over.resolve();
-  }, 1);
-
-  try {
-    await over.promise;
-  } finally {
-    clearInterval(pace);
-    for (const connection of connections) connection.end();
-  }
-  const cpu = process.cpuUsage(cpuBefore);
-  const cpuSeconds = (cpu.user + cpu.system) / 1e6;
+  };
+  const cpuSeconds = await sendUntil(over.promise, connections, sendDue);
   return {
     accepted: accepted.result(plan.seconds, cpuSeconds, plan.idsFile),
     due,

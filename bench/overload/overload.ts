@@ -1,5 +1,5 @@
 import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
-import { accountText, disturbance, lines, whole } from '../parts/text.ts';
+import { accountText, disturbance, leftOutText, lines, whole } from '../parts/text.ts';
 import { measureEmbedded } from './embedded.ts';
 import { measureOnKafka } from './kafka.ts';
 import { memoryBoundMb, type OverloadResult } from './run.ts';
@@ -12,14 +12,13 @@ export const overload: Measurement = { name: 'overload', isDefault: true, measur
 async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup);
   const servers = await setup.servers();
-  const kafka = 'leftOut' in servers ? null : await measureOnKafka(setup, servers);
-  const kafkaPart =
-    kafka === null ? `left out: ${(servers as { leftOut: string }).leftOut}` : textOf('On Kafka', kafka);
+  const kafka = 'leftOut' in servers ? [] : [await measureOnKafka(setup, servers)];
+  const kafkaPart = 'leftOut' in servers ? [leftOutText(servers)] : kafka.map((found) => textOf('On Kafka', found));
   return {
-    result: { embedded, kafka },
-    text: [textOf('Embedded', embedded), kafkaPart].join('\n\n'),
-    marks: [...marksOf('embedded', 0, embedded), ...(kafka === null ? [] : marksOf('on Kafka', 5, kafka))],
-    accounts: [embedded.account, ...(kafka === null ? [] : [kafka.account])],
+    result: { embedded, kafka: kafka[0] ?? null },
+    text: [textOf('Embedded', embedded), ...kafkaPart].join('\n\n'),
+    marks: [...marksOf('embedded', 0, embedded), ...kafka.flatMap((found) => marksOf('on Kafka', 5, found))],
+    accounts: [embedded, ...kafka].map(({ account }) => account),
   };
 }
 

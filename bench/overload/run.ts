@@ -38,43 +38,34 @@ export function startOfferer(): Offerer {
   return startChild<OfferPlan, OfferResult>(join(import.meta.dirname, 'generator.ts'));
 }
 
-/** What is measured of a server, however it is put together. All accepted ids are kept in the file. */
+/**
+ * What is measured of a server, however it is put together. All accepted ids are kept in the file.
+ *
+ * @param cpuBehind as `watch` has it
+ */
 export async function overloadServer(
   setup: Setup,
   { port, pid, idsFile }: { readonly port: number; readonly pid: number; readonly idsFile: string },
   generator: Generator,
   offerer: Offerer,
+  cpuBehind?: () => Readonly<Record<string, number>>,
 ): Promise<Omit<OverloadResult, 'account'> & { readonly acceptedInAll: number }> {
   const plan = { port, connections: 64, eventsPerRequest: 1, form: 'json', idsFile, requestsPerSecond: null } as const;
   const warmUp = await generator.ask({ ...plan, seconds: warmUpSeconds });
-  const ofNormal = await peakWhile(pid, () => generator.ask({ ...plan, seconds: normalSeconds }));
+  const ofNormal = await peakDuring(pid, () => generator.ask({ ...plan, seconds: normalSeconds }));
   const normal = ofNormal.result;
   setup.progress(`top rate ${Math.round(normal.requestsPerSecond)}/s`);
-  const { result, otherCores } = await watch([pid, offerer.pid], () =>
-    peakWhile(pid, () =>
-      offerer.ask({
-        ...{ port, clients, idsFile },
-        seconds: Math.round(setup.seconds * overloadFactor),
-        requestsPerSecond: 2 * normal.requestsPerSecond,
-        heedsRetryAfter: true,
-      }),
-    ),
-  );
+  const twice = {
+    ...{ port, clients, idsFile },
+    seconds: Math.round(setup.seconds * overloadFactor),
+    requestsPerSecond: 2 * normal.requestsPerSecond,
+  };
+  const offerTwice = () => peakDuring(pid, () => offerer.ask(twice));
+  const { result, otherCores } = await watch([pid, offerer.pid], offerTwice, cpuBehind);
   const { result: offered, peak } = result;
   setup.progress(
     `twice that: ${Math.round(offered.accepted.requestsPerSecond)}/s accepted, ${offered.refused} refused`,
   );
   const acceptedInAll = warmUp.accepted + normal.accepted + offered.accepted.accepted;
   return { clients, normal, normalPeak: ofNormal.peak, offered, peak, otherCores, acceptedInAll };
-}
-
-async function peakWhile<Result>(
-  pid: number,
-  run: () => Promise<Result>,
-): Promise<{ result: Result; peak: MemoryUsage }> {
-  let result: Result;
-  const peak = await peakDuring(pid, async () => {
-    result = await run();
-  });
-  return { result: result!, peak };
 }

@@ -62,3 +62,16 @@ export async function takeServerAccount(
     inMetrics: counted,
   });
 }
+
+/** For what was taken in while no worker ran: starts one, waits until all of it is stored, and takes the account. */
+export async function storeAndCount(
+  setup: Pick<Setup, 'profileDir'>,
+  installation: ServerInstallation,
+  api: Product,
+  accepted: { readonly events: number; readonly ids: Set<string> },
+): Promise<Account> {
+  await using stack = new AsyncDisposableStack();
+  stack.use(await startPart('worker', installation, setup));
+  await settledInDatabase(installation, accepted.events);
+  return await takeServerAccount(installation, api, accepted);
+}

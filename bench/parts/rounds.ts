@@ -69,25 +69,24 @@ export async function takeTurns(
   load: Load,
   generator: Generator,
   sides: readonly Side[],
-  cpuBehind: () => Readonly<Record<string, number>> = () => ({}),
+  cpuBehind?: () => Readonly<Record<string, number>>,
 ): Promise<readonly SideResult[]> {
   async function oneRound(side: Side, seconds: number): Promise<Round> {
     const pids = [side.pid].flat();
-    const before = cpuBehind();
-    const watched = await watch([...pids, generator.pid], async () => {
+    const sendAndSettle = async () => {
       const { port, idsFile } = side;
       const answers = await generator.ask({ ...load, port, idsFile, seconds, requestsPerSecond: null });
       await side.afterLoad?.();
       return answers;
-    });
-    const behind = mapValues(cpuBehind(), (total, name) => total - before[name]!);
+    };
+    const watched = await watch([...pids, generator.pid], sendAndSettle, cpuBehind);
     const ofSide = watched.cpu.slice(0, pids.length);
     return {
       load: watched.result,
       cpuSeconds: sum(ofSide.map(({ totalSeconds }) => totalSeconds)),
       threads: addUp(ofSide.map(({ byThread }) => byThread)),
-      behind,
-      otherCores: Math.max(0, watched.otherCores - sum(Object.values(behind)) / watched.wallSeconds),
+      behind: watched.behind,
+      otherCores: watched.otherCores,
     };
   }
 

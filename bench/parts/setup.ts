@@ -35,12 +35,23 @@ export interface Watched<Result> {
   readonly wallSeconds: number;
   /** Of each process, in the order given. */
   readonly cpu: readonly ReturnType<typeof cpuSince>[];
-  /** Cores that anything but these processes kept busy: what is above about 0.1 has disturbed the measurement. */
+  /** Processor seconds of what stands behind them, by name. */
+  readonly behind: Readonly<Record<string, number>>;
+  /** Cores that anything but these processes, and what stands behind them, kept busy: what is above about 0.1 has disturbed the measurement. */
   readonly otherCores: number;
 }
 
-/** Runs something and tells what processor time it took of whom. */
-export async function watch<Result>(pids: readonly number[], run: () => Promise<Result>): Promise<Watched<Result>> {
+/**
+ * Runs something and tells what processor time it took of whom.
+ *
+ * @param cpuBehind processor seconds so far of what stands behind the processes, by name: a broker, a database
+ */
+export async function watch<Result>(
+  pids: readonly number[],
+  run: () => Promise<Result>,
+  cpuBehind: () => Readonly<Record<string, number>> = () => ({}),
+): Promise<Watched<Result>> {
+  const behindBefore = cpuBehind();
   const before = pids.map((pid) => cpuUsage(pid));
   const ownBefore = process.cpuUsage();
   const machineBefore = machineCpuSeconds();
@@ -49,7 +60,11 @@ export async function watch<Result>(pids: readonly number[], run: () => Promise<
   const wallSeconds = (performance.now() - startedAt) / 1000;
   const cpu = pids.map((pid, index) => cpuSince(before[index]!, pid));
   const own = process.cpuUsage(ownBefore);
-  const ours = cpu.reduce((sum, { totalSeconds }) => sum + totalSeconds, (own.user + own.system) / 1e6);
+  const behind = Object.fromEntries(
+    Object.entries(cpuBehind()).map(([name, total]) => [name, total - behindBefore[name]!]),
+  );
+  const all = [...cpu.map(({ totalSeconds }) => totalSeconds), ...Object.values(behind)];
+  const ours = all.reduce((sum, seconds) => sum + seconds, (own.user + own.system) / 1e6);
   const otherCores = Math.max(0, (machineCpuSeconds() - machineBefore - ours) / wallSeconds);
-  return { result, wallSeconds, cpu, otherCores };
+  return { result, wallSeconds, cpu, behind, otherCores };
 }

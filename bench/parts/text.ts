@@ -1,4 +1,4 @@
-import type { Mark } from '../measurement.ts';
+import type { LeftOut, Mark } from '../measurement.ts';
 import type { Account } from './account.ts';
 import type { Machine } from './machine.ts';
 import type { SideResult } from './rounds.ts';
@@ -71,6 +71,10 @@ export function accountText({
   const agrees = ledgerAgrees ? 'the ledger agrees' : 'THE LEDGER DISAGREES';
   const verdict = lost === 0 && doubled === 0 && ledgerAgrees ? '' : ': THE FIGURES ABOVE DO NOT COUNT';
   return `${whole(accepted)} accepted${again}, ${whole(stored)} stored, ${lost} lost, ${doubled} doubled${ids}; ${agrees}${verdict}`;
+}
+
+export function leftOutText({ leftOut }: LeftOut): string {
+  return `left out: ${leftOut}`;
 }
 
 export function markText({ number, what, figure, mustBe, held }: Mark): string {

@@ -68,19 +68,22 @@ export function memoryUsage(pid: number): MemoryUsage {
 
 const sampleEveryMs = 50;
 
-/** Highest seen while something runs. */
-export async function peakDuring(pid: number, run: () => Promise<void>): Promise<MemoryUsage> {
+/** Runs something and tells the highest seen meanwhile. */
+export async function peakDuring<Result>(
+  pid: number,
+  run: () => Promise<Result>,
+): Promise<{ readonly result: Result; readonly peak: MemoryUsage }> {
   let peak = memoryUsage(pid);
   const timer = setInterval(() => {
     const now = memoryUsage(pid);
     if (now.rssMb > peak.rssMb) peak = now;
   }, sampleEveryMs);
   try {
-    await run();
+    const result = await run();
+    return { result, peak };
   } finally {
     clearInterval(timer);
   }
-  return peak;
 }
 
 /** Processor seconds that the whole machine has spent so far on anything. */

@@ -130,7 +130,7 @@ async function runWorker(
   const startedAt = performance.now();
   const cpuSeconds = () => ({ worker: cpuUsage(worker.pid).totalSeconds, ...servers.cpuSeconds() });
   const cpuBefore = cpuSeconds();
-  const peak = await peakDuring(worker.pid, () => settledInDatabase(installation, events));
+  const { peak } = await peakDuring(worker.pid, () => settledInDatabase(installation, events));
   const seconds = (performance.now() - startedAt) / 1000;
   const cpuAfter = cpuSeconds();
   const settled = events - first;

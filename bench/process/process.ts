@@ -1,5 +1,5 @@
 import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
-import { accountText, disturbance, fixed, lines, partsText, show, whole } from '../parts/text.ts';
+import { accountText, disturbance, fixed, leftOutText, lines, partsText, show, whole } from '../parts/text.ts';
 import { type EmbeddedProcessing, measureEmbedded } from './embedded.ts';
 import { measurePostgres, type PostgresProcessing } from './postgres.ts';
 
@@ -17,7 +17,7 @@ async function measure(setup: Setup): Promise<Measured> {
   if ('leftOut' in servers) {
     return {
       result: { embedded },
-      text: [embeddedText(embedded), `left out: ${servers.leftOut}`].join('\n\n'),
+      text: [embeddedText(embedded), leftOutText(servers)].join('\n\n'),
       marks: [embeddedMark(embedded)],
       accounts: [embedded.account],
     };

@@ -26,11 +26,12 @@ export function oldestKept(now: number): number {
 }
 
 /**
- * The shortest step that something of this age is still needed in. It is needed in every longer one too, which this one lies in
- * whole: so what is told once, in this, is enough to make all of them.
+ * Answers, of a time, the shortest step that something of its age is still needed in. It is needed in every longer one too, which
+ * this one lies in whole: so what is told once, in this, is enough to make all of them.
  */
-export function stepLengthOf(at: number, now: number): number {
-  return bounds(now).find(({ from }) => at >= from)?.stepMs ?? longest.stepMs;
+export function stepLengths(now: number): (at: number) => number {
+  const lengths = bounds(now);
+  return (at) => lengths.find(({ from }) => at >= from)?.stepMs ?? longest.stepMs;
 }
 
 const longest = metricsSteps.at(-1)!;

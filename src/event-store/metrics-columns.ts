@@ -1,5 +1,5 @@
 import { type Histogram, type HistogramPairs, mergeInto } from '../domain/histogram.ts';
-import { stepLengthOf } from '../domain/metrics-steps.ts';
+import { stepLengths } from '../domain/metrics-steps.ts';
 import { stepStart } from '../domain/rollup.ts';
 import type { PartitionMetrics, StepCounts, TypeTotals } from './event-store.ts';
 
@@ -16,6 +16,7 @@ export interface LatencyRow {
  * are millions: here a count is eight bytes, where an object for each row took the memory and the time of all the rest.
  */
 export function createMetricsColumns(totals: readonly TypeTotals[], now: number) {
+  const lengthOf = stepLengths(now);
   const types: string[] = [];
   const places = new Map<string, number>();
   const counts = new Map<string, StepSum>();
@@ -32,6 +33,12 @@ export function createMetricsColumns(totals: readonly TypeTotals[], now: number)
     return place;
   }
 
+  /** Longer than its age asks for where the rows were folded already. */
+  function neededStep(at: number, rowStepMs: number): Step {
+    const stepMs = Math.max(rowStepMs, lengthOf(at));
+    return { stepMs, at: stepStart(at, stepMs) };
+  }
+
   return {
     /**
      * @param likely where it is looked for first: names come in the order of the totals, so the next one of a step mostly stands
@@ -40,7 +47,7 @@ export function createMetricsColumns(totals: readonly TypeTotals[], now: number)
     placeOf,
     /** The sums that rows of this step are to be added to. */
     step(at: number, rowStepMs: number): StepSum {
-      const step = neededStep(at, rowStepMs, now);
+      const step = neededStep(at, rowStepMs);
       return getOrAdd(counts, step, () => ({
         ...step,
         duplicate: 0,
@@ -49,7 +56,7 @@ export function createMetricsColumns(totals: readonly TypeTotals[], now: number)
       }));
     },
     addLatency(row: LatencyRow, rowStepMs: number): void {
-      const step = neededStep(row.at, rowStepMs, now);
+      const step = neededStep(row.at, rowStepMs);
       const sum = getOrAdd(latencies, step, () => ({ ...step, histogram: new Map(), clockSkewed: 0 }));
       mergeInto(sum.histogram, JSON.parse(row.histogram) as HistogramPairs);
       sum.clockSkewed += row.clock_skewed;
@@ -77,12 +84,6 @@ type StepSum = { -readonly [Name in keyof StepCounts]: StepCounts[Name] };
 interface LatencySum extends Step {
   readonly histogram: Histogram;
   clockSkewed: number;
-}
-
-/** Longer than its age asks for where the rows were folded already. */
-function neededStep(at: number, rowStepMs: number, now: number): Step {
-  const stepMs = Math.max(rowStepMs, stepLengthOf(at, now));
-  return { stepMs, at: stepStart(at, stepMs) };
 }
 
 function getOrAdd<Sum>(sums: Map<string, Sum>, { stepMs, at }: Step, create: () => Sum): Sum {

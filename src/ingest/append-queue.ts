@@ -292,7 +292,7 @@ function cut({ request, records, places, first }: Part, from: number, to: number
   };
 }
 
-function bytesOf(records: readonly RecordToAppend[]): number {
+export function bytesOf(records: readonly RecordToAppend[]): number {
   let bytes = 0;
   for (const { value } of records) bytes += value.byteLength;
   return bytes;

@@ -3,7 +3,7 @@ import { limits } from '../domain/limits.ts';
 import { recordId } from '../domain/record-codec.ts';
 import type { AppendedAt, LogAppender, RecordToAppend } from '../event-log/event-log.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { type AppendOutcome, type AppendQueue, createAppendQueue } from './append-queue.ts';
+import { type AppendOutcome, type AppendQueue, bytesOf, createAppendQueue } from './append-queue.ts';
 import type { ClosedCode, EventResult, IngestAnswer, Refusal, RefusalCode } from './ingest-answer.ts';
 import { createDecompressor, readFormat, readText, tooLarge } from './read-body.ts';
 import { idempotentIds, moreProblems, type Rejected } from './read-event.ts';
@@ -121,9 +121,7 @@ export function createIngest(options: IngestOptions): Ingest {
 
   async function appendMany(items: readonly Item[]): Promise<IngestAnswer> {
     const records = items.filter(isRecord);
-    let bytes = 0;
-    for (const { value } of records) bytes += value.byteLength;
-    if (!queue.hasRoomFor(bytes)) return full(queue, items.length);
+    if (!queue.hasRoomFor(bytesOf(records))) return full(queue, items.length);
     reportRejected(items);
     const outcome = await queue.add(records);
     return manyAnswer(items, records, outcome);

@@ -1,5 +1,5 @@
 import { addTo, bucketOf, type Histogram, quantile } from '../domain/histogram.ts';
-import { oldestKept, stepLengthOf } from '../domain/metrics-steps.ts';
+import { oldestKept, stepLengths } from '../domain/metrics-steps.ts';
 import { createRollupBuilder, type RollupDelta, stepStart } from '../domain/rollup.ts';
 import {
   type MetricsReading,
@@ -56,8 +56,9 @@ export function snapshotOf(
 ): MetricsSnapshot {
   const own = happened.filter((one) => one.partition === partition);
   const reached = own.filter(({ receivedAt }) => receivedAt >= oldestKept(now));
+  const lengthOf = stepLengths(now);
   const ofSteps = Map.groupBy(reached, ({ receivedAt }) => {
-    const stepMs = stepLengthOf(receivedAt, now);
+    const stepMs = lengthOf(receivedAt);
     return `${stepMs}:${stepStart(receivedAt, stepMs)}`;
   });
   const steps = [...ofSteps].map(([key, ofStep]) => {
