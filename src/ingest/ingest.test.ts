@@ -46,12 +46,21 @@ describe('one event', () => {
     ]);
   });
 
-  test('without an id gets a UUIDv7, and goes to the partition of its id', async () => {
+  test('without an id gets a UUIDv7, and goes where the event before it went', async () => {
     const { log, submit } = createIngestHarness();
     const { id, partition } = accepted(await submit(minimal));
     expect(isUuid(id) && id[14]).toBe('7');
-    expect(partition).toBe(partitionOf(id, 8));
+    for (let n = 0; n < 10; n += 1) expect(accepted(await submit(minimal)).partition).toBe(partition);
     expect(eventsIn(log)[0]).toMatchObject({ id, clientId: null, key: null });
+  });
+
+  test('with an id goes to the partition of that id, whoever made it, so that repeats meet', async () => {
+    const { submit } = createIngestHarness();
+    const own = '{"id":"5f1f4c7e-3c1e-4f0a-9c55-2d1f0b7c9a10","event_type":"a","payload":{}}';
+    const { id, partition } = accepted(await submit(own));
+    expect(partition).toBe(partitionOf(id, 8));
+    const made = accepted(await submit(minimal, { idempotencyKey: 'k' }));
+    expect(made.partition).toBe(partitionOf(made.id, 8));
   });
 
   test('-0 is taken as 0', async () => {

@@ -9,6 +9,7 @@ import { createDecompressor, readFormat, readText, tooLarge } from './read-body.
 import { idempotentIds, moreProblems, type Rejected } from './read-event.ts';
 import { type Item, isRecord, readRequest } from './read-request.ts';
 import { refuse } from './refuse.ts';
+import { createStickyPartitioner } from './sticky-partitioner.ts';
 
 export interface IngestRequest {
   readonly body: Uint8Array;
@@ -69,6 +70,7 @@ export function createIngest(options: IngestOptions): Ingest {
     groupBytesMax: bounds.appendGroupBytesMax,
     groupRecordsMax: bounds.appendGroupRecordsMax,
   });
+  const sticky = createStickyPartitioner(Math.floor(Math.random() * log.partitions));
   let isDraining = false;
 
   function refused(refusal: Refusal): Refusal {
@@ -102,6 +104,7 @@ export function createIngest(options: IngestOptions): Ingest {
       receivedAt,
       makeId: request.idempotencyKey === undefined ? null : idempotentIds(request.owner, request.idempotencyKey),
       partitions: log.partitions,
+      sticky,
       eventBytesMax: bounds.eventBytesMax,
       eventsMax: bounds.requestEventsMax,
     });

@@ -5,12 +5,13 @@ import type { LineStart } from '../domain/json-text.ts';
 import { limits } from '../domain/limits.ts';
 import { partitionOf, partitionOfBytes } from '../domain/partitioner.ts';
 import { idAt } from '../domain/record-codec.ts';
-import { createRecordRoom, writeRecord } from '../domain/record-writer.ts';
+import { createRecordRoom, type EventToWrite, writeRecord } from '../domain/record-writer.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { Refusal } from './ingest-answer.ts';
 import type { BodyText } from './read-body.ts';
 import { type MakeId, moreProblems, type Rejected, readEvent } from './read-event.ts';
 import { refuse } from './refuse.ts';
+import type { StickyPartitioner } from './sticky-partitioner.ts';
 
 /** Of each event the record that may be appended, or why it may not. */
 export type Item = RecordToAppend | Rejected;
@@ -30,6 +31,7 @@ export interface ReadContext {
   /** Null: events without an id get new ones. */
   readonly makeId: MakeId | null;
   readonly partitions: number;
+  readonly sticky: StickyPartitioner;
   readonly eventBytesMax: number;
   readonly eventsMax: number;
 }
@@ -151,11 +153,14 @@ function readItem(body: BodyText, start: number, end: number, context: ReadConte
     return event;
   }
   const value = writeRecord(event, body, room);
-  const partition =
-    event.key === null
-      ? partitionOfBytes(value, idAt, eventIdLength, context.partitions)
-      : partitionOf(event.key, context.partitions);
-  return { partition, value };
+  return { partition: partitionFor(event, value, context), value };
+}
+
+/** Events of one key, and records of one id, stand in one partition. */
+function partitionFor({ key, id }: EventToWrite, value: Uint8Array, { partitions, sticky }: ReadContext): number {
+  if (key !== null) return partitionOf(key, partitions);
+  if (id !== null) return partitionOfBytes(value, idAt, eventIdLength, partitions);
+  return sticky.partitionFor(value.byteLength, partitions);
 }
 
 /** Exact only where it matters: no character of UTF-16 takes more than three bytes. */

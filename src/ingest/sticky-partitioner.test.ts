@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { createStickyPartitioner } from './sticky-partitioner.ts';
+
+test('keeps to a partition for a run of bytes, then takes the next', () => {
+  const { partitionFor } = createStickyPartitioner(2, 100);
+  expect(Array.from({ length: 9 }, () => partitionFor(40, 4))).toEqual([2, 2, 2, 3, 3, 3, 0, 0, 0]);
+});
+
+test('one that is larger than a run is a run', () => {
+  const { partitionFor } = createStickyPartitioner(0, 100);
+  expect([partitionFor(1_000, 2), partitionFor(1, 2), partitionFor(1, 2)]).toEqual([0, 1, 1]);
+});
+
+test('begins anywhere, and takes partitions in that are added', () => {
+  const { partitionFor } = createStickyPartitioner(11, 1);
+  expect([partitionFor(1, 4), partitionFor(1, 4), partitionFor(1, 6), partitionFor(1, 6)]).toEqual([3, 0, 1, 2]);
+});
+
+test('gives every partition about as many bytes', () => {
+  const { partitionFor } = createStickyPartitioner(0, 10_000);
+  const bytes = [0, 0, 0, 0, 0, 0, 0, 0];
+  for (let n = 0; n < 40_000; n += 1) {
+    const size = 100 + ((n * 7919) % 400);
+    const partition = partitionFor(size, 8);
+    bytes[partition] = bytes[partition]! + size;
+  }
+  expect(Math.min(...bytes) / Math.max(...bytes)).toBeGreaterThan(0.98);
+});
