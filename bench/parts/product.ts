@@ -44,7 +44,9 @@ export function startEmbedded(
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const { command = 'start', settings, profileDir, waitUntilReady = true } = options;
   const startedAt = performance.now();
-  const profiling = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  // With the flag that bin/esp.js would begin anew for: the profiler's signal ends a process that is just doing so.
+  const profiling =
+    profileDir === null ? [] : ['--max-semi-space-size=16', '--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
   const child = spawn(process.execPath, [...profiling, mainFile, command], {
     cwd: projectRoot,
@@ -72,7 +74,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   }
 
   const ended = exited.then(() => {
-    throw new Error(`the product ended too early:\n${output}`);
+    throw new Error(`the product ended too early, with ${child.exitCode ?? child.signalCode}:\n${output}`);
   });
   ended.catch(() => undefined);
   const port = await Promise.race([

@@ -1,7 +1,7 @@
 import type { Setup } from '../measurement.ts';
 import { type Account, accountOf } from './account.ts';
 import { type Product, startProduct } from './product.ts';
-import { type ServerInstallation, withDatabase } from './servers.ts';
+import { connectDatabase, type ServerInstallation, withDatabase } from './servers.ts';
 import { waitFor } from './wait.ts';
 
 const settledMs = 300_000;
@@ -16,19 +16,38 @@ export function startPart(
   return startProduct({ command, settings, profileDir, waitUntilReady: false });
 }
 
-/** Waits until every record of the topic has its outcome in the database; asks there, and not the product. */
-export async function settledInDatabase(installation: ServerInstallation, events: number): Promise<void> {
-  await waitFor('everything to be stored', async () => (await outcomesInDatabase(installation)) >= events, {
-    timeoutMs: settledMs,
-    everyMs: pollMs,
-  });
+/** Outcomes that the database has, of all records; asked there, and not of the product. */
+export interface OutcomesWatch extends AsyncDisposable {
+  count(): Promise<number>;
+  /** Waits until there are so many. */
+  reached(events: number): Promise<void>;
 }
 
-export function outcomesInDatabase({ databaseUrl }: ServerInstallation): Promise<number> {
-  return withDatabase(databaseUrl, async (client) => {
+/** Over one connection: to make one for each look costs the database more than what it is looked at for. */
+export async function watchOutcomes({ databaseUrl }: ServerInstallation): Promise<OutcomesWatch> {
+  const client = await connectDatabase(databaseUrl);
+  const count = async () => {
     const { rows } = await client.query('SELECT coalesce(sum(next_offset - base), 0) AS count FROM progress');
     return Number(rows[0].count);
-  });
+  };
+  return {
+    count,
+    reached: async (events) => {
+      const options = { timeoutMs: settledMs, everyMs: pollMs };
+      await waitFor('everything to be stored', async () => (await count()) >= events, options);
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  };
+}
+
+export async function settledInDatabase(installation: ServerInstallation, events: number): Promise<void> {
+  await using outcomes = await watchOutcomes(installation);
+  await outcomes.reached(events);
+}
+
+export async function outcomesInDatabase(installation: ServerInstallation): Promise<number> {
+  await using outcomes = await watchOutcomes(installation);
+  return await outcomes.count();
 }
 
 /** As `takeAccount`, from PostgreSQL; that the metrics on Redis count the same is part of the ledger's agreeing. */

@@ -93,11 +93,16 @@ export async function dropInstallation({ databaseUrl }: ServerInstallation): Pro
 }
 
 export async function withDatabase<Result>(url: string, work: (client: Client) => Promise<Result>): Promise<Result> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 300_000 });
+  const client = await connectDatabase(url);
   try {
-    await client.connect();
     return await work(client);
   } finally {
     await client.end();
   }
+}
+
+export async function connectDatabase(url: string): Promise<Client> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 300_000 });
+  await client.connect();
+  return client;
 }

@@ -4,7 +4,7 @@ import type { Backlog, BacklogPlan } from '../load/backlog.ts';
 import type { Setup } from '../measurement.ts';
 import { type Account, sumOf } from '../parts/account.ts';
 import { startChild } from '../parts/child.ts';
-import { outcomesInDatabase, settledInDatabase, startPart, takeServerAccount } from '../parts/production.ts';
+import { startPart, takeServerAccount, watchOutcomes } from '../parts/production.ts';
 import { type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
 import { makeDataDir } from '../parts/setup.ts';
 import { type Spread, spreadOf } from '../parts/statistics.ts';
@@ -123,14 +123,13 @@ async function runWorker(
 ): Promise<Round['worker']> {
   await checkpoint(installation.databaseUrl);
   await using stack = new AsyncDisposableStack();
+  const outcomes = stack.use(await watchOutcomes(installation));
   const worker = stack.use(await startPart('worker', installation, setup));
-  const first = await waitFor('the first rows', async () => (await outcomesInDatabase(installation)) || null, {
-    everyMs: pollMs,
-  });
+  const first = await waitFor('the first rows', async () => (await outcomes.count()) || null, { everyMs: pollMs });
   const startedAt = performance.now();
   const cpuSeconds = () => ({ worker: cpuUsage(worker.pid).totalSeconds, ...servers.cpuSeconds() });
   const cpuBefore = cpuSeconds();
-  const { peak } = await peakDuring(worker.pid, () => settledInDatabase(installation, events));
+  const { peak } = await peakDuring(worker.pid, () => outcomes.reached(events));
   const seconds = (performance.now() - startedAt) / 1000;
   const cpuAfter = cpuSeconds();
   const settled = events - first;

@@ -279,6 +279,9 @@ export const limits = {
   kafkaFetchWaitMs: 500,
   /** The same while a partition that is being read has been left out for want of room: it may have room at any moment. */
   kafkaFetchShortWaitMs: 10,
+  /** An answer of fewer bytes is followed by a rest: 200 fetches a second at most, where each append would be fetched by itself. */
+  kafkaFetchSmallBytes: 64 * 1024,
+  kafkaFetchRestMs: 5,
   /** One answer of a broker, and what of it may be one partition's. */
   kafkaFetchBytesMax: 2 * 1024 * 1024,
   kafkaFetchPartitionBytesMax: 512 * 1024,

@@ -48,6 +48,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   /** By leader, attempts that went wrong since the last that did not: one that is away must not be asked all the time. */
   const failures = new Map<number, number>();
   let retryTimer: NodeJS.Timeout | null = null;
+  const restTimers = new Set<NodeJS.Timeout>();
   let isClosed = false;
 
   function pump(): void {
@@ -66,8 +67,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   async function fetchFrom(nodeId: number, feeds: readonly Feed[]): Promise<void> {
     busyNodes.add(nodeId);
     for (const feed of feeds) out.add(feed);
+    let isSmall = false;
     try {
-      const inTrouble = await fetchOnce(nodeId, feeds);
+      const { inTrouble, bytes } = await fetchOnce(nodeId, feeds);
+      isSmall = bytes > 0 && bytes < limits.kafkaFetchSmallBytes;
       if (inTrouble.length > 0) retryLater(nodeId, inTrouble);
       else failures.delete(nodeId);
     } catch {
@@ -76,13 +79,26 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       links.delete(nodeId);
       retryLater(nodeId, feeds);
     }
-    busyNodes.delete(nodeId);
     for (const feed of feeds) out.delete(feed);
+    if (isSmall) await rest();
+    busyNodes.delete(nodeId);
     pump();
   }
 
-  /** Answers the feeds that are to be tried again later. @throws UnavailableError where the broker does not answer */
-  async function fetchOnce(nodeId: number, feeds: readonly Feed[]): Promise<readonly Feed[]> {
+  /** A broker answers each append to whoever waits for one: what comes in one by one is not fetched one by one. */
+  async function rest(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, limits.kafkaFetchRestMs);
+    restTimers.add(timer);
+    await promise;
+    restTimers.delete(timer);
+  }
+
+  /** Answers the feeds that are to be tried again later, and how much was fetched. @throws UnavailableError where the broker does not answer */
+  async function fetchOnce(
+    nodeId: number,
+    feeds: readonly Feed[],
+  ): Promise<{ readonly inTrouble: readonly Feed[]; readonly bytes: number }> {
     const { leaders } = topic.view();
     const wishes = feeds.map((feed) => {
       const leaderEpoch = leaders[feed.partition]?.epoch ?? -1;
@@ -92,11 +108,14 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     const waitMs = options.feeds.some(isLeftOut) ? limits.kafkaFetchShortWaitMs : limits.kafkaFetchWaitMs;
     const request = fetchRequest(topicId, wishes, waitMs, limits.kafkaFetchBytesMax);
     const answer = await linkTo(nodeId).call(protocol.fetch, request, waitMs + answerMs);
-    if (isClosed) return [];
-    if (answer.errorCode !== 0) return feeds;
+    if (isClosed) return { inTrouble: [], bytes: 0 };
+    if (answer.errorCode !== 0) return { inTrouble: feeds, bytes: 0 };
     const byPartition = new Map(answer.partitions.map((fetched) => [fetched.partition, fetched]));
     const outcomes = await Promise.all(feeds.map((feed) => settle(feed, byPartition.get(feed.partition))));
-    return feeds.filter((_, index) => outcomes[index] === 'trouble');
+    return {
+      inTrouble: feeds.filter((_, index) => outcomes[index] === 'trouble'),
+      bytes: answer.partitions.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0),
+    };
   }
 
   async function settle(feed: Feed, fetched: FetchedPartition | undefined): Promise<'fine' | 'trouble'> {
@@ -169,6 +188,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     close() {
       isClosed = true;
       if (retryTimer !== null) clearTimeout(retryTimer);
+      for (const timer of restTimers) clearTimeout(timer);
       for (const link of links.values()) link.close();
     },
   };
