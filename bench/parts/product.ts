@@ -7,7 +7,7 @@ import type { LedgerView, MetricsView } from '../../src/http/contract.ts';
 import { waitFor } from './wait.ts';
 
 export const projectRoot = join(import.meta.dirname, '..', '..');
-const mainFile = join(projectRoot, 'bin', 'esp.js');
+const ownMainFile = join(projectRoot, 'bin', 'esp.js');
 const commandMs = 60_000;
 
 /** A process of the product as anybody starts it. */
@@ -30,6 +30,8 @@ export interface ProductOptions {
   readonly settings: Readonly<Record<string, string>>;
   /** A directory for CPU profiles, one file a thread; written when the product ends. */
   readonly profileDir: string | null;
+  /** Of another installation than this tree. */
+  readonly mainFile?: string;
   /** False: return as soon as it listens. */
   readonly waitUntilReady?: boolean;
 }
@@ -42,7 +44,7 @@ export function startEmbedded(
 }
 
 export async function startProduct(options: ProductOptions): Promise<Product> {
-  const { command = 'start', settings, profileDir, waitUntilReady = true } = options;
+  const { command = 'start', settings, profileDir, waitUntilReady = true, mainFile = ownMainFile } = options;
   const startedAt = performance.now();
   // With the flag that bin/esp.js would begin anew for: the profiler's signal ends a process that is just doing so.
   const profiling =
@@ -90,7 +92,9 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     return (await response.json()) as Body;
   }
 
-  if (waitUntilReady) await waitFor('the product to be ready', async () => (await fetch(`${url}/health/ready`)).ok);
+  if (waitUntilReady) {
+    await waitFor('the product to be ready', async () => (await fetch(`${url}/health/ready`)).ok, { everyMs: 2 });
+  }
   return {
     port: Number(port),
     pid: child.pid!,
@@ -114,7 +118,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 /** Runs a command of the product's to its end. */
 export async function runCommand(args: readonly string[], settings: Readonly<Record<string, string>>): Promise<void> {
   const options = { cwd: projectRoot, env: cleanEnvironment(settings), timeout: commandMs };
-  await promisify(execFile)(process.execPath, [mainFile, ...args], options);
+  await promisify(execFile)(process.execPath, [ownMainFile, ...args], options);
 }
 
 /** This process's own environment, without anything that would configure the product. */
