@@ -61,9 +61,16 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const killOnExit = () => child.kill('SIGKILL');
   // Before its directory is removed.
   process.prependOnceListener('exit', killOnExit);
-  void exited.then(() => process.off('exit', killOnExit));
+  let isStopping = false;
+  void exited.then(() => {
+    process.off('exit', killOnExit);
+    // Whoever talks to it next sees a refused connection alone.
+    if (!isStopping)
+      process.stderr.write(`esp ${command} ended with ${child.exitCode ?? child.signalCode}:\n${output}\n`);
+  });
 
   async function stop(): Promise<void> {
+    isStopping = true;
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGTERM');
     await exited;
