@@ -79,11 +79,10 @@ process.once('SIGINT', () => process.exit(130));
 
 const names = measurements.map(({ name }) => name);
 const defaults = measurements.filter(({ isDefault }) => isDefault);
-const longOnes = names.filter((name) => !defaults.some((one) => one.name === name));
 
 await new Command('bench')
   .description('Measures the product beside baselines on this machine, in turn, and counts every event.')
-  .argument('[measurement]', `one of ${names.join(', ')}; default: all${longOnes.length > 0 ? ` but ${longOnes}` : ''}`)
+  .argument('[measurement]', `one of ${names.join(', ')}, or what several begin with: growth; default: all but those`)
   .option('--seconds <seconds>', 'length of one round', parsePositive, 5)
   .option('--rounds <rounds>', 'rounds of each side', parsePositive, 3)
   .option('--scale <part>', 'growth: of its rows, events and backlogs, to try it out', parsePositive, 1)

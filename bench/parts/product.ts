@@ -44,7 +44,7 @@ export function startEmbedded(
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const { command = 'start', settings, profileDir, waitUntilReady = true } = options;
   const startedAt = performance.now();
-  const profiling = profileDir === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  const profiling = profileDir === null ? [] : profilingFlags(command, profileDir);
   if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
   const child = spawn(process.execPath, [...profiling, mainFile, command], {
     cwd: projectRoot,
@@ -114,6 +114,15 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/**
+ * With the young generation's size that the command would begin anew for: a signal of the profiler that is on its way then ends
+ * the process, which no longer knows it.
+ */
+function profilingFlags(command: string, profileDir: string): readonly string[] {
+  const youngMib = command === 'start' ? 8 : 16;
+  return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--max-semi-space-size=${youngMib}`];
 }
 
 /** Runs a command of the product's to its end. */
