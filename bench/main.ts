@@ -16,6 +16,7 @@ const resultsDir = join(import.meta.dirname, 'results');
 interface Options {
   readonly seconds: number;
   readonly rounds: number;
+  readonly scale: number;
   readonly dir: string;
   readonly json: boolean;
   readonly marks: boolean;
@@ -35,13 +36,20 @@ async function run(chosen: readonly Measurement[], options: Options): Promise<vo
   for (const { name, measure } of chosen) {
     progress(`measuring: ${name}`);
     const profileDir = options.profile ? join(resultsDir, `${stamp}-${name}-profile`) : null;
-    const { seconds, rounds, dir: directory } = options;
+    const { seconds, rounds, scale, dir: directory } = options;
     const say = (line: string) => progress(`  ${line}`);
-    const measured = await measure({ seconds, rounds, directory, profileDir, progress: say, servers: servers.get });
-    show(measured.text);
-    if (profileDir !== null) show(profileText(profileDir));
-    results[name] = measured.result;
-    found.push(measured);
+    const setup = { seconds, rounds, scale, directory, profileDir, progress: say, servers: servers.get };
+    try {
+      const measured = await measure(setup);
+      show(measured.text);
+      if (profileDir !== null) show(profileText(profileDir));
+      results[name] = measured.result;
+      found.push(measured);
+    } catch (error) {
+      // What the others found, in as much as an hour, is still worth having.
+      progress(`FAILED: ${name}: ${error instanceof Error ? error.stack : String(error)}`);
+      process.exitCode = 1;
+    }
   }
 
   const accounts = found.flatMap((measured) => measured.accounts);
@@ -49,7 +57,8 @@ async function run(chosen: readonly Measurement[], options: Options): Promise<vo
     ...found.flatMap((measured) => measured.marks).sort((a, b) => a.number.localeCompare(b.number, 'en')),
     ...(accounts.length > 0 ? [accountMark(accounts)] : []),
   ];
-  const whole = { startedAt, seconds: options.seconds, rounds: options.rounds, machine, ...results, marks };
+  const { seconds, rounds, scale } = options;
+  const whole = { startedAt, seconds, rounds, scale, machine, ...results, marks };
   mkdirSync(resultsDir, { recursive: true });
   const file = join(resultsDir, `${stamp}.json`);
   writeFileSync(file, `${JSON.stringify(whole, null, 2)}\n`);
@@ -70,21 +79,21 @@ process.once('SIGINT', () => process.exit(130));
 
 const names = measurements.map(({ name }) => name);
 const defaults = measurements.filter(({ isDefault }) => isDefault);
-const longOnes = names.filter((name) => !defaults.some((one) => one.name === name));
 
 await new Command('bench')
   .description('Measures the product beside baselines on this machine, in turn, and counts every event.')
-  .argument('[measurement]', `one of ${names.join(', ')}; default: all${longOnes.length > 0 ? ` but ${longOnes}` : ''}`)
+  .argument('[measurement]', `one of ${names.join(', ')}, or what several begin with: growth; default: all but those`)
   .option('--seconds <seconds>', 'length of one round', parsePositive, 5)
   .option('--rounds <rounds>', 'rounds of each side', parsePositive, 3)
+  .option('--scale <part>', 'growth: of its rows, events and backlogs, to try it out', parsePositive, 1)
   .option('--dir <directory>', 'where data directories are made; must not be in memory', tmpdir())
   .option('--marks', 'one line a mark; exit code 1 when one is short', false)
   .option('--json', 'print the results as JSON', false)
   .option('--profile', 'take CPU profiles of the product and print where its time goes (slower)', false)
   .action(async (name: string | undefined, options: Options, command: Command) => {
     if (name === undefined) return run(defaults, options);
-    const known = measurements.find((candidate) => candidate.name === name);
-    if (known === undefined) command.error(`error: no measurement is called ${name}: ${names.join(', ')}`);
-    return run([known], options);
+    const known = measurements.filter((one) => one.name === name || one.name.startsWith(`${name}-`));
+    if (known.length === 0) command.error(`error: no measurement is called ${name}: ${names.join(', ')}`);
+    return run(known, options);
   })
   .parseAsync();

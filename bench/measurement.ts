@@ -6,6 +6,8 @@ export interface Setup {
   /** Of one round. */
   readonly seconds: number;
   readonly rounds: number;
+  /** Of the sizes of `growth`; below 1 it is a try, and no measurement. */
+  readonly scale: number;
   /** Where data directories are made. */
   readonly directory: string;
   /** Null: no CPU profiles. */

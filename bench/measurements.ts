@@ -8,4 +8,4 @@ import { overload } from './overload/overload.ts';
 import { process } from './process/process.ts';
 
 /** In the order in which they run. */
-export const measurements: readonly Measurement[] = [ingest, batch, process, latency, overload, memory, growth];
+export const measurements: readonly Measurement[] = [ingest, batch, process, latency, overload, memory, ...growth];

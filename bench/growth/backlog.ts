@@ -7,6 +7,7 @@ import type { Product } from '../parts/product.ts';
 import { takeServerAccount } from '../parts/production.ts';
 import { partitions, type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
 import { type Quantiles, quantilesOf } from '../parts/statistics.ts';
+import { scaled } from './fill.ts';
 import { startFeeder, storeBacklog } from './storing.ts';
 
 export interface BacklogResult {
@@ -28,13 +29,15 @@ export interface BacklogResult {
   readonly account: Account;
 }
 
-const backlogEvents = 3_000_000;
-const shortEvents = 300_000;
+const longEvents = 3_000_000;
+const shortPart = 0.1;
 const quietPartition = 7;
 const busyPartition = 0;
 const sendEveryMs = 250;
 
 export async function measureBacklog(setup: Setup, servers: Servers): Promise<BacklogResult> {
+  const backlogEvents = scaled(setup, longEvents);
+  const shortEvents = Math.ceil(backlogEvents * shortPart);
   await using stack = new AsyncDisposableStack();
   const feeder = stack.use(startFeeder());
   const keys = keysOf((partition) => partition !== quietPartition, 700);
@@ -46,7 +49,7 @@ export async function measureBacklog(setup: Setup, servers: Servers): Promise<Ba
 
   const before = await short();
   const installation = await servers.install();
-  const fresh: Fresh = { quietMs: [], busySent: 0, busyCounted: 0 };
+  const fresh: Fresh = { untilLeft: backlogEvents / 20, quietMs: [], busySent: 0, busyCounted: 0 };
   let account: Account | null = null;
   const rowsPerSecond = await storeBacklog(setup, installation, {
     feed: feed(backlogEvents),
@@ -73,6 +76,8 @@ export async function measureBacklog(setup: Setup, servers: Servers): Promise<Ba
 }
 
 interface Fresh {
+  /** It ends when so much of the backlog is left. */
+  readonly untilLeft: number;
   readonly quietMs: number[];
   busySent: number;
   busyCounted: number;
@@ -90,7 +95,7 @@ async function sendFresh(api: Product, fresh: Fresh): Promise<void> {
       body: JSON.stringify({ event_type: eventType, key, payload: { number } }),
     });
   try {
-    while ((await api.ledger()).in_flight > backlogEvents / 20) {
+    while ((await api.ledger()).in_flight > fresh.untilLeft) {
       const sentAt = performance.now();
       await post(quietType, quietKey!, fresh.quietMs.length);
       const seenAt = await live.seen(quietType, fresh.quietMs.length + 1);

@@ -20,22 +20,37 @@ export async function fillPostgres(databaseUrl: string, fill: Fill): Promise<voi
   const now = Date.now();
   const parts = Array.from({ length: Math.ceil(fill.rows / rowsAtATime) }, (_, part) => part * rowsAtATime);
   await withDatabase(databaseUrl, async (client) => {
+    for (const sql of settingsSql) await client.query(sql);
+    await client.query(contentsSql);
     const makeIndexes = await dropIndexes(client, fill);
     const laneParts = Array.from({ length: lanes }, (_, lane) => parts.filter((_, part) => part % lanes === lane));
     await Promise.all(laneParts.map((own) => insertEvents(databaseUrl, fill, now, own)));
+    await client.query('DROP TABLE filled_contents');
     for (const sql of makeIndexes) await client.query(sql);
     if (fill.failed > 0) await client.query(failedSql(fill, now));
     for (const sql of countsSql(now)) await client.query(sql);
-    await client.query('VACUUM (ANALYZE)');
+    await client.query('VACUUM (ANALYZE, BUFFER_USAGE_LIMIT 0)');
     await client.query('CHECKPOINT');
   });
 }
+
+/** Of the connection: what is sorted and counted fits into memory. */
+const settingsSql = ["SET work_mem = '512MB'", "SET maintenance_work_mem = '1GB'"];
+
+/** Payloads like those of the other measurements, and a hash beside each, made once: of a row they take most of the time. */
+const contents = 10_000;
+const contentsSql = `CREATE UNLOGGED TABLE filled_contents AS
+  SELECT n::integer AS place, sha256(int8send(n)) AS content_hash,
+    ('{"order_id":"' || lpad(n::text, 8, '0') || '","customer":"customer-' || n % 997 || '","amount":' || n * 7919 % 99900
+      || ',"currency":"EUR","express":' || (n % 3 = 0)::text || ',"items":[' || n % 7 || ',' || n % 11
+      || '],"note":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}')::jsonb AS payload
+  FROM generate_series(0::bigint, ${contents - 1}) AS n`;
 
 /**
  * Made again behind the rows, which takes a third of the time. @returns how. An index of random ids is left with as much room
  * in its pages as it has where they came one by one: pages that split at any place are 69 % full.
  */
-async function dropIndexes(client: Client, { ids }: Fill): Promise<readonly string[]> {
+async function dropIndexes(client: Client, { ids, isRead }: Fill): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string; definition: string }>(
     `SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE tablename = 'events' AND indexname <> 'events_id'`,
   );
@@ -43,9 +58,8 @@ async function dropIndexes(client: Client, { ids }: Fill): Promise<readonly stri
   await client.query('ALTER TABLE events DROP CONSTRAINT events_id');
   const room = ids === 'v4' ? 'WITH (fillfactor = 69)' : '';
   return [
-    "SET maintenance_work_mem = '512MB'",
     `ALTER TABLE events ADD CONSTRAINT events_id PRIMARY KEY (id) ${room}`,
-    ...rows.map(({ definition }) => definition),
+    ...(isRead ? rows.map(({ definition }) => definition) : []),
   ];
 }
 
@@ -55,19 +69,19 @@ async function insertEvents(databaseUrl: string, fill: Fill, now: number, parts:
   });
 }
 
-/** Event number n: its place, its time, and a payload like those of the other measurements. */
+/** Event number n: its place, its time, and one of the contents. */
 function eventsSql(fill: Fill, now: number, from: number, to: number): string {
   const batch = batchRowsOf(fill);
-  const v7 = `(lpad(to_hex(at), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || 'a' || substr(lpad(to_hex(hashint8extended(n, 7)), 16, '0'), 2))::uuid`;
+  // 28672 is 7000 in base 16; the hash keeps 62 bits behind those that say a or b.
+  const v7 = `('0' || to_hex(at) || to_hex(28672 + n % 4096) || to_hex(hashint8extended(n, 7) & ${2n ** 62n - 1n} | ${-(2n ** 63n)}))::uuid`;
+  const v4 = `overlay(overlay(md5(n::text) PLACING '4' FROM 13) PLACING 'a' FROM 17)::uuid`;
   return `INSERT INTO events (id, log_no, partition, log_offset, received_at, stored_at, counted_as_other, event_type,
       source, content_hash, payload)
-    SELECT ${fill.ids === 'v7' ? v7 : 'gen_random_uuid()'}, 1, n / ${batch} % ${partitions},
+    SELECT ${fill.ids === 'v7' ? v7 : v4}, 1, n / ${batch} % ${partitions},
       n / ${batch * partitions} * ${batch} + n % ${batch}, at, at + 3 + n % 40, false, ${typeSql(fill)},
-      'source-' || n % ${sources}, sha256(int8send(n)),
-      ('{"order_id":"' || lpad(n::text, 8, '0') || '","customer":"customer-' || n % 997 || '","amount":' || n * 7919 % 99900
-        || ',"currency":"EUR","express":' || (n % 3 = 0)::text || ',"items":[' || n % 7 || ',' || n % 11
-        || '],"note":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}')::jsonb
-    FROM (SELECT n, ${timeSql(fill, now, fill.rows, timeOrderSql(fill, partitions))} AS at FROM generate_series(${from}::bigint, ${to - 1}) AS n) AS numbered`;
+      'source-' || n % ${sources}, content_hash, payload
+    FROM (SELECT n, ${timeSql(fill, now, fill.rows, timeOrderSql(fill, partitions))} AS at FROM generate_series(${from}::bigint, ${to - 1}) AS n) AS numbered
+    JOIN filled_contents ON place = n % ${contents}`;
 }
 
 function typeSql({ types }: Fill): string {
@@ -100,24 +114,26 @@ function countsSql(now: number): readonly string[] {
   const { fineMs, minuteMs, hourMs } = rollupSteps;
   const fineFrom = stepStart(now - limits.rollupFineKeptMs, minuteMs);
   const minutesFrom = stepStart(now - limits.rollupMinuteKeptMs, hourMs);
-  const step = `CASE WHEN at >= ${fineFrom} THEN ${fineMs} WHEN at >= ${minutesFrom} THEN ${minuteMs} ELSE ${hourMs} END`;
+  const stepped = `(SELECT *, CASE WHEN received_at >= ${fineFrom} THEN ${fineMs} WHEN received_at >= ${minutesFrom} THEN ${minuteMs}
+    ELSE ${hourMs} END AS step_ms`;
   const gamma = (1 + relativeError) / (1 - relativeError);
   const bucket = `ceil(ln((stored_at - received_at)::float8) / ${Math.log(gamma)} - 1e-9)::integer`;
   return [
-    `CREATE TEMPORARY TABLE filled AS
-       SELECT partition, received_at - received_at % ${fineMs} AS at, event_type, 0 AS failed, count(*) AS stored
-       FROM events GROUP BY 1, 2, 3
-       UNION ALL
-       SELECT partition, received_at - received_at % ${fineMs}, counted_as, count(*), 0 FROM inbox GROUP BY 1, 2, 3`,
+    // Rows of a step side by side, as folding leaves them: who reads a step reads few pages.
+    'ALTER TABLE rollup_counts DROP CONSTRAINT rollup_counts_of',
     `INSERT INTO rollup_counts (partition, step_ms, at, event_type, stored, duplicate, failed)
-       SELECT partition, step_ms, at - at % step_ms AS longer, event_type, sum(stored), 0, sum(failed)
-       FROM (SELECT *, ${step} AS step_ms FROM filled) AS stepped
-       GROUP BY partition, step_ms, longer, event_type ORDER BY 1, 2, 3, 4`,
+       SELECT partition, step_ms, received_at - received_at % step_ms AS at, event_type, count(*), 0, 0
+       FROM ${stepped} FROM events) AS stepped GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`,
+    'ALTER TABLE rollup_counts ADD CONSTRAINT rollup_counts_of PRIMARY KEY (partition, step_ms, at, event_type)',
+    `INSERT INTO rollup_counts AS counts (partition, step_ms, at, event_type, stored, duplicate, failed)
+       SELECT partition, step_ms, received_at - received_at % step_ms AS at, counted_as, 0, 0, count(*)
+       FROM ${stepped} FROM inbox) AS stepped GROUP BY 1, 2, 3, 4
+       ON CONFLICT ON CONSTRAINT rollup_counts_of DO UPDATE SET failed = counts.failed + excluded.failed`,
     `INSERT INTO rollup_latency (partition, step_ms, at, histogram, clock_skewed)
        SELECT partition, step_ms, at, json_agg(json_build_array(bucket, n) ORDER BY bucket), 0
        FROM (
          SELECT partition, step_ms, received_at - received_at % step_ms AS at, ${bucket} AS bucket, count(*) AS n
-         FROM (SELECT *, ${step.replaceAll('at >=', 'received_at >=')} AS step_ms FROM events) AS stepped
+         FROM ${stepped} FROM events) AS stepped
          GROUP BY 1, 2, 3, 4
        ) AS counted
        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,

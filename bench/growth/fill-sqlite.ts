@@ -47,7 +47,7 @@ function eventsSql(fill: Fill, now: number): string {
     INSERT INTO events (id, log_no, partition, log_offset, received_at, stored_at, counted_as_other, event_type, source,
       content_hash, payload)
     SELECT ${id}, 1, n / ${batch} % ${partitions}, n / ${batch * partitions} * ${batch} + n % ${batch}, at, at + 3 + n % 40, 0,
-      ${typeSql(fill)}, 'source-' || n % ${sources}, randomblob(32),
+      ${typeSql(fill)}, 'source-' || (n % ${sources}), randomblob(32),
       printf('{"order_id":"%08d","customer":"customer-%d","amount":%d,"currency":"EUR","items":[%d,%d],"note":"%s"}', n, n % 997,
         n * 7919 % 99900, n % 7, n % 11, 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')
     FROM (SELECT n, ${timeSql(fill, now, fill.rows, timeOrderSql(fill, partitions))} AS at FROM numbers)`;
@@ -72,23 +72,22 @@ function countsSql(now: number): readonly string[] {
   const { fineMs, minuteMs, hourMs } = rollupSteps;
   const fineFrom = stepStart(now - limits.rollupFineKeptMs, minuteMs);
   const minutesFrom = stepStart(now - limits.rollupMinuteKeptMs, hourMs);
-  const stepOf = (at: string) =>
-    `CASE WHEN ${at} >= ${fineFrom} THEN ${fineMs} WHEN ${at} >= ${minutesFrom} THEN ${minuteMs} ELSE ${hourMs} END`;
+  const stepped = `(SELECT *, CASE WHEN received_at >= ${fineFrom} THEN ${fineMs} WHEN received_at >= ${minutesFrom} THEN ${minuteMs}
+    ELSE ${hourMs} END AS step_ms`;
   return [
-    `CREATE TEMPORARY TABLE filled AS
-       SELECT partition, received_at - received_at % ${fineMs} AS at, event_type, 0 AS failed, count(*) AS stored
-       FROM events GROUP BY 1, 2, 3
-       UNION ALL
-       SELECT partition, received_at - received_at % ${fineMs}, counted_as, count(*), 0 FROM inbox GROUP BY 1, 2, 3`,
     `INSERT INTO rollup_counts (partition, step_ms, at, event_type, stored, duplicate, failed)
-       SELECT partition, step_ms, at - at % step_ms AS longer, event_type, sum(stored), 0, sum(failed)
-       FROM (SELECT *, ${stepOf('at')} AS step_ms FROM filled) GROUP BY partition, step_ms, longer, event_type`,
+       SELECT partition, step_ms, received_at - received_at % step_ms AS at, event_type, count(*), 0, 0
+       FROM ${stepped} FROM events) GROUP BY 1, 2, 3, 4`,
+    `INSERT INTO rollup_counts (partition, step_ms, at, event_type, stored, duplicate, failed)
+       SELECT partition, step_ms, received_at - received_at % step_ms AS at, counted_as, 0, 0, count(*)
+       FROM ${stepped} FROM inbox) WHERE true GROUP BY 1, 2, 3, 4
+       ON CONFLICT DO UPDATE SET failed = failed + excluded.failed`,
     `INSERT INTO rollup_latency (partition, step_ms, at, histogram, clock_skewed)
        SELECT partition, step_ms, at, json_group_array(json_array(bucket, n)), 0
        FROM (
          SELECT partition, step_ms, received_at - received_at % step_ms AS at, bucket(stored_at - received_at) AS bucket,
            count(*) AS n
-         FROM (SELECT *, ${stepOf('received_at')} AS step_ms FROM events) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+         FROM ${stepped} FROM events) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
        ) GROUP BY 1, 2, 3`,
     ...standingSql(now),
     'ANALYZE',

@@ -3,7 +3,7 @@ import { type Product, runCommand, startEmbedded, startProduct } from '../parts/
 import { dropInstallation, type ServerInstallation, type Servers } from '../parts/servers.ts';
 import { makeDataDir } from '../parts/setup.ts';
 import { type ClientsResult, measureClients } from './clients.ts';
-import { dayMs, type Fill, minuteMs } from './fill.ts';
+import { dayMs, type Fill, minuteMs, scaled } from './fill.ts';
 import { fillSqlite } from './fill-sqlite.ts';
 import { type ReadTimes, timeReads } from './reads.ts';
 import { measureRebuild, type RebuildResult } from './rebuild.ts';
@@ -27,12 +27,12 @@ export interface GrownReads {
 }
 
 const fewRows = 10_000;
-const manyRows = 10_000_000;
+const manyRowsFull = 10_000_000;
 /** SQLite is filled by one thread. */
 const manyRowsEmbedded = 2_000_000;
 /** Of both sides before they are read, so that every window of both has as many events and types. */
 const recentEvents = 10_000;
-const readRounds = 100;
+const readRounds = 60;
 /** 10 million events at 100,000 a second. */
 const fastSpanMs = 2 * minuteMs;
 
@@ -41,10 +41,12 @@ const fillOf = (rows: number, types: number): Fill => ({
   types,
   spanMs: 30 * dayMs,
   ids: 'v7',
+  isRead: true,
   failed: Math.max(200, rows / 1_000),
 });
 
-export async function measureServerReads(setup: Setup, servers: Servers, types: number): Promise<GrownReads> {
+export async function measureGrown(setup: Setup, servers: Servers, types: number): Promise<GrownReads> {
+  const manyRows = scaled(setup, manyRowsFull);
   const few = await fillInstallation(servers, fillOf(fewRows, types));
   setup.progress(`filling ${manyRows} rows of ${types} types`);
   const many = await fillInstallation(servers, fillOf(manyRows, types));
@@ -53,7 +55,11 @@ export async function measureServerReads(setup: Setup, servers: Servers, types: 
   const month = await measureRebuild(setup, many);
   await dropInstallation(many);
   setup.progress(`filling ${manyRows} rows of ${types} types in ${fastSpanMs / minuteMs} minutes`);
-  const fast = await fillInstallation(servers, { ...fillOf(manyRows, types), spanMs: fastSpanMs });
+  const fast = await fillInstallation(servers, {
+    ...fillOf(manyRows, types),
+    spanMs: fastSpanMs,
+    isRead: false,
+  });
   const minutes = await measureRebuild(setup, fast);
   await dropInstallation(fast);
   return {
@@ -77,7 +83,8 @@ async function readBoth(
   const { profileDir } = setup;
   const ofFew = stack.use(await startProduct({ settings: few.settings, profileDir }));
   const ofMany = stack.use(await startProduct({ settings: many.settings, profileDir }));
-  return freshenAndRead(ofFew, ofMany, types);
+  // Awaited here, or the products would be stopped before they are read.
+  return await freshenAndRead(ofFew, ofMany, types);
 }
 
 export async function measureEmbeddedReads(setup: Setup): Promise<Reads> {
@@ -92,8 +99,9 @@ export async function measureEmbeddedReads(setup: Setup): Promise<Reads> {
     return stack.use(await startEmbedded({ dataDir, profileDir: setup.profileDir }));
   };
   const few = await start(fewRows);
-  const many = await start(manyRowsEmbedded);
-  return { fewRows, manyRows: manyRowsEmbedded, times: await freshenAndRead(few, many, types) };
+  const manyRows = scaled(setup, manyRowsEmbedded);
+  const many = await start(manyRows);
+  return { fewRows, manyRows, times: await freshenAndRead(few, many, types) };
 }
 
 async function freshenAndRead(few: Product, many: Product, types: number): Promise<readonly ReadTimes[]> {

@@ -17,16 +17,16 @@ export function readsText(where: string, { fewRows, manyRows, times }: Reads): s
   );
 }
 
-export function clientsText(results: readonly ClientsResult[]): string {
+export function clientsText(where: string, result: ClientsResult): string {
+  const { clients, eventsPerSecond, withoutCores, oneCores, allCores, seen } = result;
   const percent = (cores: number) => `${(cores * 100).toFixed(1)} %`;
-  return lines(
-    'Of a core, what clients of the live stream cost an API',
-    results.map(({ clients, eventsPerSecond, withoutCores, oneCores, allCores, seen }, index) => [
-      `${index === 0 ? 'few' : 'many'} event types, ${eventsPerSecond} events/s`,
+  return lines('Of a core, what clients of the live stream cost an API', [
+    [
+      `${where}, ${eventsPerSecond} events/s`,
       `one ${percent(oneCores - withoutCores)}, ${clients} ${percent(allCores - withoutCores)}; each got ` +
         `${seen.snapshotsPerSecond.toFixed(1)} snapshots and ${whole(seen.bytesPerSecond / 1024)} KiB a second`,
-    ]),
-  );
+    ],
+  ]);
 }
 
 export function memoryText({ bytesPerType }: RedisMemory): string {
@@ -36,16 +36,14 @@ export function memoryText({ bytesPerType }: RedisMemory): string {
   );
 }
 
-export function rebuildText(results: readonly GrownReads[]): string {
+export function rebuildText({ types, rebuilds }: GrownReads): string {
   return lines(
     'Metrics on Redis made anew from the store',
-    results.flatMap(({ types, rebuilds }) =>
-      rebuilds.map(({ history, result }): [string, string] => [
-        `${whole(result.total)} events of ${whole(types)} types, ${history}`,
-        `esp rebuild-metrics ${result.commandMs.map((time) => (time / 1000).toFixed(1)).join(', ')} s; after FLUSHALL right ` +
-          `again in ${(result.healedMs / 1000).toFixed(1)} s; ${whole(result.redisBytes / 2 ** 20)} MiB of Redis`,
-      ]),
-    ),
+    rebuilds.map(({ history, result }): [string, string] => [
+      `${whole(result.total)} events of ${whole(types)} types, ${history}`,
+      `esp rebuild-metrics ${result.commandMs.map((time) => (time / 1000).toFixed(1)).join(', ')} s; after FLUSHALL right ` +
+        `again in ${(result.healedMs / 1000).toFixed(1)} s; ${whole(result.redisBytes / 2 ** 20)} MiB of Redis`,
+    ]),
   );
 }
 

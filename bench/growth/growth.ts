@@ -1,62 +1,70 @@
-import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
+import type { LeftOut, Measured, Measurement, Setup } from '../measurement.ts';
+import type { Servers } from '../parts/servers.ts';
 import { lines } from '../parts/text.ts';
-import { type BacklogResult, measureBacklog } from './backlog.ts';
-import { type GrownReads, measureEmbeddedReads, measureServerReads } from './grown.ts';
+import { measureBacklog } from './backlog.ts';
+import { measureEmbeddedReads, measureGrown } from './grown.ts';
 import { backlogText, clientsText, memoryText, readsText, rebuildText, rowsText } from './growth-text.ts';
 import { backlogMarks, clientsMark, memoryMark, readsMark, rebuildMark, rowsMark } from './marks.ts';
-import { measureRedisMemory, type RedisMemory } from './redis-memory.ts';
-import { measureRowsAtSize, type RowsAtSize } from './rows-at-size.ts';
+import { measureRedisMemory } from './redis-memory.ts';
+import { measureRowsAtSize } from './rows-at-size.ts';
 
-/** It fills stores with up to 20 million rows: that takes long, and 20 GB of disk. */
-export const growth: Measurement = { name: 'growth', isDefault: false, measure };
+/** They fill stores with up to 20 million rows: that takes long, and 20 GB of disk. `growth` asks for all of them. */
+export const growth: readonly Measurement[] = [
+  { name: 'growth-embedded', isDefault: false, measure: measureEmbedded },
+  ...[10, 2_000].map((types) => ({
+    name: `growth-${types}-types`,
+    isDefault: false,
+    measure: onServers(async (setup: Setup, servers: Servers) => measureTypes(setup, servers, types)),
+  })),
+  { name: 'growth-redis', isDefault: false, measure: onServers(measureMemory) },
+  { name: 'growth-backlog', isDefault: false, measure: onServers(measureLongBacklog) },
+  { name: 'growth-rows', isDefault: false, measure: onServers(measureRows) },
+];
 
-async function measure(setup: Setup): Promise<Measured> {
-  const embedded = await measureEmbeddedReads(setup);
-  const marks: Mark[] = [readsMark('6a', 'embedded', embedded)];
-  const texts = [readsText('Embedded', embedded)];
-  const servers = await setup.servers();
-  if ('leftOut' in servers) {
-    texts.push(lines('On Kafka, PostgreSQL and Redis', [['left out', servers.leftOut]]));
-    return { result: { embedded }, text: texts.join('\n\n'), marks, accounts: [] };
-  }
-  const few = await measureServerReads(setup, servers, 10);
-  const many = await measureServerReads(setup, servers, 2_000);
-  const redisMemory = await measureRedisMemory(await servers.install());
+async function measureEmbedded(setup: Setup): Promise<Measured> {
+  const reads = await measureEmbeddedReads(setup);
+  const marks = [readsMark('6a', 'embedded', reads)];
+  return { result: reads, text: readsText('Embedded', reads), marks, accounts: [] };
+}
+
+async function measureTypes(setup: Setup, servers: Servers, types: number): Promise<Measured> {
+  const grown = await measureGrown(setup, servers, types);
+  const where = `${types} event types`;
+  return {
+    result: grown,
+    text: [readsText(`PostgreSQL, ${where}`, grown.reads), clientsText(where, grown.clients), rebuildText(grown)].join(
+      '\n\n',
+    ),
+    marks: [
+      readsMark(types === 10 ? '6a' : '6b', `PostgreSQL, ${where}`, grown.reads),
+      clientsMark(where, grown.clients),
+      rebuildMark(where, grown),
+    ],
+    accounts: [],
+  };
+}
+
+async function measureMemory(_: Setup, servers: Servers): Promise<Measured> {
+  const memory = await measureRedisMemory(await servers.install());
+  return { result: memory, text: memoryText(memory), marks: [memoryMark(memory)], accounts: [] };
+}
+
+async function measureLongBacklog(setup: Setup, servers: Servers): Promise<Measured> {
   const backlog = await measureBacklog(setup, servers);
+  return { result: backlog, text: backlogText(backlog), marks: backlogMarks(backlog), accounts: [backlog.account] };
+}
+
+async function measureRows(setup: Setup, servers: Servers): Promise<Measured> {
   const made = await measureRowsAtSize(setup, servers, 'v7');
   const random = await measureRowsAtSize(setup, servers, 'v4');
-  marks.push(...marksOf({ few, many, redisMemory, backlog, made }));
-  texts.push(
-    readsText('PostgreSQL, 10 event types', few.reads),
-    readsText('PostgreSQL, 2,000 event types', many.reads),
-    clientsText([few.clients, many.clients]),
-    memoryText(redisMemory),
-    rebuildText([few, many]),
-    backlogText(backlog),
-    rowsText([made, random]),
-  );
-  const result = { embedded, few, many, redisMemory, backlog, made, random };
-  return { result, text: texts.join('\n\n'), marks, accounts: [backlog.account] };
+  return { result: { made, random }, text: rowsText([made, random]), marks: [rowsMark(made)], accounts: [] };
 }
 
-interface OnServers {
-  readonly few: GrownReads;
-  readonly many: GrownReads;
-  readonly redisMemory: RedisMemory;
-  readonly backlog: BacklogResult;
-  readonly made: RowsAtSize;
-}
-
-function marksOf({ few, many, redisMemory, backlog, made }: OnServers): readonly Mark[] {
-  return [
-    readsMark('6a', 'PostgreSQL', few.reads),
-    readsMark('6b', 'PostgreSQL, 2,000 event types', many.reads),
-    clientsMark('10 event types', few.clients),
-    clientsMark('2,000 event types', many.clients),
-    memoryMark(redisMemory),
-    ...backlogMarks(backlog),
-    rebuildMark('10 event types', few),
-    rebuildMark('2,000 event types', many),
-    rowsMark(made),
-  ];
+function onServers(measure: (setup: Setup, servers: Servers) => Promise<Measured>): Measurement['measure'] {
+  return async (setup) => {
+    const servers: Servers | LeftOut = await setup.servers();
+    if (!('leftOut' in servers)) return measure(setup, servers);
+    const text = lines('On Kafka, PostgreSQL and Redis', [['left out', servers.leftOut]]);
+    return { result: servers, text, marks: [], accounts: [] };
+  };
 }

@@ -27,7 +27,7 @@ export async function measureRebuild(setup: Setup, installation: ServerInstallat
     if (!answer.ok) throw new Error(`a rebuild was answered ${answer.status}: ${await answer.text()}`);
     commandMs.push(performance.now() - startedAt);
   }
-  return withRedis(settings.REDIS_URL!, async (redis) => {
+  return await withRedis(settings.REDIS_URL!, async (redis) => {
     await redis.flush();
     const before = await redis.usedBytes();
     const flushedAt = performance.now();

@@ -3,7 +3,7 @@ import type { Product } from '../parts/product.ts';
 import { runCommand } from '../parts/product.ts';
 import { dropInstallation, type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
 import { type Spread, spreadOf } from '../parts/statistics.ts';
-import { dayMs, type Fill } from './fill.ts';
+import { dayMs, type Fill, scaled } from './fill.ts';
 import { fillPostgres } from './fill-postgres.ts';
 import { startFeeder, storeBacklog } from './storing.ts';
 
@@ -20,12 +20,21 @@ export interface RowsAtSize {
   readonly perRow: { readonly walBytes: number; readonly fullPageImages: number; readonly pagesRead: number };
 }
 
-const rowsFull = 20_000_000;
-const eventsOfRound = 400_000;
+/** Random ids have no mark, and half is enough to be past memory: an index of 400 MiB beside `shared_buffers` of 128. */
+const rowsWhenFull = { v7: 20_000_000, v4: 10_000_000 };
+const eventsOfARound = 400_000;
 
 export async function measureRowsAtSize(setup: Setup, servers: Servers, ids: Fill['ids']): Promise<RowsAtSize> {
+  const rowsFull = scaled(setup, rowsWhenFull[ids]);
   setup.progress(`filling ${rowsFull} rows, ids ${ids}`);
-  const full = await fillInstallation(servers, { rows: rowsFull, types: 10, spanMs: 30 * dayMs, ids, failed: 0 });
+  const full = await fillInstallation(servers, {
+    rows: rowsFull,
+    types: 10,
+    spanMs: 30 * dayMs,
+    ids,
+    isRead: true,
+    failed: 0,
+  });
   const result = await compareSizes(setup, await servers.install(), full, ids);
   await dropInstallation(full);
   return result;
@@ -44,6 +53,7 @@ export async function compareSizes(
   full: ServerInstallation,
   ids: Fill['ids'],
 ): Promise<RowsAtSize> {
+  const [rowsFull, eventsOfRound] = [scaled(setup, rowsWhenFull[ids]), scaled(setup, eventsOfARound)];
   await using stack = new AsyncDisposableStack();
   const feeder = stack.use(startFeeder());
   const feed = async ({ port }: Product) => {

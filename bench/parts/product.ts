@@ -46,9 +46,7 @@ export function startEmbedded(
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const { command = 'start', settings, profileDir, waitUntilReady = true, mainFile = ownMainFile } = options;
   const startedAt = performance.now();
-  // With the flag that bin/esp.js would begin anew for: the profiler's signal ends a process that is just doing so.
-  const profiling =
-    profileDir === null ? [] : ['--max-semi-space-size=16', '--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  const profiling = profileDir === null ? [] : profilingFlags(command, profileDir);
   if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
   const child = spawn(process.execPath, [...profiling, mainFile, command], {
     cwd: projectRoot,
@@ -65,9 +63,16 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const killOnExit = () => child.kill('SIGKILL');
   // Before its directory is removed.
   process.prependOnceListener('exit', killOnExit);
-  void exited.then(() => process.off('exit', killOnExit));
+  let isStopping = false;
+  void exited.then(() => {
+    process.off('exit', killOnExit);
+    // Whoever talks to it next sees a refused connection alone.
+    if (!isStopping)
+      process.stderr.write(`esp ${command} ended with ${child.exitCode ?? child.signalCode}:\n${output}\n`);
+  });
 
   async function stop(): Promise<void> {
+    isStopping = true;
     if (child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGTERM');
     await exited;
@@ -113,6 +118,15 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+/**
+ * With the young generation's size that the command would begin anew for: a signal of the profiler that is on its way then ends
+ * the process, which no longer knows it.
+ */
+function profilingFlags(command: string, profileDir: string): readonly string[] {
+  const youngMib = command === 'start' ? 8 : 16;
+  return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--max-semi-space-size=${youngMib}`];
 }
 
 /** Runs a command of the product's to its end. */

@@ -147,6 +147,8 @@ export const limits = {
   /** So much more for each client: 200 of them are told five times a second, 500 three times. */
   liveSnapshotPerClientMs: 0.5,
   liveSnapshotIdleMs: 2_000,
+  /** As often as lag: it takes a transaction of the store and three questions to the log. */
+  liveLedgerEveryMs: 1_000,
   liveClientsMax: 500,
   /** In a snapshot: with two thousand long names, five hundred stalled clients would hold a gigabyte. */
   liveTypesMax: 200,

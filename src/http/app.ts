@@ -52,6 +52,7 @@ function registerRoutes({ app, routes }: BareApp, deps: HttpDependencies, httpLi
     snapshotMinMs: httpLimits.liveSnapshotMinMs,
     snapshotPerClientMs: httpLimits.liveSnapshotPerClientMs,
     snapshotIdleMs: httpLimits.liveSnapshotIdleMs,
+    ledgerEveryMs: httpLimits.liveLedgerEveryMs,
     clientsMax: httpLimits.liveClientsMax,
     eventsPerTick: httpLimits.liveEventsPerTick,
     eventBytesPerTick: httpLimits.liveEventBytesPerTick,

@@ -23,6 +23,7 @@ export interface HttpLimits {
   readonly liveSnapshotMinMs: number;
   readonly liveSnapshotPerClientMs: number;
   readonly liveSnapshotIdleMs: number;
+  readonly liveLedgerEveryMs: number;
   readonly liveClientsMax: number;
   readonly liveEventsPerTick: number;
   readonly liveEventBytesPerTick: number;

@@ -21,6 +21,7 @@ const liveLimits = {
   snapshotMinMs: 200,
   snapshotPerClientMs: 0,
   snapshotIdleMs: 2_000,
+  ledgerEveryMs: 1_000,
   clientsMax: 3,
   eventsPerTick: 2,
   eventBytesPerTick: 1_000,
@@ -106,6 +107,24 @@ describe('a live client', () => {
     expect(sink.take()).toEqual([]);
     await vi.advanceTimersByTimeAsync(1);
     expect(sink.take().map(({ event }) => event)).toEqual(['snapshot']);
+  });
+
+  it('gets a ledger that is a second old at most, also when nothing changes any more', async () => {
+    const { live, state } = setUp();
+    const sink = createSink();
+    live.connect('15m', sink);
+    await settle();
+    for (let ms = 0; ms < 2_500; ms += 10) {
+      state.metrics.add([makeEvent()]);
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    expect(state.ledgerReads).toBe(3);
+    sink.take();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(state.ledgerReads).toBe(4);
+    expect(sink.take().map(({ event }) => event)).toContain('snapshot');
+    await vi.advanceTimersByTimeAsync(1_999);
+    expect(state.ledgerReads).toBe(4);
   });
 
   it('gets them as before when the clock is set back', async () => {

@@ -16,6 +16,8 @@ export interface LiveLimits {
   readonly snapshotPerClientMs: number;
   /** Between two snapshots while nothing does: lag and windows move on by themselves. */
   readonly snapshotIdleMs: number;
+  /** The ledger asks the store and the log, which costs more than all else of a tick. */
+  readonly ledgerEveryMs: number;
   readonly clientsMax: number;
   readonly eventsPerTick: number;
   readonly eventBytesPerTick: number;
@@ -32,6 +34,9 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
   /** What could be read last, so that readiness is told, and stays true, while the stores are away. */
   const lastMetrics = new Map<MetricsWindow, string>();
   let lastLedger = 'null';
+  /** As `lastTickAt`. */
+  let ledgerReadAt = Number.NEGATIVE_INFINITY;
+  let isLedgerOld = false;
   let unsubscribe: (() => void) | null = null;
   let timer: NodeJS.Timeout | null = null;
   let ticking = false;
@@ -68,15 +73,23 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     changed = false;
     lastMetrics.clear();
     lastLedger = 'null';
+    isLedgerOld = false;
   }
 
   function schedule(): void {
     if (timer) clearTimeout(timer);
     timer = null;
     if (ticking || clients.size === 0) return;
-    const changingMs = limits.snapshotMinMs + clients.size * limits.snapshotPerClientMs;
-    const interval = changed ? Math.min(changingMs, limits.snapshotIdleMs) : limits.snapshotIdleMs;
-    timer = setTimeout(() => void tick(), Math.max(0, lastTickAt + interval - performance.now()));
+    timer = setTimeout(() => void tick(), Math.max(0, nextTickAt() - performance.now()));
+  }
+
+  function nextTickAt(): number {
+    const idleAt = lastTickAt + limits.snapshotIdleMs;
+    if (changed) {
+      return Math.min(lastTickAt + limits.snapshotMinMs + clients.size * limits.snapshotPerClientMs, idleAt);
+    }
+    // The last tick told an older ledger: what changed is told as soon as it may be.
+    return isLedgerOld ? Math.min(ledgerReadAt + limits.ledgerEveryMs, idleAt) : idleAt;
   }
 
   async function tick(): Promise<void> {
@@ -111,9 +124,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     const snapshots = new Map<MetricsWindow, string>();
     let stored: number | null = null;
     const readinessJson = JSON.stringify(readinessView(readiness()));
-    const ledgerRead = readOrRepeat(async () => {
-      lastLedger = JSON.stringify(ledgerView(await operations.ledger()));
-    });
+    const ledgerRead = readOrRepeat(readLedgerIfDue);
     const metricsRead = readOrRepeat(async () => {
       const lagSeconds = await operations.lagSeconds();
       for (const window of windows) {
@@ -128,6 +139,14 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
       snapshots.set(window, message('snapshot', `{${parts}}`));
     }
     return { snapshots, stored };
+  }
+
+  async function readLedgerIfDue(): Promise<void> {
+    const at = performance.now();
+    isLedgerOld = lastLedger !== 'null' && at - ledgerReadAt < limits.ledgerEveryMs;
+    if (isLedgerOld) return;
+    ledgerReadAt = at;
+    lastLedger = JSON.stringify(ledgerView(await operations.ledger()));
   }
 
   /** A store that is away is told by readiness, beside the last numbers there were; their as_of tells their age. */

@@ -64,7 +64,7 @@ export async function runPartitionLoop(
   const run = createBatchRunner(options, claimed, cursor, signal);
   try {
     if (logStart > cursor.nextOffset) {
-      const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'trimmed' });
+      const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'trimmed' }, false);
       if (end !== 'committed') return end;
     }
     // What has come during a rest was waited for long enough.
@@ -103,7 +103,8 @@ interface Gap {
   readonly kind: 'trimmed' | 'given_up' | 'skipped';
 }
 
-type RunBatch = (records: readonly LogRecord[], gap: Gap | null) => Promise<CommitOutcome>;
+/** @param isLast nothing is left of the partition behind it */
+type RunBatch = (records: readonly LogRecord[], gap: Gap | null, isLast: boolean) => Promise<CommitOutcome>;
 
 /** Commits everything a fetched batch holds, run by run of consecutive offsets. Null: all is done. */
 async function takeBatch(
@@ -123,7 +124,8 @@ async function takeBatch(
     // A gap that is only partly lost is taken in two: no record follows it then, and the rest is the next round's.
     const consecutive = runOf(records, gap?.to ?? from);
     if (consecutive.length === 0 && gap === null) return null;
-    const outcome = await run(consecutive, gap);
+    const isLast = (consecutive.at(-1)?.offset ?? to - 1) + 1 >= batch.end;
+    const outcome = await run(consecutive, gap, isLast);
     if (outcome === 'fenced') return 'fenced';
     records = records.slice(consecutive.length);
   }
@@ -205,8 +207,8 @@ function createBatchRunner(
     return commitBatch({ ...options, pause, onCommitted }, request, signal);
   }
 
-  return async (records, gap) => {
-    const giveTurnBack = await turns.take(partition);
+  return async (records, gap, isLast) => {
+    const giveTurnBack = await turns.take(partition, isLast);
     try {
       signal.throwIfAborted();
       return await buildAndCommit(records, gap, giveTurnBack);

@@ -25,6 +25,7 @@ export function createHttpDependencies(overrides: Partial<HttpDependencies> = {}
     redrives: [] as RedriveRequest[],
     ready: { ready: true, reasons: [] } as ReturnType<HttpDependencies['readiness']>,
     isStopping: false,
+    ledgerReads: 0,
     verifications: 0,
     metrics: createMetricsDouble(),
   };
@@ -109,6 +110,7 @@ function storeOver(state: State): HttpDependencies['store'] {
 function operationsOver(state: State): Operations {
   return {
     async ledger() {
+      state.ledgerReads += 1;
       const outcomes = { stored: 5, duplicate: 2, failed: 1, lost: 0, skipped: 0 };
       const entry = {
         logNo: 1,
