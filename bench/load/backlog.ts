@@ -6,6 +6,7 @@ import { encodeRecord } from '../../src/domain/record-codec.ts';
 import type { EventLog, RecordToAppend } from '../../src/event-log/event-log.ts';
 import { createKafkaEventLog } from '../../src/event-log/kafka/event-log.kafka.ts';
 import { createSegmentEventLog } from '../../src/event-log/segment/event-log.segment.ts';
+import { createStickyPartitioner } from '../../src/ingest/sticky-partitioner.ts';
 import { answerParent } from '../parts/child.ts';
 import { sampleEvent } from './sample-event.ts';
 
@@ -34,20 +35,26 @@ function isDuplicate(number: number): boolean {
   return number % duplicateEvery === duplicateEvery - 1 && number >= duplicateDistance;
 }
 
-function record(number: number, id: string): RecordToAppend {
-  const { event_type: eventType, payload } = JSON.parse(sampleEvent(number));
-  const value = encodeRecord({
+const payloadName = '"payload":';
+
+/** Of an event as it was sent: its type, and the text of its payload, which ingest takes over. */
+function partsOf(event: string): { readonly eventType: string; readonly payloadJson: string } {
+  const payloadAt = event.indexOf(payloadName);
+  const { event_type: eventType } = JSON.parse(`${event.slice(0, payloadAt - 1)}}`);
+  return { eventType, payloadJson: event.slice(payloadAt + payloadName.length, -1) };
+}
+
+function record(number: number, id: string): Uint8Array {
+  return encodeRecord({
+    ...partsOf(sampleEvent(number)),
     id,
-    eventType,
     clientId: null,
     source: null,
     key: null,
     occurredAt: null,
     receivedAt: Date.now(),
     redriveOf: null,
-    payloadJson: JSON.stringify(payload),
   });
-  return { partition: partitionOf(id, partitions), value };
 }
 
 function openLog(plan: BacklogPlan): Promise<EventLog> {
@@ -60,6 +67,7 @@ answerParent(async (plan: BacklogPlan): Promise<Backlog> => {
   const { events, secondsMax = Number.POSITIVE_INFINITY, withDuplicates = false } = plan;
   const log = await openLog(plan);
   const ids: string[] = [];
+  const sticky = createStickyPartitioner(0);
   let duplicates = 0;
   const deadline = performance.now() + secondsMax * 1000;
   for (let first = 0; first < events && performance.now() < deadline; first += groupRecords) {
@@ -68,7 +76,14 @@ answerParent(async (plan: BacklogPlan): Promise<Backlog> => {
       const again = withDuplicates && isDuplicate(number);
       const original = again ? number - duplicateDistance : number;
       ids[number] = again ? ids[original]! : newEventId(Date.now());
-      group.push(record(original, ids[number]!));
+      const value = record(original, ids[number]!);
+      // As ingest does it. Who sends an event again has given it an id, the first time as well.
+      const hasOwnId = again || isDuplicate(number + duplicateDistance);
+      const partition =
+        withDuplicates && hasOwnId
+          ? partitionOf(ids[number]!, partitions)
+          : sticky.partitionFor(value.byteLength, partitions);
+      group.push({ partition, value });
       duplicates += again ? 1 : 0;
     }
     await log.append(group);
