@@ -51,6 +51,8 @@ describe('one event', () => {
     const { id, partition } = accepted(await submit(minimal));
     expect(isUuid(id) && id[14]).toBe('7');
     for (let n = 0; n < 10; n += 1) expect(accepted(await submit(minimal)).partition).toBe(partition);
+    const withSource = accepted(await submit('{"source":"shop","event_type":"a","payload":{}}'));
+    expect(withSource.partition).toBe(partition);
     expect(eventsIn(log)[0]).toMatchObject({ id, clientId: null, key: null });
   });
 

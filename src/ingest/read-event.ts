@@ -36,9 +36,15 @@ const outline: EventOutline = {
   source: undefined,
   key: undefined,
 };
+export interface EventRead extends EventToWrite {
+  /** No other record has its id, and none will have unless a client sends it back. */
+  hasNewId: boolean;
+}
+
 /** What was read last. */
-const event: EventToWrite = {
+const event: EventRead = {
   id: null,
+  hasNewId: false,
   eventType: '',
   clientId: null,
   source: null,
@@ -78,7 +84,7 @@ export function readEvent(
   receivedAt: number,
   makeId: MakeId | null,
   problemsMax: number,
-): EventToWrite | Rejected {
+): EventRead | Rejected {
   const unknownCount = outlineFields(scanner, text);
   const isValid = isValidOutline(outline);
   if (!isValid || unknownCount > 0 || scanner.violations.length > 0) {
@@ -102,6 +108,7 @@ export function readEvent(
       ? null
       : withoutSigns(text, event.payloadStart, event.payloadEnd, scanner.negativeZeros);
   event.clientId = null;
+  event.hasNewId = outline.id === undefined && makeId === null;
   if (outline.id !== undefined)
     Object.assign(event, resolveEventId({ id: outline.id as string, source: event.source }));
   else if (makeId !== null) event.id = makeId(text.slice(start, end), event.source);

@@ -5,11 +5,11 @@ import type { LineStart } from '../domain/json-text.ts';
 import { limits } from '../domain/limits.ts';
 import { partitionOf, partitionOfBytes } from '../domain/partitioner.ts';
 import { idAt } from '../domain/record-codec.ts';
-import { createRecordRoom, type EventToWrite, writeRecord } from '../domain/record-writer.ts';
+import { createRecordRoom, writeRecord } from '../domain/record-writer.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { Refusal } from './ingest-answer.ts';
 import type { BodyText } from './read-body.ts';
-import { type MakeId, moreProblems, type Rejected, readEvent } from './read-event.ts';
+import { type EventRead, type MakeId, moreProblems, type Rejected, readEvent } from './read-event.ts';
 import { refuse } from './refuse.ts';
 import type { StickyPartitioner } from './sticky-partitioner.ts';
 
@@ -156,11 +156,11 @@ function readItem(body: BodyText, start: number, end: number, context: ReadConte
   return { partition: partitionFor(event, value, context), value };
 }
 
-/** Events of one key, and records of one id, stand in one partition. */
-function partitionFor({ key, id }: EventToWrite, value: Uint8Array, { partitions, sticky }: ReadContext): number {
+/** Events of one key stand in one partition; without a key, what a client may send again stands where its repeat will. */
+function partitionFor({ key, hasNewId }: EventRead, value: Uint8Array, { partitions, sticky }: ReadContext): number {
   if (key !== null) return partitionOf(key, partitions);
-  if (id !== null) return partitionOfBytes(value, idAt, eventIdLength, partitions);
-  return sticky.partitionFor(value.byteLength, partitions);
+  if (hasNewId) return sticky.partitionFor(value.byteLength, partitions);
+  return partitionOfBytes(value, idAt, eventIdLength, partitions);
 }
 
 /** Exact only where it matters: no character of UTF-16 takes more than three bytes. */

@@ -1,7 +1,7 @@
 import { limits } from '../domain/limits.ts';
 
 /**
- * The partition of an event that nothing ties to one: it has no key, and an id that was made just now, which no other record has.
+ * The partition of an event that nothing ties to one: it has no key, and an id that was made just now, so that no other record has it.
  * After Kafka's own sticky partitioner (KIP-480, KIP-794): a run of such events goes to one partition, the next run to the next, so
  * that partitions get equally many bytes. What arrives together then stands together: one record batch in the log, and one
  * transaction in the store, where there would be one a partition.
