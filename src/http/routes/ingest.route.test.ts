@@ -1,9 +1,12 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
+import type { LogAppender } from '../../event-log/event-log.ts';
 import type { SettledOutcome } from '../../event-store/event-store.ts';
 import { createIngest, type IngestOptions } from '../../ingest/ingest.ts';
 import { createTelemetry } from '../../telemetry/telemetry.ts';
@@ -38,6 +41,11 @@ function setUp({
   const post = (payload: string | Buffer, headers: Record<string, string> = {}, url = '/api/events') =>
     app.inject({ method: 'POST', url, payload, headers: { 'content-type': 'application/json', ...headers } });
   return { app, log, post, ...made };
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
 }
 
 const one = '{"event_type":"a","payload":{"n":1}}';
@@ -247,6 +255,38 @@ describe('waiting until stored', () => {
     const answer = await post(`[${one},${one}]`, {}, '/api/events?wait=stored');
     expect(answer.statusCode).toBe(202);
     expect(answer.json().results.map(({ status }: { status: string }) => status)).toEqual(['accepted', 'accepted']);
+  });
+
+  test('keeps none of the records meanwhile', async () => {
+    const values: WeakRef<Uint8Array>[] = [];
+    const log: LogAppender = {
+      partitions: 8,
+      lanes: 1,
+      laneOf: () => 0,
+      append: async (records) => {
+        values.push(...records.map(({ value }) => new WeakRef(value)));
+        return records.map(({ partition }, offset) => ({ partition, offset }));
+      },
+      trim: () => Promise.reject(new Error('nobody trims')),
+    };
+    const waiting = Promise.withResolvers<void>();
+    const stored = Promise.withResolvers<void>();
+    const wait: Wait = async (appended) => {
+      waiting.resolve();
+      await stored.promise;
+      return appended.map(() => ({ kind: 'stored' }));
+    };
+    const { post } = setUp({ log, wait });
+    const answered = post(`${one}\n`.repeat(100), ndjson, '/api/events?wait=stored');
+    await waiting.promise;
+    expect(values).toHaveLength(100);
+    const kept = () => {
+      collectGarbage();
+      return values.filter((value) => value.deref() !== undefined).length;
+    };
+    await expect.poll(kept).toBe(0);
+    stored.resolve();
+    expect((await answered).statusCode).toBe(200);
   });
 });
 
