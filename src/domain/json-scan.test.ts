@@ -6,9 +6,23 @@ import { lineAndColumn, unquote, withoutSigns } from './json-text.ts';
 
 const scanner = createJsonScanner();
 
+/** With the bytes as well where they are ASCII, which must make no difference. */
 function scan(text: string): number {
   const start = skipSpace(text, 0, text.length);
-  return text[start] === '{' ? scanner.object(text, start, text.length) : scanner.value(text, start, text.length);
+  const scanWith = (ascii: Uint8Array | null) =>
+    text[start] === '{'
+      ? scanner.object(text, start, text.length, ascii)
+      : scanner.value(text, start, text.length, ascii);
+  const found = () =>
+    structuredClone([scanner.fields.slice(0, scanner.fieldCount), scanner.violations, scanner.negativeZeros]);
+  const bytes = Buffer.from(text);
+  if (bytes.length !== text.length) return scanWith(null);
+  const ascii = { end: scanWith(bytes), found: found(), error: { ...scanner.syntaxError } };
+  const end = scanWith(null);
+  expect(ascii.end).toBe(end);
+  expect(ascii.found).toEqual(found());
+  if (end < 0) expect(ascii.error).toEqual(scanner.syntaxError);
+  return end;
 }
 
 /** As strict as JSON.parse is with the whole of a text. */

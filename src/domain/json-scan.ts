@@ -47,10 +47,15 @@ export interface JsonScanner {
   readonly negativeZeros: readonly number[];
   /** Of the last scan that answered −1. */
   readonly syntaxError: JsonSyntaxError;
-  /** Scans one value of any kind. @returns the position after it, or −1 at a syntax error. */
-  value(text: string, start: number, end: number): number;
-  /** Scans the object that starts at `start` and notes its fields. @returns the position after it, or −1. */
-  object(text: string, start: number, end: number): number;
+  /**
+   * Scans one value of any kind.
+   *
+   * @param ascii the text as bytes, where each of its characters is one: strings are looked through there, in half the time
+   * @returns the position after it, or −1 at a syntax error
+   */
+  value(text: string, start: number, end: number, ascii?: Uint8Array | null): number;
+  /** Scans the object that starts at `start` and notes its fields. Otherwise as `value`. */
+  object(text: string, start: number, end: number, ascii?: Uint8Array | null): number;
 }
 
 const quote = 0x22;
@@ -75,6 +80,13 @@ plain.fill(0, 0xd800, 0xe000);
 plain[quote] = 0;
 plain[backslash] = 0;
 
+/** Where the first byte stands that does not stand for itself in a string. */
+function plainEnd(ascii: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && plain[ascii[at]!] === 1) at += 1;
+  return at;
+}
+
 export function skipSpace(text: string, start: number, end: number): number {
   let at = start;
   while (at < end) {
@@ -91,6 +103,8 @@ export function createJsonScanner(): JsonScanner {
   const negativeZeros: number[] = [];
   let syntaxError: JsonSyntaxError = { message: '', at: 0 };
   let fieldCount = 0;
+  /** Of the text that is being scanned, or null. */
+  let bytes: Uint8Array | null = null;
   /** Whether the last string had an escape in it. */
   let escaped = false;
   /** One byte an open container: 1 object, 0 array. */
@@ -105,7 +119,8 @@ export function createJsonScanner(): JsonScanner {
     if (violations.length < limits.problemsListedMax) violations.push({ code, at });
   }
 
-  function begin(): void {
+  function begin(ascii: Uint8Array | null): void {
+    bytes = ascii;
     if (violations.length > 0) violations.length = 0;
     if (negativeZeros.length > 0) negativeZeros.length = 0;
   }
@@ -113,7 +128,7 @@ export function createJsonScanner(): JsonScanner {
   /** @param start position after the opening quote @returns position after the closing one */
   function string(text: string, start: number, end: number): number {
     escaped = false;
-    let at = start;
+    let at = bytes === null ? start : plainEnd(bytes, start, end);
     while (at < end) {
       const code = text.charCodeAt(at);
       if (plain[code] === 1) at += 1;
@@ -277,8 +292,8 @@ export function createJsonScanner(): JsonScanner {
     return made;
   }
 
-  function object(text: string, start: number, end: number): number {
-    begin();
+  function object(text: string, start: number, end: number, ascii: Uint8Array | null = null): number {
+    begin(ascii);
     fieldCount = 0;
     let at = skipSpace(text, start + 1, end);
     if (at < end && text.charCodeAt(at) === closeBrace) return at + 1;
@@ -322,8 +337,8 @@ export function createJsonScanner(): JsonScanner {
     get syntaxError() {
       return syntaxError;
     },
-    value(text, start, end) {
-      begin();
+    value(text, start, end, ascii = null) {
+      begin(ascii);
       return anyValue(text, start, end);
     },
     object,

@@ -95,7 +95,10 @@ export function decodeRecord(
   const text = utf8Text(value);
   const start = skipSpace(text, 0, text.length);
   const isObject = text.charCodeAt(start) === 0x7b;
-  const end = isObject ? scanner.object(text, start, text.length) : scanner.value(text, start, text.length);
+  const ascii = text.length === value.byteLength ? value : null;
+  const end = isObject
+    ? scanner.object(text, start, text.length, ascii)
+    : scanner.value(text, start, text.length, ascii);
   const unknown = findFields(text, isObject ? scanner.fieldCount : 0);
   const rejection =
     textRejection(value, text, start, end, bytesMax) ?? eventRejection(text, isObject, unknown, idWhenMissing);

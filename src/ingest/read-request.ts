@@ -64,8 +64,8 @@ export function readRequest(body: BodyText, context: ReadContext): RequestEvents
 }
 
 function readOne(body: BodyText, start: number, context: ReadContext): RequestEvents {
-  const { text } = body;
-  const end = scanner.object(text, start, text.length);
+  const { text, asciiBytes } = body;
+  const end = scanner.object(text, start, text.length, asciiBytes);
   if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
   room = createRecordRoom(false);
   const item = readItem(body, start, end, context);
@@ -77,7 +77,7 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
 }
 
 function readArray(body: BodyText, start: number, context: ReadContext): RequestEvents {
-  const { text } = body;
+  const { text, asciiBytes } = body;
   const items: Item[] = [];
   room = createRecordRoom(true);
   let at = skipSpace(text, start + 1, text.length);
@@ -86,7 +86,9 @@ function readArray(body: BodyText, start: number, context: ReadContext): Request
   while (!isEmpty) {
     if (items.length === context.eventsMax) return tooMany(context.eventsMax);
     const isObject = text.charCodeAt(at) === openBrace;
-    const end = isObject ? scanner.object(text, at, text.length) : scanner.value(text, at, text.length);
+    const end = isObject
+      ? scanner.object(text, at, text.length, asciiBytes)
+      : scanner.value(text, at, text.length, asciiBytes);
     if (end < 0) return brokenJson(text, end);
     items.push(isObject ? readItem(body, at, end, context) : notAnObject(text, at, ''));
     at = skipSpace(text, end, text.length);
@@ -130,10 +132,12 @@ function nextLine(text: string, from: LineStart): LineStart | null {
 }
 
 function readLine(body: BodyText, start: number, lineEnd: number, from: LineStart, context: ReadContext): Item {
-  const { text } = body;
+  const { text, asciiBytes } = body;
   const { line } = from;
   const isObject = text.charCodeAt(start) === openBrace;
-  const end = isObject ? scanner.object(text, start, lineEnd) : scanner.value(text, start, lineEnd);
+  const end = isObject
+    ? scanner.object(text, start, lineEnd, asciiBytes)
+    : scanner.value(text, start, lineEnd, asciiBytes);
   if (end < 0) return rejected('invalid_json', syntaxMessage(scanner, text, from));
   const rest = skipSpace(text, end, lineEnd);
   if (rest < lineEnd) return rejected('invalid_json', `line ${line}: text goes on after the event; one event a line`);
