@@ -119,10 +119,11 @@ function countsSql(now: number): readonly string[] {
   const gamma = (1 + relativeError) / (1 - relativeError);
   const bucket = `ceil(ln((stored_at - received_at)::float8) / ${Math.log(gamma)} - 1e-9)::integer`;
   return [
+    // Rows of a step side by side, as folding leaves them: who reads a step reads few pages.
     'ALTER TABLE rollup_counts DROP CONSTRAINT rollup_counts_of',
     `INSERT INTO rollup_counts (partition, step_ms, at, event_type, stored, duplicate, failed)
        SELECT partition, step_ms, received_at - received_at % step_ms AS at, event_type, count(*), 0, 0
-       FROM ${stepped} FROM events) AS stepped GROUP BY 1, 2, 3, 4`,
+       FROM ${stepped} FROM events) AS stepped GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4`,
     'ALTER TABLE rollup_counts ADD CONSTRAINT rollup_counts_of PRIMARY KEY (partition, step_ms, at, event_type)',
     `INSERT INTO rollup_counts AS counts (partition, step_ms, at, event_type, stored, duplicate, failed)
        SELECT partition, step_ms, received_at - received_at % step_ms AS at, counted_as, 0, 0, count(*)

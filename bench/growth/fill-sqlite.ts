@@ -47,7 +47,7 @@ function eventsSql(fill: Fill, now: number): string {
     INSERT INTO events (id, log_no, partition, log_offset, received_at, stored_at, counted_as_other, event_type, source,
       content_hash, payload)
     SELECT ${id}, 1, n / ${batch} % ${partitions}, n / ${batch * partitions} * ${batch} + n % ${batch}, at, at + 3 + n % 40, 0,
-      ${typeSql(fill)}, 'source-' || n % ${sources}, randomblob(32),
+      ${typeSql(fill)}, 'source-' || (n % ${sources}), randomblob(32),
       printf('{"order_id":"%08d","customer":"customer-%d","amount":%d,"currency":"EUR","items":[%d,%d],"note":"%s"}', n, n % 997,
         n * 7919 % 99900, n % 7, n % 11, 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')
     FROM (SELECT n, ${timeSql(fill, now, fill.rows, timeOrderSql(fill, partitions))} AS at FROM numbers)`;
