@@ -7,7 +7,7 @@ import { decodeEntry } from './journal.ts';
 import { type GenerationKeys, type Head, isSameWatermark, type Keys, noType, parseHead, stepName } from './keys.ts';
 import type { RedisLink } from './link.ts';
 import { followScript, runScript } from './scripts.ts';
-import { type GenerationTypes, typesNamed, unpackInto, withTypesOf } from './values.ts';
+import { type GenerationTypes, typesNamed, unpackInto, withTypesIn } from './values.ts';
 
 /** What this process knows of a partition: all of it, as of a watermark. */
 export interface PartitionState {
@@ -104,7 +104,7 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
       // Replaced by a rebuild of this process meanwhile.
       if (states.get(partition) !== state) continue;
       if (head === null) forget(partition);
-      else if (state === undefined || updates === null || !catchUp(partition, state, head, updates)) {
+      else if (state === undefined || updates === null || !catchUp(state, head, updates)) {
         const loaded = await load(partition, head);
         if (states.get(partition) === state) replace(partition, loaded);
       }
@@ -124,7 +124,7 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
   }
 
   /** False: these updates do not lead from here to there, as after a failover to an older copy. */
-  function catchUp(partition: number, state: PartitionState, head: Head, updates: readonly string[]): boolean {
+  function catchUp(state: PartitionState, head: Head, updates: readonly string[]): boolean {
     const entries = updates.toReversed().map(decodeEntry);
     let watermark = state.watermark;
     for (const entry of entries) {
@@ -132,10 +132,13 @@ export function createPartitions({ link, keys, now }: PartitionsOptions): Partit
       watermark = entry.watermark;
     }
     if (!isSameWatermark(watermark, head.watermark)) return false;
-    for (const entry of entries) {
-      const change = createMetricsGrid(types);
-      change.add(entry.delta);
-      advance(partition, state, { change, types: withTypesOf(state.types, change), watermark: entry.watermark });
+    // Each has few types, of perhaps thousands: added one by one, and not as a grid that is as wide as all of them.
+    for (const { delta, watermark } of entries) {
+      state.types = withTypesIn(state.types, delta, types);
+      state.grid.add(delta);
+      sum?.add(delta);
+      state.watermark = watermark;
+      state.sequence += 1;
     }
     return true;
   }

@@ -1,4 +1,5 @@
 import { isKept, metricsSteps } from '../../domain/metrics-steps.ts';
+import type { RollupDelta } from '../../domain/rollup.ts';
 import { addAll, createCounters } from '../counters.ts';
 import type { MetricsGrid, StepCounts, TypeNumbers } from '../metrics-grid.ts';
 import { type GenerationKeys, parseStepName, stepName } from './keys.ts';
@@ -39,6 +40,19 @@ export function withTypesOf(types: GenerationTypes, { totals, types: processType
     if (stored.values[number]! + duplicate.values[number]! + failed.values[number]! === 0) continue;
     fresh.push(processTypes.names[number]!);
   }
+  return withFresh(types, fresh, processTypes);
+}
+
+/** The same of a delta alone, which has few of the types. */
+export function withTypesIn(types: GenerationTypes, delta: RollupDelta, processTypes: TypeNumbers): GenerationTypes {
+  const fresh = new Set<string>();
+  for (const { eventType, stored, duplicate, failed } of delta.counts) {
+    if (stored + duplicate + failed > 0 && !types.known.has(processTypes.numberOf(eventType))) fresh.add(eventType);
+  }
+  return withFresh(types, [...fresh], processTypes);
+}
+
+function withFresh(types: GenerationTypes, fresh: string[], processTypes: TypeNumbers): GenerationTypes {
   return fresh.length === 0 ? types : typesNamed([...types.names, ...fresh.sort()], processTypes);
 }
 
