@@ -51,7 +51,7 @@ const contentsSql = `CREATE UNLOGGED TABLE filled_contents AS
  * Made again behind the rows, which takes a third of the time. @returns how. An index of random ids is left with as much room
  * in its pages as it has where they came one by one: pages that split at any place are 69 % full.
  */
-async function dropIndexes(client: Client, { ids, isRead }: Fill): Promise<readonly string[]> {
+async function dropIndexes(client: Client, { ids }: Fill): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string; definition: string }>(
     `SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE tablename = 'events' AND indexname <> 'events_id'`,
   );
@@ -60,7 +60,7 @@ async function dropIndexes(client: Client, { ids, isRead }: Fill): Promise<reado
   const room = ids === 'v4' ? 'WITH (fillfactor = 69)' : '';
   return [
     `ALTER TABLE events ADD CONSTRAINT events_id PRIMARY KEY (id) ${room}`,
-    ...(isRead ? rows.map(({ definition }) => definition) : []),
+    ...rows.map(({ definition }) => definition),
   ];
 }
 
