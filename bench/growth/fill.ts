@@ -9,8 +9,6 @@ export interface Fill {
   readonly spanMs: number;
   /** `v7`: as ingest makes them, in the order of time. `v4`: at random, as clients may. */
   readonly ids: 'v7' | 'v4';
-  /** False: without the events' further indexes, where nothing reads or stores events. */
-  readonly isRead: boolean;
   /** Rows of the inbox besides; the newest hundred of them are open. */
   readonly failed: number;
 }

@@ -41,7 +41,6 @@ const fillOf = (rows: number, types: number): Fill => ({
   types,
   spanMs: 30 * dayMs,
   ids: 'v7',
-  isRead: true,
   failed: Math.max(200, rows / 1_000),
 });
 
@@ -58,7 +57,6 @@ export async function measureGrown(setup: Setup, servers: Servers, types: number
   const fast = await fillInstallation(servers, {
     ...fillOf(manyRows, types),
     spanMs: fastSpanMs,
-    isRead: false,
   });
   const minutes = await measureRebuild(setup, fast);
   await dropInstallation(fast);

@@ -32,7 +32,6 @@ export async function measureRowsAtSize(setup: Setup, servers: Servers, ids: Fil
     types: 10,
     spanMs: 30 * dayMs,
     ids,
-    isRead: true,
     failed: 0,
   });
   const result = await compareSizes(setup, await servers.install(), full, ids);

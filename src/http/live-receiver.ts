@@ -1,7 +1,7 @@
 /** Where a client's messages go: a socket's answer, as far as it is used here. */
 export interface LiveSink {
   /** False: full; `drained` is to be called when there is room again. */
-  write(text: string): boolean;
+  write(message: string | Uint8Array): boolean;
   end(): void;
   destroy(): void;
 }
@@ -15,7 +15,8 @@ export interface LiveClient {
 
 /** What the live stream does with a client. Nothing is queued: while its sink is full only the newest snapshot waits. */
 export interface LiveReceiver extends LiveClient {
-  send(snapshot: string): void;
+  /** The same bytes for all: a snapshot is encoded once, and held once by however many sockets are full. */
+  send(snapshot: Uint8Array): void;
   sendEvents(eventsJson: string, shown: number, leftOut: number): void;
   /** @param now by performance.now() */
   destroyIfStalled(now: number, stalledMs: number): void;
@@ -24,13 +25,13 @@ export interface LiveReceiver extends LiveClient {
 
 export function createLiveReceiver(sink: LiveSink, onClosed: () => void): LiveReceiver {
   let blockedSince: number | null = null;
-  let newest: string | null = null;
+  let newest: Uint8Array | null = null;
   let missedEvents = 0;
   let isOver = false;
 
-  function write(text: string): void {
+  function write(message: string | Uint8Array): void {
     if (isOver) return;
-    if (!sink.write(text)) blockedSince = performance.now();
+    if (!sink.write(message)) blockedSince = performance.now();
   }
 
   return {

@@ -50,8 +50,8 @@ function createSink() {
     isFull: false,
     isEnded: false,
     isDestroyed: false,
-    write(text: string) {
-      sink.text += text;
+    write(message: string | Uint8Array) {
+      sink.text += typeof message === 'string' ? message : Buffer.from(message).toString();
       return !sink.isFull;
     },
     end() {

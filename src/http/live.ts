@@ -121,7 +121,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
 
   async function takeSnapshots(windows: ReadonlySet<MetricsWindow>) {
     const now = Date.now();
-    const snapshots = new Map<MetricsWindow, string>();
+    const snapshots = new Map<MetricsWindow, Uint8Array>();
     let stored: number | null = null;
     const readinessJson = JSON.stringify(readinessView(readiness()));
     const ledgerRead = readOrRepeat(readLedgerIfDue);
@@ -136,7 +136,7 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     await Promise.all([ledgerRead, metricsRead]);
     for (const window of windows) {
       const parts = `"metrics":${lastMetrics.get(window) ?? 'null'},"ledger":${lastLedger},"readiness":${readinessJson}`;
-      snapshots.set(window, message('snapshot', `{${parts}}`));
+      snapshots.set(window, Buffer.from(message('snapshot', `{${parts}}`)));
     }
     return { snapshots, stored };
   }
@@ -211,6 +211,6 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
 }
 
 /** One that came while a tick was taking snapshots of other windows has its own from its greeting. */
-function sendIfTaken(client: LiveReceiver, snapshot: string | undefined): void {
+function sendIfTaken(client: LiveReceiver, snapshot: Uint8Array | undefined): void {
   if (snapshot !== undefined) client.send(snapshot);
 }

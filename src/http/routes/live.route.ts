@@ -52,7 +52,7 @@ export function registerLiveRoute(app: FastifyInstance, live: ReturnType<typeof 
         connection: 'close',
       });
       const client = live.connect(request.query.window, {
-        write: (text) => raw.write(text),
+        write: (message) => raw.write(message),
         end: () => raw.end(),
         destroy: () => raw.destroy(),
       });
