@@ -26,6 +26,19 @@ describe('when the log does not take it', () => {
     expect(refused(await answer)).toMatchObject({ code: 'log_unavailable', results: [{ status: 'retry', id }] });
   });
 
+  test('what nothing ties to that partition goes to another from then on', async () => {
+    const { log, submit } = createIngestHarness({ isOpen: false });
+    const first = submit(minimal);
+    await log.appendStarted();
+    const failed = log.inFlight()[0]![0]!.partition;
+    log.fail(new UnavailableError('log_timeout', 'no broker answers'));
+    refused(await first);
+    const second = submit(minimal);
+    await log.appendStarted();
+    log.succeed();
+    expect(accepted(await second).partition).toBe((failed + 1) % log.partitions);
+  });
+
   test('in part, the answer says which', async () => {
     const { log, submit } = createIngestHarness({ isOpen: false, lanes: 2 });
     const answer = submit(

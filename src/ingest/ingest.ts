@@ -115,7 +115,7 @@ export function createIngest(options: IngestOptions): Ingest {
 
   async function appendOne(record: RecordToAppend): Promise<IngestAnswer> {
     if (!queue.hasRoomFor(record.value.byteLength)) return full(queue, 1);
-    const outcome = await queue.add([record]);
+    const outcome = await append([record]);
     const id = recordId(record.value);
     const at = outcome.appended[0];
     if (at) return { kind: 'accepted', id, partition: at.partition, offset: at.offset };
@@ -126,8 +126,18 @@ export function createIngest(options: IngestOptions): Ingest {
     const records = items.filter(isRecord);
     if (!queue.hasRoomFor(bytesOf(records))) return full(queue, items.length);
     reportRejected(items);
-    const outcome = await queue.add(records);
+    const outcome = await append(records);
     return manyAnswer(items, records, outcome);
+  }
+
+  async function append(records: readonly RecordToAppend[]): Promise<AppendOutcome> {
+    const outcome = await queue.add(records);
+    if (outcome.failure !== null) {
+      for (const [index, { partition }] of records.entries()) {
+        if (outcome.appended[index] === undefined) sticky.leave(partition);
+      }
+    }
+    return outcome;
   }
 
   function manyAnswer(

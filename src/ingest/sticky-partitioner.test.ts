@@ -26,3 +26,16 @@ test('gives every partition about as many bytes', () => {
   }
   expect(Math.min(...bytes) / Math.max(...bytes)).toBeGreaterThan(0.98);
 });
+
+test('leaves a partition that does not confirm, once', () => {
+  const { partitionFor, leave } = createStickyPartitioner(0, 100);
+  expect(partitionFor(10, 4)).toBe(0);
+  leave(3);
+  expect(partitionFor(10, 4)).toBe(0);
+  leave(0);
+  leave(0);
+  expect(partitionFor(10, 4)).toBe(1);
+  // Later answers to what went there before.
+  leave(0);
+  expect(partitionFor(10, 4)).toBe(1);
+});

@@ -12,6 +12,11 @@ export interface StickyPartitioner {
    * @param partitions that there are now; they may get more
    */
   partitionFor(bytes: number, partitions: number): number;
+  /**
+   * What went to this partition was not confirmed: if it is the one of the run, the run is over. Its leader may be away, and few events
+   * a second would all go to it for a long time.
+   */
+  leave(partition: number): void;
 }
 
 /** @param first any partition, so that processes that start together don't move on together */
@@ -27,6 +32,9 @@ export function createStickyPartitioner(first: number, runBytes: number = limits
       bytesLeft -= bytes;
       partition %= partitions;
       return partition;
+    },
+    leave(failed) {
+      if (failed === partition) bytesLeft = 0;
     },
   };
 }

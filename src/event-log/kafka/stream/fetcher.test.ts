@@ -125,6 +125,28 @@ describe('fetching', () => {
     expect(textsOf(feeds[1]!)).toEqual(['a']);
   });
 
+  it('rests after a small answer, and goes on at once after a larger one', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { fetches } = start([1, 1]);
+      const turns = () => new Promise(setImmediate);
+      fetches[0]!.answer([batch(0, 0, ['a'])]);
+      await turns();
+      await vi.advanceTimersByTimeAsync(limits.kafkaFetchRestMs - 1);
+      expect(fetches).toHaveLength(1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(fetches).toHaveLength(2);
+      fetches[1]!.answer([batch(1, 0, ['x'.repeat(limits.kafkaFetchSmallBytes)])]);
+      await turns();
+      expect(fetches).toHaveLength(3);
+      fetches[2]!.answer([]);
+      await turns();
+      expect(fetches).toHaveLength(4);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it('leaves out who has no room, and hurries as long as that one is read', async () => {
     let isRead = true;
     const { fetches, feeds, fetcher, nextFetch } = start([1, 1], (partition) => partition !== 0 || isRead);
