@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { collectGarbage } from '../testing/collect-garbage.ts';
 import { createRandom, type Random } from '../testing/random.ts';
 import { violationProblems } from './json-problem.ts';
 import { createJsonScanner, skipSpace } from './json-scan.ts';
@@ -322,4 +323,18 @@ test('takes what JSON.parse takes and nothing else, and its limits are those of 
     expect(normal, label).toBe(text.replace(tokens, (token) => (negativeZero.test(token) ? token.slice(1) : token)));
   }
   expect(accepted).toBeGreaterThan(10_000);
+});
+
+test('a scanner that is kept holds nothing of what it has scanned', async () => {
+  const text = '{"a":"b"}';
+  const scanned = [scanner.object, scanner.value].map((scanWith) => {
+    const ascii = Buffer.from(text);
+    scanWith(text, 0, text.length, ascii);
+    return new WeakRef(ascii);
+  });
+  const held = () => {
+    collectGarbage();
+    return scanned.filter((bytes) => bytes.deref() !== undefined).length;
+  };
+  await expect.poll(held).toBe(0);
 });

@@ -292,8 +292,8 @@ export function createJsonScanner(): JsonScanner {
     return made;
   }
 
-  function object(text: string, start: number, end: number, ascii: Uint8Array | null = null): number {
-    begin(ascii);
+  /** The object's end, its fields noted. */
+  function fieldsOf(text: string, start: number, end: number): number {
     fieldCount = 0;
     let at = skipSpace(text, start + 1, end);
     if (at < end && text.charCodeAt(at) === closeBrace) return at + 1;
@@ -339,9 +339,17 @@ export function createJsonScanner(): JsonScanner {
     },
     value(text, start, end, ascii = null) {
       begin(ascii);
-      return anyValue(text, start, end);
+      const at = anyValue(text, start, end);
+      // A scanner lives as long as its process, and must not hold the last request's body.
+      bytes = null;
+      return at;
     },
-    object,
+    object(text, start, end, ascii = null) {
+      begin(ascii);
+      const at = fieldsOf(text, start, end);
+      bytes = null;
+      return at;
+    },
   };
 }
 

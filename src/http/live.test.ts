@@ -127,6 +127,23 @@ describe('a live client', () => {
     expect(state.ledgerReads).toBe(4);
   });
 
+  it('is told no sooner because the ledger may be read again', async () => {
+    const { live, state } = setUp();
+    const sink = createSink();
+    live.connect('15m', sink);
+    await settle();
+    state.metrics.add([makeEvent()]);
+    // A tick at 200 ms, and one at 990 that comes before the ledger's second is over.
+    await vi.advanceTimersByTimeAsync(985);
+    state.metrics.add([makeEvent()]);
+    await vi.advanceTimersByTimeAsync(5);
+    sink.take();
+    await vi.advanceTimersByTimeAsync(liveLimits.snapshotMinMs - 20);
+    expect(sink.take()).toEqual([]);
+    await vi.advanceTimersByTimeAsync(20);
+    expect(sink.take().map(({ event }) => event)).toContain('snapshot');
+  });
+
   it('gets them as before when the clock is set back', async () => {
     const { live, state } = setUp();
     const sink = createSink();

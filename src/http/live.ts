@@ -36,7 +36,10 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
   let lastLedger = 'null';
   /** As `lastTickAt`. */
   let ledgerReadAt = Number.NEGATIVE_INFINITY;
-  let isLedgerOld = false;
+  /** Nothing has ever come: the first event is told at once, since everything a client shows changes with it. */
+  let isLedgerEmpty = true;
+  /** The last tick told one that was read before it. */
+  let toldOldLedger = false;
   let unsubscribe: (() => void) | null = null;
   let timer: NodeJS.Timeout | null = null;
   let ticking = false;
@@ -73,7 +76,8 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     changed = false;
     lastMetrics.clear();
     lastLedger = 'null';
-    isLedgerOld = false;
+    isLedgerEmpty = true;
+    toldOldLedger = false;
   }
 
   function schedule(): void {
@@ -85,11 +89,10 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
 
   function nextTickAt(): number {
     const idleAt = lastTickAt + limits.snapshotIdleMs;
-    if (changed) {
-      return Math.min(lastTickAt + limits.snapshotMinMs + clients.size * limits.snapshotPerClientMs, idleAt);
-    }
-    // The last tick told an older ledger: what changed is told as soon as it may be.
-    return isLedgerOld ? Math.min(ledgerReadAt + limits.ledgerEveryMs, idleAt) : idleAt;
+    const soonestAt = lastTickAt + limits.snapshotMinMs + clients.size * limits.snapshotPerClientMs;
+    if (changed) return Math.min(soonestAt, idleAt);
+    // What the ledger has had since is told as soon as it may be read.
+    return toldOldLedger ? Math.min(Math.max(soonestAt, ledgerReadAt + limits.ledgerEveryMs), idleAt) : idleAt;
   }
 
   async function tick(): Promise<void> {
@@ -103,7 +106,8 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     freshCount = 0;
     try {
       const windows = new Set(clients.values());
-      const { snapshots, stored } = await takeSnapshots(windows);
+      const { snapshots, stored, hasOldLedger } = await takeSnapshots(windows);
+      toldOldLedger = hasOldLedger;
       for (const [client, window] of clients) sendIfTaken(client, snapshots.get(window));
       // The store announces only the newest few of each batch; the totals tell how many there were.
       const total = stored === null || storedBefore === null ? eventCount : Math.max(eventCount, stored - storedBefore);
@@ -123,8 +127,9 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     const now = Date.now();
     const snapshots = new Map<MetricsWindow, Uint8Array>();
     let stored: number | null = null;
+    const hasOldLedger = isLedgerFresh();
     const readinessJson = JSON.stringify(readinessView(readiness()));
-    const ledgerRead = readOrRepeat(readLedgerIfDue);
+    const ledgerRead = hasOldLedger ? null : readOrRepeat(readLedger);
     const metricsRead = readOrRepeat(async () => {
       const lagSeconds = await operations.lagSeconds();
       for (const window of windows) {
@@ -138,15 +143,18 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
       const parts = `"metrics":${lastMetrics.get(window) ?? 'null'},"ledger":${lastLedger},"readiness":${readinessJson}`;
       snapshots.set(window, Buffer.from(message('snapshot', `{${parts}}`)));
     }
-    return { snapshots, stored };
+    return { snapshots, stored, hasOldLedger };
   }
 
-  async function readLedgerIfDue(): Promise<void> {
-    const at = performance.now();
-    isLedgerOld = lastLedger !== 'null' && at - ledgerReadAt < limits.ledgerEveryMs;
-    if (isLedgerOld) return;
-    ledgerReadAt = at;
-    lastLedger = JSON.stringify(ledgerView(await operations.ledger()));
+  function isLedgerFresh(): boolean {
+    return !isLedgerEmpty && performance.now() - ledgerReadAt < limits.ledgerEveryMs;
+  }
+
+  async function readLedger(): Promise<void> {
+    ledgerReadAt = performance.now();
+    const view = ledgerView(await operations.ledger());
+    isLedgerEmpty = view.appended === 0;
+    lastLedger = JSON.stringify(view);
   }
 
   /** A store that is away is told by readiness, beside the last numbers there were; their as_of tells their age. */

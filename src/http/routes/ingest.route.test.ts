@@ -1,7 +1,5 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import { UnavailableError } from '../../domain/failure.ts';
@@ -10,6 +8,7 @@ import type { LogAppender } from '../../event-log/event-log.ts';
 import type { SettledOutcome } from '../../event-store/event-store.ts';
 import { createIngest, type IngestOptions } from '../../ingest/ingest.ts';
 import { createTelemetry } from '../../telemetry/telemetry.ts';
+import { collectGarbage } from '../../testing/collect-garbage.ts';
 import { violations } from '../../testing/conforms.ts';
 import { createControlledLog } from '../../testing/controlled-log.ts';
 import { createHttpDependencies, makeInboxEntry } from '../../testing/http-dependencies.ts';
@@ -41,11 +40,6 @@ function setUp({
   const post = (payload: string | Buffer, headers: Record<string, string> = {}, url = '/api/events') =>
     app.inject({ method: 'POST', url, payload, headers: { 'content-type': 'application/json', ...headers } });
   return { app, log, post, ...made };
-}
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  runInNewContext('gc')();
 }
 
 const one = '{"event_type":"a","payload":{"n":1}}';

@@ -131,6 +131,10 @@ function viewOf(name: string, topic: metadataV12.MetadataResponseTopic | undefin
   if (topic.topicId === noTopicId || topic.topicId === name || topic.topicId === '') {
     throw new UnavailableError('log_unsupported', `Kafka does not tell the id of the topic ${name}`);
   }
+  // While it is being made. Nothing that appends may ever meet a log of no partitions.
+  if (topic.partitions.length === 0) {
+    throw new UnavailableError('log_leaderless', `Kafka tells of no partitions of the topic ${name}`);
+  }
   const leaders: Leader[] = new Array(topic.partitions.length).fill({ nodeId: -1, epoch: -1 });
   for (const { partitionIndex, leaderId, leaderEpoch } of topic.partitions) {
     leaders[partitionIndex] = { nodeId: leaderId, epoch: leaderEpoch };
