@@ -1,4 +1,5 @@
 import { isOutOfRange } from './json-number.ts';
+import { expectedAt, type JsonSyntaxError } from './json-syntax-error.ts';
 import { limits } from './limits.ts';
 
 /**
@@ -17,11 +18,6 @@ export type ViolationCode = 'nested_too_deep' | 'number_out_of_range' | 'nul_cha
 export interface Violation {
   readonly code: ViolationCode;
   /** Index of a character of the text that belongs to the offending value or key. */
-  readonly at: number;
-}
-
-export interface JsonSyntaxError {
-  readonly message: string;
   readonly at: number;
 }
 
@@ -392,17 +388,4 @@ function hexUnit(text: string, start: number, end: number): number {
     else return -1;
   }
   return unit;
-}
-
-/** What stands at a place where something else should. */
-export function expectedAt(text: string, at: number, end: number, expected: string): JsonSyntaxError {
-  const found = at >= end ? 'the text ends' : `found ${shown(text.codePointAt(at)!)}`;
-  return { message: `expected ${expected}, ${found}`, at };
-}
-
-function shown(codePoint: number): string {
-  const character = String.fromCodePoint(codePoint);
-  return /[\p{C}\p{Z}]/u.test(character)
-    ? `U+${codePoint.toString(16).toUpperCase().padStart(4, '0')}`
-    : `"${character}"`;
 }

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
+import type { RecentEvent } from '../metrics-store/metrics-store.ts';
 import { violations } from '../testing/conforms.ts';
 import { createHttpDependencies, makeEvent } from '../testing/http-dependencies.ts';
 import { createHttpApp } from './app.ts';
@@ -80,13 +81,19 @@ function setUp(given: Partial<typeof liveLimits> = {}) {
 /** Lets what is under way come to its end, without time passing. */
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
+/** A client that has had its first snapshot. */
+async function connected(recent: readonly RecentEvent[] = []) {
+  const made = setUp();
+  made.state.metrics.recent = [...recent];
+  const sink = createSink();
+  made.live.connect('15m', sink);
+  await settle();
+  return { ...made, sink };
+}
+
 describe('a live client', () => {
   it('gets a snapshot and recent events at once', async () => {
-    const { live, state } = setUp();
-    state.metrics.recent = [makeEvent()];
-    const sink = createSink();
-    live.connect('15m', sink);
-    await settle();
+    const { sink } = await connected([makeEvent()]);
     expect(sink.text).toMatch(/^retry: \d+\n\n/);
     const [snapshot, events] = sink.take();
     expect(snapshot?.event).toBe('snapshot');
@@ -98,10 +105,7 @@ describe('a live client', () => {
   });
 
   it('gets a snapshot every two seconds while nothing changes', async () => {
-    const { live } = setUp();
-    const sink = createSink();
-    live.connect('15m', sink);
-    await settle();
+    const { sink } = await connected();
     sink.take();
     await vi.advanceTimersByTimeAsync(1_999);
     expect(sink.take()).toEqual([]);
@@ -110,10 +114,7 @@ describe('a live client', () => {
   });
 
   it('gets a ledger that is a second old at most, also when nothing changes any more', async () => {
-    const { live, state } = setUp();
-    const sink = createSink();
-    live.connect('15m', sink);
-    await settle();
+    const { state, sink } = await connected();
     for (let ms = 0; ms < 2_500; ms += 10) {
       state.metrics.add([makeEvent()]);
       await vi.advanceTimersByTimeAsync(10);
@@ -128,12 +129,9 @@ describe('a live client', () => {
   });
 
   it('is told no sooner because the ledger may be read again', async () => {
-    const { live, state } = setUp();
-    const sink = createSink();
-    live.connect('15m', sink);
-    await settle();
+    const { state, sink } = await connected();
     state.metrics.add([makeEvent()]);
-    // A tick at 200 ms, and one at 990 that comes before the ledger's second is over.
+    // Its next tick comes just before the ledger's second is over.
     await vi.advanceTimersByTimeAsync(985);
     state.metrics.add([makeEvent()]);
     await vi.advanceTimersByTimeAsync(5);
@@ -145,10 +143,7 @@ describe('a live client', () => {
   });
 
   it('gets them as before when the clock is set back', async () => {
-    const { live, state } = setUp();
-    const sink = createSink();
-    live.connect('15m', sink);
-    await settle();
+    const { state, sink } = await connected();
     sink.take();
     vi.setSystemTime(Date.now() - 3_600_000);
     state.metrics.add([makeEvent()]);
@@ -157,9 +152,7 @@ describe('a live client', () => {
   });
 
   it('gets one at most every 200 ms while something does', async () => {
-    const { live, state } = setUp();
-    const sink = createSink();
-    live.connect('15m', sink);
+    const { state, sink } = await connected();
     await vi.advanceTimersByTimeAsync(1_000);
     sink.take();
     for (let ms = 0; ms < 1_000; ms += 10) {
@@ -172,9 +165,7 @@ describe('a live client', () => {
   });
 
   it('gets a sample of events, newest first, and how many were left out', async () => {
-    const { live, state } = setUp();
-    const sink = createSink();
-    live.connect('15m', sink);
+    const { state, sink } = await connected();
     await vi.advanceTimersByTimeAsync(2_000);
     sink.take();
     state.metrics.add([makeEvent({ id: 'c' }), makeEvent({ id: 'b' })], 10);
@@ -187,10 +178,8 @@ describe('a live client', () => {
   });
 
   it('gets fewer events where they are large, and one at least', async () => {
-    const { live, state } = setUp();
+    const { state, sink } = await connected();
     const payloadJson = `{"a":"${'x'.repeat(600)}"}`;
-    const sink = createSink();
-    live.connect('15m', sink);
     await vi.advanceTimersByTimeAsync(2_000);
     sink.take();
     state.metrics.add([makeEvent({ payloadJson }), makeEvent({ payloadJson })]);
@@ -205,11 +194,7 @@ describe('a live client', () => {
   });
 
   it('reads a payload with line breaks whole, digits and all', async () => {
-    const { live, state } = setUp();
-    state.metrics.recent = [makeEvent({ payloadJson: '{\r\n"a":1,\n\n"b":2,\r"c":12345678901234567890}' })];
-    const sink = createSink();
-    live.connect('15m', sink);
-    await settle();
+    const { sink } = await connected([makeEvent({ payloadJson: '{\r\n"a":1,\n\n"b":2,\r"c":12345678901234567890}' })]);
     expect(sink.text).toContain('"c":12345678901234567890');
     expect(sink.take()[1]?.data.events[0]?.payload).toMatchObject({ a: 1, b: 2 });
   });

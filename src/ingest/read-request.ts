@@ -1,6 +1,7 @@
 import { eventIdLength } from '../domain/identity.ts';
 import { type JsonProblem, syntaxMessage } from '../domain/json-problem.ts';
-import { createJsonScanner, expectedAt, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
+import { createJsonScanner, jsonKindAt, skipSpace } from '../domain/json-scan.ts';
+import { expectedAt } from '../domain/json-syntax-error.ts';
 import type { LineStart } from '../domain/json-text.ts';
 import { limits } from '../domain/limits.ts';
 import { partitionOf, partitionOfBytes } from '../domain/partitioner.ts';
