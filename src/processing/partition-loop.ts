@@ -64,7 +64,7 @@ export async function runPartitionLoop(
   const run = createBatchRunner(options, claimed, cursor, signal);
   try {
     if (logStart > cursor.nextOffset) {
-      const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'trimmed' }, false);
+      const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'trimmed' });
       if (end !== 'committed') return end;
     }
     // What has come during a rest was waited for long enough.
@@ -103,8 +103,7 @@ interface Gap {
   readonly kind: 'trimmed' | 'given_up' | 'skipped';
 }
 
-/** @param isLast nothing is left of the partition behind it */
-type RunBatch = (records: readonly LogRecord[], gap: Gap | null, isLast: boolean) => Promise<CommitOutcome>;
+type RunBatch = (records: readonly LogRecord[], gap: Gap | null) => Promise<CommitOutcome>;
 
 /** Commits everything a fetched batch holds, run by run of consecutive offsets. Null: all is done. */
 async function takeBatch(
@@ -124,8 +123,7 @@ async function takeBatch(
     // A gap that is only partly lost is taken in two: no record follows it then, and the rest is the next round's.
     const consecutive = runOf(records, gap?.to ?? from);
     if (consecutive.length === 0 && gap === null) return null;
-    const isLast = (consecutive.at(-1)?.offset ?? to - 1) + 1 >= batch.end;
-    const outcome = await run(consecutive, gap, isLast);
+    const outcome = await run(consecutive, gap);
     if (outcome === 'fenced') return 'fenced';
     records = records.slice(consecutive.length);
   }
@@ -207,8 +205,8 @@ function createBatchRunner(
     return commitBatch({ ...options, pause, onCommitted }, request, signal);
   }
 
-  return async (records, gap, isLast) => {
-    const giveTurnBack = await turns.take(partition, isLast);
+  return async (records, gap) => {
+    const giveTurnBack = await turns.take(partition);
     try {
       signal.throwIfAborted();
       return await buildAndCommit(records, gap, giveTurnBack);

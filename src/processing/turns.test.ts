@@ -13,7 +13,7 @@ describe('turns', () => {
     const turns = createTurns(2);
     const taken: number[] = [];
     const take = async (partition: number) => {
-      const giveBack = await turns.take(partition, false);
+      const giveBack = await turns.take(partition);
       taken.push(partition);
       return giveBack;
     };
@@ -34,33 +34,12 @@ describe('turns', () => {
     expect(taken).toEqual([0, 4, 2]);
   });
 
-  it('go to who has all that is left of its partition first, and every other one to who has not', async () => {
-    const turns = createTurns(1);
-    const taken: string[] = [];
-    const giveBack = await turns.take(0, false);
-    const take = async (name: string, isLast: boolean) => {
-      const done = await turns.take(0, isLast);
-      taken.push(name);
-      done();
-    };
-    const all = [
-      take('backlog 1', false),
-      take('backlog 2', false),
-      take('lone 1', true),
-      take('lone 2', true),
-      take('lone 3', true),
-    ];
-    giveBack();
-    await Promise.all(all);
-    expect(taken).toEqual(['lone 1', 'backlog 1', 'lone 2', 'backlog 2', 'lone 3']);
-  });
-
   it('of one lane do not wait for those of another', async () => {
     const turns = createTurns(2);
-    await turns.take(0, false);
-    const giveBack = await turns.take(1, false);
+    await turns.take(0);
+    const giveBack = await turns.take(1);
     giveBack();
-    await turns.take(3, false);
+    await turns.take(3);
   });
 
   it('are given back by a batch that waits for the store', async () => {
