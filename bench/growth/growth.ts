@@ -1,6 +1,6 @@
 import type { LeftOut, Measured, Measurement, Setup } from '../measurement.ts';
 import type { Servers } from '../parts/servers.ts';
-import { lines } from '../parts/text.ts';
+import { leftOutText } from '../parts/text.ts';
 import { measureBacklog } from './backlog.ts';
 import { measureEmbeddedReads, measureGrown } from './grown.ts';
 import { backlogText, clientsText, memoryText, readsText, rebuildText, rowsText } from './growth-text.ts';
@@ -64,7 +64,6 @@ function onServers(measure: (setup: Setup, servers: Servers) => Promise<Measured
   return async (setup) => {
     const servers: Servers | LeftOut = await setup.servers();
     if (!('leftOut' in servers)) return measure(setup, servers);
-    const text = lines('On Kafka, PostgreSQL and Redis', [['left out', servers.leftOut]]);
-    return { result: servers, text, marks: [], accounts: [] };
+    return { result: servers, text: leftOutText(servers), marks: [], accounts: [] };
   };
 }

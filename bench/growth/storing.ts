@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Setup } from '../measurement.ts';
 import { startChild } from '../parts/child.ts';
 import type { Product } from '../parts/product.ts';
-import { outcomesInDatabase, startPart } from '../parts/production.ts';
+import { startPart, watchOutcomes } from '../parts/production.ts';
 import type { ServerInstallation } from '../parts/servers.ts';
 import { waitFor } from '../parts/wait.ts';
 import type { FeedPlan } from './feeder.ts';
@@ -37,24 +37,22 @@ export async function storeBacklog(
 ): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const api = stack.use(await startPart('api', installation, setup));
-  const before = await outcomesInDatabase(installation);
+  const outcomes = stack.use(await watchOutcomes(installation));
+  const before = await outcomes.count();
   const events = await feed(api);
   const worker = stack.use(await startPart('worker', installation, setup));
   const whileStoring = Promise.withResolvers<void>();
   const atStart = await waitFor(
     'the first rows',
     async () => {
-      const outcomes = await outcomesInDatabase(installation);
-      return outcomes > before && outcomes;
+      const count = await outcomes.count();
+      return count > before && count;
     },
     { everyMs: pollMs },
   );
   const startedAt = performance.now();
   meanwhile(api).then(whileStoring.resolve, whileStoring.reject);
-  await waitFor('everything to be stored', async () => (await outcomesInDatabase(installation)) >= before + events, {
-    timeoutMs: settledMs,
-    everyMs: pollMs,
-  });
+  await outcomes.reached(before + events, settledMs);
   const seconds = (performance.now() - startedAt) / 1000;
   await whileStoring.promise;
   await api.settled();

@@ -78,11 +78,10 @@ answerParent(async (plan: BacklogPlan): Promise<Backlog> => {
       ids[number] = again ? ids[original]! : newEventId(Date.now());
       const value = record(original, ids[number]!);
       // As ingest does it. Who sends an event again has given it an id, the first time as well.
-      const hasOwnId = again || isDuplicate(number + duplicateDistance);
-      const partition =
-        withDuplicates && hasOwnId
-          ? partitionOf(ids[number]!, partitions)
-          : sticky.partitionFor(value.byteLength, partitions);
+      const hasOwnId = again || (withDuplicates && isDuplicate(number + duplicateDistance));
+      const partition = hasOwnId
+        ? partitionOf(ids[number]!, partitions)
+        : sticky.partitionFor(value.byteLength, partitions);
       group.push({ partition, value });
       duplicates += again ? 1 : 0;
     }

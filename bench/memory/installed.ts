@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Setup } from '../measurement.ts';
 import { projectRoot, startEmbedded } from '../parts/product.ts';
@@ -48,6 +48,6 @@ function install(directory: string): string {
   }
   run('tar', ['-xzf', packed[0].filename], directory);
   const home = join(modules, 'event-stream-processor');
-  execFileSync('mv', [join(directory, 'package'), home]);
+  renameSync(join(directory, 'package'), home);
   return join(home, 'bin', 'esp.js');
 }

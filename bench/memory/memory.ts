@@ -18,28 +18,39 @@ async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup);
   const installed = await measureInstalledStart(setup);
   const servers = await setup.servers();
-  const api = 'leftOut' in servers ? null : await measureApi(setup, servers);
+  const texts = [memoryText(embedded), startText(installed)];
+  const marks = [...marksOf(embedded), startMark(installed)];
+  if ('leftOut' in servers) {
+    return {
+      result: { embedded, installed },
+      text: [...texts, leftOutText(servers)].join('\n\n'),
+      marks,
+      accounts: [],
+    };
+  }
+  const api = await measureApi(setup, servers);
   return {
     result: { embedded, installed, api },
-    text: [
-      memoryText(embedded),
-      startText(installed),
-      'leftOut' in servers ? leftOutText(servers) : apiText(api!),
-    ].join('\n\n'),
-    marks: [...marksOf(embedded), ...(api === null ? [] : [apiMark(api)]), startMark(installed)],
-    accounts: api === null ? [] : [api.account],
+    text: [...texts, apiText(api)].join('\n\n'),
+    marks: [...marks, apiMark(api)],
+    accounts: [api.account],
+  };
+}
+
+function memoryMark(number: string, what: string, mebibytes: number, mbMax: number, besides = ''): Mark {
+  return {
+    number,
+    what,
+    figure: `${Math.round(mbOf(mebibytes))} MB${besides}`,
+    mustBe: `≤ ${mbMax} MB`,
+    held: mbOf(mebibytes) <= mbMax,
   };
 }
 
 function apiMark({ singlePeak, arraysPeak, ndjsonPeak }: ApiMemory): Mark {
   const top = Math.max(singlePeak.rssMb, arraysPeak.rssMb, ndjsonPeak.rssMb);
-  return {
-    number: '7c',
-    what: 'an API process, memory at top load',
-    figure: `${Math.round(mbOf(top))} MB (single events ${Math.round(mbOf(singlePeak.rssMb))})`,
-    mustBe: `≤ ${apiMbMax} MB`,
-    held: mbOf(top) <= apiMbMax,
-  };
+  const single = ` (single events ${Math.round(mbOf(singlePeak.rssMb))})`;
+  return memoryMark('7c', 'an API process, memory at top load', top, apiMbMax, single);
 }
 
 function startMark({ readyMs }: InstalledStart): Mark {
@@ -55,20 +66,8 @@ function startMark({ readyMs }: InstalledStart): Mark {
 function marksOf({ idle, singlePeak, batchPeak }: MemoryResult): Mark[] {
   const top = Math.max(singlePeak.rssMb, batchPeak.rssMb);
   return [
-    {
-      number: '7a',
-      what: 'embedded, idle memory',
-      figure: `${Math.round(mbOf(idle.rssMb))} MB`,
-      mustBe: `≤ ${idleMbMax} MB`,
-      held: mbOf(idle.rssMb) <= idleMbMax,
-    },
-    {
-      number: '7b',
-      what: 'embedded, memory at top load',
-      figure: `${Math.round(mbOf(top))} MB`,
-      mustBe: `≤ ${topMbMax} MB`,
-      held: mbOf(top) <= topMbMax,
-    },
+    memoryMark('7a', 'embedded, idle memory', idle.rssMb, idleMbMax),
+    memoryMark('7b', 'embedded, memory at top load', top, topMbMax),
   ];
 }
 

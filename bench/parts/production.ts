@@ -20,7 +20,7 @@ export function startPart(
 export interface OutcomesWatch extends AsyncDisposable {
   count(): Promise<number>;
   /** Waits until there are so many. */
-  reached(events: number): Promise<void>;
+  reached(events: number, timeoutMs?: number): Promise<void>;
 }
 
 /** Over one connection: to make one for each look costs the database more than what it is looked at for. */
@@ -32,22 +32,11 @@ export async function watchOutcomes({ databaseUrl }: ServerInstallation): Promis
   };
   return {
     count,
-    reached: async (events) => {
-      const options = { timeoutMs: settledMs, everyMs: pollMs };
-      await waitFor('everything to be stored', async () => (await count()) >= events, options);
+    reached: async (events, timeoutMs = settledMs) => {
+      await waitFor('everything to be stored', async () => (await count()) >= events, { timeoutMs, everyMs: pollMs });
     },
     [Symbol.asyncDispose]: () => client.end(),
   };
-}
-
-export async function settledInDatabase(installation: ServerInstallation, events: number): Promise<void> {
-  await using outcomes = await watchOutcomes(installation);
-  await outcomes.reached(events);
-}
-
-export async function outcomesInDatabase(installation: ServerInstallation): Promise<number> {
-  await using outcomes = await watchOutcomes(installation);
-  return await outcomes.count();
 }
 
 /** As `takeAccount`, from PostgreSQL; that the metrics on Redis count the same is part of the ledger's agreeing. */
@@ -91,6 +80,7 @@ export async function storeAndCount(
 ): Promise<Account> {
   await using stack = new AsyncDisposableStack();
   stack.use(await startPart('worker', installation, setup));
-  await settledInDatabase(installation, accepted.events);
+  const outcomes = stack.use(await watchOutcomes(installation));
+  await outcomes.reached(accepted.events);
   return await takeServerAccount(installation, api, accepted);
 }

@@ -6,7 +6,7 @@ import { codes, isPassing, refused, unreachable } from '../wire/errors.ts';
 import { readFetched } from '../wire/fetched.ts';
 import type { BrokerLink } from '../wire/link.ts';
 import { type FetchedPartition, fetchRequest, protocol } from '../wire/protocol.ts';
-import { retryPauseMs } from '../wire/wait.ts';
+import { pause, retryPauseMs } from '../wire/wait.ts';
 import type { Feed } from './feed.ts';
 
 /**
@@ -48,7 +48,6 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   /** By leader, attempts that went wrong since the last that did not: one that is away must not be asked all the time. */
   const failures = new Map<number, number>();
   let retryTimer: NodeJS.Timeout | null = null;
-  const restTimers = new Set<NodeJS.Timeout>();
   let isClosed = false;
 
   function pump(): void {
@@ -80,18 +79,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       retryLater(nodeId, feeds);
     }
     for (const feed of feeds) out.delete(feed);
-    if (isSmall) await rest();
+    // A broker answers each append to whoever waits for one: what comes in one by one is not fetched one by one.
+    if (isSmall) await pause(limits.kafkaFetchRestMs);
     busyNodes.delete(nodeId);
     pump();
-  }
-
-  /** A broker answers each append to whoever waits for one: what comes in one by one is not fetched one by one. */
-  async function rest(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, limits.kafkaFetchRestMs);
-    restTimers.add(timer);
-    await promise;
-    restTimers.delete(timer);
   }
 
   /** Answers the feeds that are to be tried again later, and how much was fetched. @throws UnavailableError where the broker does not answer */
@@ -188,7 +179,6 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     close() {
       isClosed = true;
       if (retryTimer !== null) clearTimeout(retryTimer);
-      for (const timer of restTimers) clearTimeout(timer);
       for (const link of links.values()) link.close();
     },
   };
