@@ -367,7 +367,10 @@ export interface RedriveJobs {
    * as its total: both or nothing. Answers which; where there are none, no job is saved.
    */
   claimForRedrive(ids: readonly string[], job: Job): Promise<readonly string[]>;
-  /** open → redriving, of those that this job has claimed, whose claims end. Answers which were open. */
+  /**
+   * open → redriving, of those that this job has claimed, whose claims end. Answers which were open. One whose record a worker was
+   * quicker to settle keeps its state, and says from then on whose it was.
+   */
   markRedriving(ids: readonly string[], jobId: string): Promise<readonly string[]>;
   /** Saved as done or failed, it loses what it has still claimed. False: it does not run any more, and nothing was written. */
   saveJob(job: Job): Promise<boolean>;

@@ -223,6 +223,11 @@ describe('poison on the log', () => {
     const isEdited = entry.reason.code !== 'missing_id';
     const started = await redrive(server, entry.id, isEdited ? payload : undefined);
     expect(started).toMatchObject({ status: 202, body: { matched: 1, skipped: 0 } });
+    // A worker may be quicker to settle the row than the job to put its name on it.
+    await waitFor('the job to be done', async () => {
+      const { state } = await server.get<{ state: string }>(`/api/jobs/${started.body.job_id}`);
+      return state === 'done';
+    });
     const settled = await waitFor('the row to be settled', async () => {
       const detail = await detailOf(server, entry.id);
       return detail.state === 'resolved' && detail;
@@ -234,10 +239,6 @@ describe('poison on the log', () => {
     });
     const event: EventDetail = await server.get(`/api/events/${eventId}`);
     expect(event).toMatchObject({ status: 'stored', event_type: 'order.placed', payload });
-    await waitFor('the job to be done', async () => {
-      const { state } = await server.get<{ state: string }>(`/api/jobs/${started.body.job_id}`);
-      return state === 'done';
-    });
   }
 
   async function startOnPoison() {

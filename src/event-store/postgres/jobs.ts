@@ -32,6 +32,11 @@ export function createRedriveJobs(database: Pick<Database, 'read' | 'write'>): R
     markRedriving: (ids, jobId) =>
       database.write(async (connection) => {
         const open = await lockOpen(connection, ids);
+        await connection.changes(
+          `UPDATE inbox SET job_id = $2 WHERE id = ANY($1::text[]) AND state = 'resolved' AND job_id IS NULL
+             AND EXISTS (SELECT FROM redrive_claims WHERE inbox_id = inbox.id AND redrive_claims.job_id = $2)`,
+          [ids, jobId],
+        );
         const released = await connection.rows<{ inbox_id: string }>(
           'DELETE FROM redrive_claims WHERE inbox_id = ANY($1::text[]) AND job_id = $2 RETURNING inbox_id',
           [ids, jobId],

@@ -43,6 +43,7 @@ export function createRedriveJobs(db: DatabaseSync, attempt: Attempt): RedriveJo
   const release = db.prepare('DELETE FROM redrive_claims WHERE inbox_id = ? AND job_id = ?');
   const releaseAll = db.prepare('DELETE FROM redrive_claims WHERE job_id = ?');
   const mark = db.prepare(`UPDATE inbox SET state = 'redriving', job_id = ? WHERE id = ? AND state = 'open'`);
+  const name = db.prepare(`UPDATE inbox SET job_id = ? WHERE id = ? AND state = 'resolved' AND job_id IS NULL`);
   const deleteJob = db.prepare('DELETE FROM jobs WHERE id = ?');
 
   return {
@@ -58,7 +59,12 @@ export function createRedriveJobs(db: DatabaseSync, attempt: Attempt): RedriveJo
         }),
       ),
     markRedriving: (ids, jobId) =>
-      changeEach(db, attempt, ids, (id) => release.run(id, jobId).changes === 1 && mark.run(jobId, id).changes === 1),
+      changeEach(db, attempt, ids, (id) => {
+        if (release.run(id, jobId).changes === 0) return false;
+        const wasOpen = mark.run(jobId, id).changes === 1;
+        if (!wasOpen) name.run(jobId, id);
+        return wasOpen;
+      }),
     saveJob: ({ id, state, done, failed, message, updatedAt }) =>
       attempt(() =>
         inTransaction(db, () => {
