@@ -252,8 +252,7 @@ export interface LedgerSnapshot {
 }
 
 /**
- * A page may be short, even empty, and not the last: its bytes are bounded, and so is the time to look for what has no
- * index.
+ * A page may be short, even empty, and not the last: its bytes are bounded, and so is the time to look for what has no index.
  * Only `nextCursor: null` says that there is no more.
  */
 export interface Page<Item> {
@@ -367,10 +366,7 @@ export interface RedriveJobs {
    * as its total: both or nothing. Answers which; where there are none, no job is saved.
    */
   claimForRedrive(ids: readonly string[], job: Job): Promise<readonly string[]>;
-  /**
-   * open → redriving, of those that this job has claimed, whose claims end. Answers which were open. One whose record a worker was
-   * quicker to settle keeps its state, and says from then on whose it was.
-   */
+  /** open → redriving, of those it has claimed, whose claims end. Answers which were open; one settled before only names its job. */
   markRedriving(ids: readonly string[], jobId: string): Promise<readonly string[]>;
   /** Saved as done or failed, it loses what it has still claimed. False: it does not run any more, and nothing was written. */
   saveJob(job: Job): Promise<boolean>;
