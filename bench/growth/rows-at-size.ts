@@ -1,6 +1,5 @@
 import type { Setup } from '../measurement.ts';
-import type { Product } from '../parts/product.ts';
-import { runCommand } from '../parts/product.ts';
+import { type Product, runCommand } from '../parts/product.ts';
 import { dropInstallation, type ServerInstallation, type Servers, withDatabase } from '../parts/servers.ts';
 import { type Spread, spreadOf } from '../parts/statistics.ts';
 import { dayMs, type Fill, scaled } from './fill.ts';

@@ -12,6 +12,14 @@ const documentBytesMax = 256 * 1024 * 1024;
 /** A longer line is more than any request may hold. */
 const lineBytesMax = limits.requestBytesMax;
 
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const comma = 0x2c;
+const carriageReturn = 0x0d;
+const newline = 0x0a;
+const space = 0x20;
+const lineEnd = Buffer.of(newline);
+
 /**
  * Events of a file as lines of NDJSON, each with where it stood: its line, or in a JSON document its place, from 1. NDJSON is
  * streamed. The text of an event is passed on as it is, digit for digit.
@@ -37,11 +45,11 @@ export async function* readEvents(chunks: AsyncIterable<Uint8Array>, format: Inp
     head.push(next.value);
     headBytes += next.value.bytes?.length ?? lineBytesMax;
     const isFirst = head.length === 1;
-    if (headBytes >= lineBytesMax || (isFirst && isDocument(decode(next.value.bytes!)))) break;
+    if (headBytes >= lineBytesMax || (isFirst && isDocument(next.value.bytes!))) break;
   }
-  const text = head.map(({ bytes }) => decode(bytes ?? new Uint8Array())).join('\n');
-  if (head.length > 1 && isDocument(text)) {
-    yield* documentEvents(text);
+  const document = Buffer.concat(head.flatMap(({ bytes }) => [bytes ?? new Uint8Array(), lineEnd]));
+  if (head.length > 1 && isDocument(document)) {
+    yield* documentEvents(document);
     return;
   }
   yield* head;
@@ -49,53 +57,49 @@ export async function* readEvents(chunks: AsyncIterable<Uint8Array>, format: Inp
 }
 
 /** One value after another; the items of an array at the top are events of their own. */
-function* documentEvents(text: string): Generator<InputLine> {
+function* documentEvents(json: Uint8Array): Generator<InputLine> {
   const scanner = createJsonScanner();
   let number = 0;
-  let at = skipSpace(text, 0, text.length);
-  while (at < text.length) {
-    const end = scanner.value(text, at, text.length);
+  let at = skipSpace(json, 0, json.length);
+  while (at < json.length) {
+    const end = scanner.value(json, at, json.length);
     if (end === -1) {
-      const { line, column } = lineAndColumn(text, scanner.syntaxError.at);
+      const { line, column } = lineAndColumn(json, scanner.syntaxError.at);
       throw new CommandError(
         `the input is not valid JSON: ${scanner.syntaxError.message} (line ${line}, column ${column}); nothing after that was sent`,
       );
     }
-    if (text[at] === '[') {
-      let item = skipSpace(text, at + 1, end);
-      while (text[item] !== ']') {
-        const itemEnd = scanner.value(text, item, end);
-        yield { number: ++number, isOfDocument: true, bytes: oneLine(text.slice(item, itemEnd)) };
-        item = skipSpace(text, itemEnd, end);
-        if (text[item] === ',') item = skipSpace(text, item + 1, end);
+    if (json[at] === openBracket) {
+      let item = skipSpace(json, at + 1, end);
+      while (json[item] !== closeBracket) {
+        const itemEnd = scanner.value(json, item, end);
+        yield { number: ++number, isOfDocument: true, bytes: oneLine(json, item, itemEnd) };
+        item = skipSpace(json, itemEnd, end);
+        if (json[item] === comma) item = skipSpace(json, item + 1, end);
       }
     } else {
-      yield { number: ++number, isOfDocument: true, bytes: oneLine(text.slice(at, end)) };
+      yield { number: ++number, isOfDocument: true, bytes: oneLine(json, at, end) };
     }
-    at = skipSpace(text, end, text.length);
+    at = skipSpace(json, end, json.length);
   }
 }
 
-function isDocument(text: string): boolean {
+function isDocument(json: Uint8Array): boolean {
   const scanner = createJsonScanner();
-  let at = skipSpace(text, 0, text.length);
-  while (at !== -1 && at < text.length) {
-    at = scanner.value(text, at, text.length);
-    if (at !== -1) at = skipSpace(text, at, text.length);
+  let at = skipSpace(json, 0, json.length);
+  while (at !== -1 && at < json.length) {
+    at = scanner.value(json, at, json.length);
+    if (at !== -1) at = skipSpace(json, at, json.length);
   }
   return at !== -1;
 }
 
 /** In JSON, line ends stand only between tokens, where a space means the same. */
-function oneLine(json: string): Uint8Array {
-  return Buffer.from(json.replaceAll(/[\r\n]/g, ' '));
+function oneLine(json: Uint8Array, start: number, end: number): Uint8Array {
+  return json.subarray(start, end).map((byte) => (byte === carriageReturn || byte === newline ? space : byte));
 }
 
-function decode(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of chunks) {
@@ -108,7 +112,7 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<string> {
       );
     }
   }
-  return Buffer.concat(parts).toString();
+  return Buffer.concat(parts);
 }
 
 /** The first byte that is not a blank, and the whole input all the same. */

@@ -177,7 +177,7 @@ function judgeLine({ bytes }: InputLine): { readonly code: string; readonly mess
 
 /** The server counts lines and characters from the start of the batch, which is not the file's; the column holds. */
 function withoutBatchLine(message: string): string {
-  return message.replace(/^line \d+: /, '').replace(/ at line \d+, (column \d+) \(character \d+\)$/, ' at $1');
+  return message.replace(/^line \d+: /, '').replace(/ at line \d+, (column \d+) \(byte \d+\)$/, ' at $1');
 }
 
 function createTally(context: CliContext, { json, wait }: SendOptions, clearProgress: () => void) {

@@ -51,6 +51,12 @@ export interface StoredEvent extends EventEnvelope {
   readonly countedAs: string;
 }
 
+export interface DuplicateRecord {
+  readonly eventId: string;
+  readonly position: Position;
+  readonly receivedAt: number;
+}
+
 /** Every record of the log ends as exactly one of these. */
 export type Outcome = 'stored' | 'duplicate' | 'failed' | 'lost' | 'skipped';
 

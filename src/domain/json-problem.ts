@@ -20,22 +20,22 @@ const violationMessages: Record<ViolationCode, string> = {
 /** The limits that the value scanned last has broken, each with its path; the first `max` of them. */
 export function violationProblems(
   scanner: JsonScanner,
-  text: string,
+  json: Uint8Array,
   start: number,
   max: number = limits.problemsListedMax,
 ): JsonProblem[] {
   const listed = scanner.violations.slice(0, max);
   const positions = listed.map(({ at }) => at);
-  const paths = jsonPointers(text, start, positions);
+  const paths = jsonPointers(json, start, positions);
   return listed.map(({ code }, index) => ({ path: paths[index]!, code, message: violationMessages[code] }));
 }
 
 /** Where the last scan ended and why, for a person. */
 export function syntaxMessage(
   { syntaxError }: Pick<JsonScanner, 'syntaxError'>,
-  text: string,
+  json: Uint8Array,
   from?: LineStart,
 ): string {
-  const { line, column } = lineAndColumn(text, syntaxError.at, from);
-  return `${syntaxError.message} at line ${line}, column ${column} (character ${syntaxError.at + 1})`;
+  const { line, column } = lineAndColumn(json, syntaxError.at, from);
+  return `${syntaxError.message} at line ${line}, column ${column} (byte ${syntaxError.at})`;
 }

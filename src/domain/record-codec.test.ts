@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { envelopeOf } from '../testing/envelope-of.ts';
 import type { EventEnvelope } from './event.ts';
 import { deriveEventId } from './identity.ts';
 import { limits } from './limits.ts';
@@ -11,8 +12,9 @@ const decode = (record: string | Uint8Array) =>
 const decoded = (record: string): EventEnvelope => {
   const result = decode(record);
   if (!result.ok) throw new Error(result.rejection.message);
-  return result.event;
+  return envelopeOf(result.event);
 };
+
 const rejected = (record: string | Uint8Array) => {
   const result = decode(record);
   if (result.ok) throw new Error('was taken');
@@ -65,7 +67,8 @@ describe('a record', () => {
       2,
       -2,
     );
-    expect(decode(bytes)).toEqual({ ok: true, event: full });
+    const result = decode(bytes);
+    expect(result.ok && envelopeOf(result.event)).toEqual(full);
   });
 });
 

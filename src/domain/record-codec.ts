@@ -1,19 +1,21 @@
+import { isUtf8 } from 'node:buffer';
 import type { EventEnvelope } from './event.ts';
 import type { Rejection } from './failure.ts';
 import { type EventIdentity, eventIdLength, resolveEventId, uuidOf } from './identity.ts';
 import { syntaxMessage, violationProblems } from './json-problem.ts';
 import { createJsonScanner, type ScannedField, skipSpace } from './json-scan.ts';
-import { quoted, unquote, withoutSigns } from './json-text.ts';
+import { quoted, stringAt, withoutSigns } from './json-text.ts';
 import { limits } from './limits.ts';
+import { RecordedEvent } from './recorded-event.ts';
 import { formatRfc3339, isRfc3339, parseStamp } from './rfc3339.ts';
-import { invalidUtf8At, isUtf8, latin1Text, utf8Text } from './utf8.ts';
+import { invalidUtf8At, latin1Text, utf8Text } from './utf8.ts';
 
 /**
  * A record of the log: one JSON object, the payload last, absent fields left out. Any producer may write to the log in this
- * form, so reading one checks everything again that ingest checks, in one pass over the text.
+ * form, so reading one checks everything again that ingest checks, in one pass over the bytes.
  */
 export type DecodedRecord =
-  | { readonly ok: true; readonly event: EventEnvelope }
+  | { readonly ok: true; readonly event: RecordedEvent }
   | { readonly ok: false; readonly rejection: Rejection; readonly partial: PartialRecord };
 
 /** What could be read of a record that is no event. */
@@ -89,95 +91,85 @@ export function decodeRecord(
   timestampMs: number,
   { bytesMax = recordBytesMax, idWhenMissing }: DecodeOptions = {},
 ): DecodedRecord {
-  // Some other producer's. Of one that is so much too large not even a text is made: it may be longer than any can be.
+  // Some other producer's. Of one that is so much too large not even the grammar is looked at: it may be of any length.
   if (value.byteLength > recordReadBytesMax)
     return { ok: false, rejection: tooLarge(value, bytesMax), partial: nothing(timestampMs) };
-  const text = utf8Text(value);
-  const start = skipSpace(text, 0, text.length);
-  const isObject = text.charCodeAt(start) === 0x7b;
-  const ascii = text.length === value.byteLength ? value : null;
-  const end = isObject
-    ? scanner.object(text, start, text.length, ascii)
-    : scanner.value(text, start, text.length, ascii);
-  const unknown = findFields(text, isObject ? scanner.fieldCount : 0);
+  const start = skipSpace(value, 0, value.length);
+  const isObject = value[start] === 0x7b;
+  const end = scanner.value(value, start, value.length);
+  const unknown = findFields(value, scanner.fieldCount);
   const rejection =
-    textRejection(value, text, start, end, bytesMax) ?? eventRejection(text, isObject, unknown, idWhenMissing);
-  if (rejection) return { ok: false, rejection, partial: readPartial(text, timestampMs) };
+    bytesRejection(value, start, end, bytesMax) ?? eventRejection(value, isObject, unknown, idWhenMissing);
+  if (rejection) return { ok: false, rejection, partial: readPartial(value, timestampMs) };
 
-  return { ok: true, event: readEvent(text, timestampMs, idWhenMissing) };
+  return { ok: true, event: readEvent(value, timestampMs, idWhenMissing) };
 }
 
-function readEvent(text: string, timestampMs: number, idWhenMissing = ''): EventEnvelope {
-  const source = optional(text, place.source);
-  const id = optional(text, place.id);
+function readEvent(value: Uint8Array, timestampMs: number, idWhenMissing = ''): RecordedEvent {
+  const source = optional(value, place.source);
+  const id = optional(value, place.id);
   const identity = id === null ? { id: idWhenMissing, clientId: null } : identify(id, source);
-  const payload = fieldOf(place.payload)!;
-  return {
+  const head = {
     id: identity.id,
-    eventType: eventTypeOf(text)!,
-    clientId: identity.clientId ?? optional(text, place.clientId),
+    eventType: eventTypeOf(value)!,
+    clientId: identity.clientId ?? optional(value, place.clientId),
     source,
-    key: optional(text, place.key),
-    occurredAt: optional(text, place.occurredAt),
-    receivedAt: receivedAt(text, timestampMs),
-    redriveOf: optional(text, place.redriveOf),
-    payloadJson:
-      scanner.negativeZeros.length === 0
-        ? text.slice(payload.start, payload.end)
-        : withoutSigns(text, payload.start, payload.end, scanner.negativeZeros),
+    key: optional(value, place.key),
+    occurredAt: optional(value, place.occurredAt),
+    receivedAt: receivedAt(value, timestampMs),
+    redriveOf: optional(value, place.redriveOf),
   };
+  const { start, end } = fieldOf(place.payload)!;
+  if (scanner.negativeZeros.length === 0) return new RecordedEvent(head, value, start, end);
+  const payload = Buffer.from(withoutSigns(value, start, end, scanner.negativeZeros));
+  return new RecordedEvent(head, payload, 0, payload.length);
 }
 
 /** Fills `slots`. @returns the first key that is none of ours, or null */
-function findFields(text: string, count: number): string | null {
+function findFields(value: Uint8Array, count: number): string | null {
   slots.fill(-1);
   let unknown: string | null = null;
   for (let index = 0; index < count; index++) {
     const field = scanner.fields[index]!;
-    const found = field.keyEscaped
-      ? names.indexOf(keyOf(text, field))
-      : placeOf(text, field.keyStart + 1, field.keyEnd - field.keyStart - 2);
-    if (found < 0) unknown ??= keyOf(text, field);
+    const found = field.keyEscaped ? names.indexOf(keyOf(value, field)) : placeOf(value, field);
+    if (found < 0) unknown ??= keyOf(value, field);
     else slots[found] = index;
   }
   return unknown;
 }
 
-/** By length and then by comparing in place: a slice of the text would have to be hashed to be looked up. */
-function placeOf(text: string, start: number, length: number): number {
-  if (length === 2) return text.startsWith('id', start) ? place.id : -1;
-  if (length === 3) return text.startsWith('key', start) ? place.key : -1;
-  if (length === 6) return text.startsWith('source', start) ? place.source : -1;
-  if (length === 7) return text.startsWith('payload', start) ? place.payload : -1;
-  if (length === 9) return text.startsWith('client_id', start) ? place.clientId : -1;
-  if (length === 10) {
-    if (text.startsWith('event_type', start)) return place.eventType;
-    return text.startsWith('redrive_of', start) ? place.redriveOf : -1;
-  }
-  if (length !== 11) return -1;
-  if (text.startsWith('received_at', start)) return place.receivedAt;
-  return text.startsWith('occurred_at', start) ? place.occurredAt : -1;
+/** Names as bytes, in the order of their places; by length, and by their first letter where two have one length. */
+const nameBytes = names.map((name) => Buffer.from(name));
+const placesOfLength: readonly (readonly number[])[] = Array.from({ length: 12 }, (_, length) =>
+  names.flatMap((name, index) => (name.length === length ? [index] : [])),
+);
+
+/** By comparing in place: a text of the key would have to be made and hashed to be looked up. */
+function placeOf(value: Uint8Array, { keyStart, keyEnd }: ScannedField): number {
+  const places = placesOfLength[keyEnd - keyStart - 2];
+  if (places === undefined) return -1;
+  for (const candidate of places) if (standsAt(value, keyStart + 1, nameBytes[candidate]!)) return candidate;
+  return -1;
 }
 
-function keyOf(text: string, field: ScannedField): string {
-  return unquote(text.slice(field.keyStart, field.keyEnd), field.keyEscaped);
+function standsAt(value: Uint8Array, start: number, bytes: Uint8Array): boolean {
+  for (let nth = 0; nth < bytes.length; nth += 1) if (value[start + nth] !== bytes[nth]) return false;
+  return true;
 }
 
-function textRejection(
-  value: Uint8Array,
-  text: string,
-  start: number,
-  end: number,
-  bytesMax: number,
-): Rejection | null {
+function keyOf(value: Uint8Array, { keyStart, keyEnd, keyEscaped }: ScannedField): string {
+  return stringAt(value, keyStart, keyEnd, keyEscaped);
+}
+
+function bytesRejection(value: Uint8Array, start: number, end: number, bytesMax: number): Rejection | null {
   if (value.byteLength > bytesMax) return tooLarge(value, bytesMax);
-  if (!isUtf8(value, text)) return { code: 'invalid_utf8', message: `not UTF-8 at byte ${invalidUtf8At(value)}` };
-  if (end < 0) return { code: 'invalid_json', message: syntaxMessage(scanner, text) };
-  const rest = skipSpace(text, end, text.length);
-  if (rest < text.length)
-    return { code: 'invalid_json', message: `text goes on after the value (character ${rest + 1})` };
+  const rest = end < 0 ? end : skipSpace(value, end, value.length);
+  const isPlain = rest === value.length && scanner.isAscii;
+  if (!isPlain && !isUtf8(value)) return { code: 'invalid_utf8', message: `not UTF-8 at byte ${invalidUtf8At(value)}` };
+  if (end < 0) return { code: 'invalid_json', message: syntaxMessage(scanner, value) };
+  if (rest < value.length) return { code: 'invalid_json', message: `text goes on after the value (byte ${rest})` };
   if (scanner.violations.length === 0) return null;
-  const [first] = violationProblems(scanner, text, start);
+  const [first] = violationProblems(scanner, value, start);
   const code = first!.code === 'nested_too_deep' ? 'nested_too_deep' : 'unsupported_value';
   return { code, message: `${first!.path}: ${first!.message}` };
 }
@@ -203,59 +195,63 @@ function nothing(timestampMs: number): PartialRecord {
 }
 
 function eventRejection(
-  text: string,
+  value: Uint8Array,
   isObject: boolean,
   unknown: string | null,
   idWhenMissing: string | undefined,
 ): Rejection | null {
   if (!isObject) return { code: 'invalid_event', message: 'a record must be a JSON object' };
-  const problem = unknown === null ? fieldsProblem(text) : `unknown field ${JSON.stringify(unknown.slice(0, 100))}`;
+  const problem = unknown === null ? fieldsProblem(value) : `unknown field ${JSON.stringify(unknown.slice(0, 100))}`;
   if (problem !== null) return { code: 'invalid_event', message: problem };
   return slots[place.id]! < 0 && idWhenMissing === undefined ? { code: 'missing_id', message: 'id is missing' } : null;
 }
 
 /** @returns the first thing that is wrong with the fields, or null */
-function fieldsProblem(text: string): string | null {
+function fieldsProblem(value: Uint8Array): string | null {
   if (slots[place.eventType]! < 0) return 'event_type is missing';
   const payload = fieldOf(place.payload);
   if (!payload) return 'payload is missing';
   if (payload.kind !== 'object') return `payload must be a JSON object, got ${payload.kind}`;
   const problem =
-    stringProblem(text, place.id, limits.idCharactersMax) ??
-    stringProblem(text, place.eventType, limits.eventTypeCharactersMax) ??
-    stringProblem(text, place.clientId, limits.idCharactersMax) ??
-    stringProblem(text, place.source, limits.sourceCharactersMax) ??
-    stringProblem(text, place.key, limits.keyCharactersMax) ??
-    stringProblem(text, place.redriveOf, limits.idCharactersMax) ??
-    stringProblem(text, place.occurredAt, limits.occurredAtCharactersMax);
+    stringProblem(value, place.id, limits.idCharactersMax) ??
+    stringProblem(value, place.eventType, limits.eventTypeCharactersMax) ??
+    stringProblem(value, place.clientId, limits.idCharactersMax) ??
+    stringProblem(value, place.source, limits.sourceCharactersMax) ??
+    stringProblem(value, place.key, limits.keyCharactersMax) ??
+    stringProblem(value, place.redriveOf, limits.idCharactersMax) ??
+    stringProblem(value, place.occurredAt, limits.occurredAtCharactersMax);
   if (problem !== null) return problem;
-  if (eventTypeOf(text) === null) return 'event_type must not have control characters';
-  const occurredAt = optional(text, place.occurredAt);
+  if (eventTypeOf(value) === null) return 'event_type must not have control characters';
+  const occurredAt = optional(value, place.occurredAt);
   return occurredAt === null || isRfc3339(occurredAt) ? null : 'occurred_at must be an RFC 3339 time with an offset';
 }
 
 const controlCharacter = /[\u0000-\u001f\u007f-\u009f]/;
 
 const eventTypesKept = 1_024;
-const eventTypes: (string | undefined)[] = new Array(eventTypesKept).fill(undefined);
+const eventTypes: (KeptType | undefined)[] = new Array(eventTypesKept).fill(undefined);
+
+interface KeptType {
+  readonly bytes: Uint8Array;
+  readonly type: string;
+}
 
 /**
  * The record's type, or null where it breaks the rule for types. Types repeat: most are found among those that were read before, so
  * that no string is made and looked through, and what is kept by type finds a string whose hash it knows.
  */
-function eventTypeOf(text: string): string | null {
+function eventTypeOf(value: Uint8Array): string | null {
   const field = fieldOf(place.eventType)!;
-  if (field.escaped) return checkedType(optional(text, place.eventType)!);
+  if (field.escaped) return checkedType(optional(value, place.eventType)!);
   const start = field.start + 1;
   const length = field.end - start - 1;
-  const middle = text.charCodeAt(start + (length >> 1));
-  const last = text.charCodeAt(start + length - 1);
-  const slot = (length * 961 + text.charCodeAt(start) * 293 + middle * 31 + last) % eventTypesKept;
+  const middle = value[start + (length >> 1)]!;
+  const last = value[start + length - 1]!;
+  const slot = (length * 961 + value[start]! * 293 + middle * 31 + last) % eventTypesKept;
   const kept = eventTypes[slot];
-  if (kept !== undefined && kept.length === length && text.startsWith(kept, start)) return kept;
-  // Through bytes: a slice would keep the whole text.
-  const type = checkedType(Buffer.from(text.slice(start, start + length)).toString());
-  if (type !== null) eventTypes[slot] = type;
+  if (kept !== undefined && kept.bytes.length === length && standsAt(value, start, kept.bytes)) return kept.type;
+  const type = checkedType(utf8Text(value, start, start + length));
+  if (type !== null) eventTypes[slot] = { bytes: Buffer.from(type), type };
   return type;
 }
 
@@ -263,22 +259,22 @@ function checkedType(type: string): string | null {
   return controlCharacter.test(type) ? null : type;
 }
 
-function stringProblem(text: string, at: number, charactersMax: number): string | null {
+function stringProblem(value: Uint8Array, at: number, charactersMax: number): string | null {
   const field = fieldOf(at);
   if (!field) return null;
   if (field.kind !== 'string') return `${names[at]} must be a string, got ${field.kind}`;
-  return hasLength(text, field, charactersMax) ? null : `${names[at]} must have 1 to ${charactersMax} characters`;
+  return hasLength(value, field, charactersMax) ? null : `${names[at]} must have 1 to ${charactersMax} characters`;
 }
 
 /** Length in code points, as JSON Schema counts it. */
-function hasLength(text: string, field: ScannedField, max: number): boolean {
-  const units = field.end - field.start - 2;
-  if (units === 0) return false;
-  if (units <= max) return true;
-  const value = unquote(text.slice(field.start, field.end), field.escaped);
-  if (value.length > 2 * max) return false;
+function hasLength(value: Uint8Array, field: ScannedField, max: number): boolean {
+  const bytes = field.end - field.start - 2;
+  if (bytes === 0) return false;
+  if (bytes <= max) return true;
+  const text = stringAt(value, field.start, field.end, field.escaped);
+  if (text.length > 2 * max) return false;
   let characters = 0;
-  for (const _ of value) characters += 1;
+  for (const _ of text) characters += 1;
   return characters <= max;
 }
 
@@ -288,10 +284,10 @@ function fieldOf(at: number): ScannedField | null {
 }
 
 /** The field's string, or null where the record has none. */
-function optional(text: string, at: number): string | null {
+function optional(value: Uint8Array, at: number): string | null {
   const field = fieldOf(at);
   if (!field) return null;
-  return field.escaped ? unquote(text.slice(field.start, field.end), true) : text.slice(field.start + 1, field.end - 1);
+  return stringAt(value, field.start, field.end, field.escaped);
 }
 
 function identify(id: string, source: string | null): EventIdentity {
@@ -300,20 +296,20 @@ function identify(id: string, source: string | null): EventIdentity {
   return uuid === null ? resolveEventId({ id, source }) : { id: uuid, clientId: null };
 }
 
-function receivedAt(text: string, timestampMs: number): number {
+function receivedAt(value: Uint8Array, timestampMs: number): number {
   if (fieldOf(place.receivedAt)?.kind !== 'string') return timestampMs;
-  const told = parseStamp(optional(text, place.receivedAt)!) ?? timestampMs;
+  const told = parseStamp(optional(value, place.receivedAt)!) ?? timestampMs;
   // Another producer's clock may be anywhere. An event of a far future would never leave the store, nor its rollups.
   return told > timestampMs + limits.clockSkewMaxMs ? timestampMs : told;
 }
 
 /** Only what a text column can hold: a value of the wrong kind or length, or with a broken character in it, is left out. */
-function readPartial(text: string, timestampMs: number): PartialRecord {
+function readPartial(value: Uint8Array, timestampMs: number): PartialRecord {
   const read = (at: number, charactersMax: number) => {
     const field = fieldOf(at);
-    if (field?.kind !== 'string' || !hasLength(text, field, charactersMax)) return null;
-    const value = optional(text, at)!;
-    return value.isWellFormed() && !/[\u0000\ufffd]/.test(value) ? value : null;
+    if (field?.kind !== 'string' || !hasLength(value, field, charactersMax)) return null;
+    const text = optional(value, at)!;
+    return text.isWellFormed() && !/[\u0000\ufffd]/.test(text) ? text : null;
   };
   const id = read(place.id, limits.idCharactersMax);
   const source = read(place.source, limits.sourceCharactersMax);
@@ -329,6 +325,6 @@ function readPartial(text: string, timestampMs: number): PartialRecord {
     eventType: eventType === null || controlCharacter.test(eventType) ? null : eventType,
     key: read(place.key, limits.keyCharactersMax),
     redriveOf: read(place.redriveOf, limits.idCharactersMax),
-    receivedAt: receivedAt(text, timestampMs),
+    receivedAt: receivedAt(value, timestampMs),
   };
 }

@@ -1,7 +1,7 @@
 import { eventIdLength, writeNewEventId } from './identity.ts';
 import { headAfterId, idAt, recordStart } from './record-codec.ts';
 
-/** An event as it was read from a request's text; one object that is filled anew for each. */
+/** An event as it was read from a request's bytes; one object that is filled anew for each. */
 export interface EventToWrite {
   /** Null: a new one, of an event without a source. */
   id: string | null;
@@ -13,17 +13,11 @@ export interface EventToWrite {
   /** Milliseconds since the epoch. */
   receivedAt: number;
   redriveOf: null;
-  /** Where in the text the payload stands. */
+  /** Where in the bytes the payload stands. */
   payloadStart: number;
   payloadEnd: number;
   /** The payload where it is not taken as it was sent, else null. */
   payloadJson: string | null;
-}
-
-export interface SentText {
-  readonly text: string;
-  /** Its bytes, if each of its characters is one; else null. */
-  readonly asciiBytes: Buffer | null;
 }
 
 /** Where a request's records are written to, one behind another. */
@@ -61,18 +55,15 @@ export function createRecordRoom(isForMany: boolean): RecordRoom {
  *
  * @returns a view of the room
  */
-export function writeRecord(event: EventToWrite, { text, asciiBytes }: SentText, room: RecordRoom): Buffer {
+export function writeRecord(event: EventToWrite, sent: Buffer, room: RecordRoom): Buffer {
   const head = headIn(room, event);
   const { id, payloadStart, payloadEnd, payloadJson } = event;
-  const payloadBytes =
-    payloadJson === null && asciiBytes !== null
-      ? payloadEnd - payloadStart
-      : Buffer.byteLength(payloadJson ?? text.slice(payloadStart, payloadEnd));
+  const payloadBytes = payloadJson === null ? payloadEnd - payloadStart : Buffer.byteLength(payloadJson);
   // No character of UTF-16 takes more than three bytes.
   const bytesMax = idAt + eventIdLength + head.length * 3 + payloadBytes + 1;
   if (bytesMax > room.bytes.length - room.used) {
     room.filled += room.used;
-    room.bytes = Buffer.allocUnsafe(roomBytes(room, bytesMax, text.length - payloadEnd));
+    room.bytes = Buffer.allocUnsafe(roomBytes(room, bytesMax, sent.length - payloadEnd));
     room.used = 0;
   }
   const { bytes, used } = room;
@@ -83,18 +74,16 @@ export function writeRecord(event: EventToWrite, { text, asciiBytes }: SentText,
   else bytes.write(id, at, 'latin1');
   at += eventIdLength;
   at += typeof head === 'string' ? bytes.write(head, at) : head.copy(bytes, at);
-  if (payloadJson !== null) at += bytes.write(payloadJson, at);
-  else if (asciiBytes !== null) at += asciiBytes.copy(bytes, at, payloadStart, payloadEnd);
-  else at += bytes.write(text.slice(payloadStart, payloadEnd), at);
+  at += payloadJson === null ? sent.copy(bytes, at, payloadStart, payloadEnd) : bytes.write(payloadJson, at);
   bytes[at] = 0x7d;
   room.used = at + 1;
   return bytes.subarray(used, at + 1);
 }
 
 /** What is taken beyond the record is no more than was filled before: whatever follows may be no events at all. */
-function roomBytes({ heads, filled }: RecordRoom, bytesMax: number, charactersLeft: number): number {
+function roomBytes({ heads, filled }: RecordRoom, bytesMax: number, bytesLeft: number): number {
   if (heads === null) return bytesMax;
-  const expected = bytesMax + Math.ceil(charactersLeft * growth);
+  const expected = bytesMax + Math.ceil(bytesLeft * growth);
   return Math.max(bytesMax, Math.min(roomBytesMax, expected, Math.max(roomBytesMin, filled)));
 }
 

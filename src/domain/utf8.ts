@@ -1,25 +1,11 @@
-const replacement = '\ufffd';
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /** Text of the bytes, with U+FFFD wherever they are not UTF-8. A byte order mark stays. */
-export function utf8Text(bytes: Uint8Array): string {
-  return asBuffer(bytes).toString('utf8');
+export function utf8Text(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  return asBuffer(bytes).toString('utf8', start, end);
 }
 
 /** Text of bytes that are known to be ASCII. */
 export function latin1Text(bytes: Uint8Array, start: number, end: number): string {
   return asBuffer(bytes).toString('latin1', start, end);
-}
-
-/** Whether bytes whose lossy text this is were UTF-8. Only a text with U+FFFD in it has to be looked at twice. */
-export function isUtf8(bytes: Uint8Array, text: string): boolean {
-  if (!text.includes(replacement)) return true;
-  try {
-    strict.decode(bytes);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Index of the first byte that is not UTF-8, of bytes that are not. */

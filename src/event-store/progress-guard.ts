@@ -1,4 +1,5 @@
-import type { CommitRequest, PartitionProgress } from './event-store.ts';
+import type { CommitRequest } from './batch.ts';
+import type { PartitionProgress } from './event-store.ts';
 import { type ProgressRow, toProgress } from './rows.ts';
 
 /** What a transaction must find in the progress row to be allowed to write. */

@@ -1,4 +1,4 @@
-import type { CommitRequest, WriteSet } from './event-store.ts';
+import type { CommitRequest, WriteSet } from './batch.ts';
 
 /**
  * Every record has exactly one outcome, and rows, rollups and outcomes tell the same counts. A write set that doesn't is a

@@ -1,9 +1,9 @@
+import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { syntaxMessage, violationProblems } from '../domain/json-problem.ts';
 import { createJsonScanner } from '../domain/json-scan.ts';
-import { unquote, withoutSigns } from '../domain/json-text.ts';
+import { stringAt, withoutSigns } from '../domain/json-text.ts';
 import { limits } from '../domain/limits.ts';
-import { isUtf8, utf8Text } from '../domain/utf8.ts';
 import { ProblemError, type ProblemItem } from './problems.ts';
 import { escapePointer, summaryOf } from './validation-problem.ts';
 
@@ -14,8 +14,7 @@ import { escapePointer, summaryOf } from './validation-problem.ts';
 export function acceptJsonText(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
-    const text = utf8Text(body);
-    if (isUtf8(body, text)) done(null, text);
+    if (isUtf8(body)) done(null, body.toString());
     else done(new ProblemError('invalid_encoding', 'The body is not UTF-8.'));
   });
 }
@@ -44,21 +43,21 @@ export async function refuseBody(request: FastifyRequest): Promise<void> {
 export function readRedrivePayload(request: FastifyRequest): string | undefined {
   const text = bodyText(request);
   if (text === '') return undefined;
+  const json = Buffer.from(text);
   const scanner = createJsonScanner();
-  const isObject = text.startsWith('{');
-  const end = isObject ? scanner.object(text, 0, text.length) : scanner.value(text, 0, text.length);
-  if (end < 0) throw new ProblemError('invalid_json', `${syntaxMessage(scanner, text)}.`);
-  if (end !== text.length)
-    throw new ProblemError('invalid_json', `There is more after the value, from character ${end + 1} on.`);
-  if (!isObject) throw new ProblemError('invalid_request', 'The body must be an object.');
+  const end = scanner.value(json, 0, json.length);
+  if (end < 0) throw new ProblemError('invalid_json', `${syntaxMessage(scanner, json)}.`);
+  if (end !== json.length)
+    throw new ProblemError('invalid_json', `There is more after the value, from byte ${end} on.`);
+  if (!text.startsWith('{')) throw new ProblemError('invalid_request', 'The body must be an object.');
 
-  const errors: ProblemItem[] = violationProblems(scanner, text, 0);
+  const errors: ProblemItem[] = violationProblems(scanner, json, 0);
   let payloadJson: string | undefined;
   for (const { keyStart, keyEnd, keyEscaped, kind, start, end: valueEnd } of scanner.fields.slice(
     0,
     scanner.fieldCount,
   )) {
-    const name = unquote(text.slice(keyStart, keyEnd), keyEscaped);
+    const name = stringAt(json, keyStart, keyEnd, keyEscaped);
     if (name !== 'payload') {
       errors.push({
         path: `/${escapePointer(name)}`,
@@ -69,7 +68,7 @@ export function readRedrivePayload(request: FastifyRequest): string | undefined 
       errors.push({ path: '/payload', code: 'invalid_value', message: 'must be an object' });
     } else {
       // -0 is stored as 0, as ingest does.
-      payloadJson = withoutSigns(text, start, valueEnd, scanner.negativeZeros);
+      payloadJson = withoutSigns(json, start, valueEnd, scanner.negativeZeros);
     }
   }
   if (payloadJson !== undefined && Buffer.byteLength(payloadJson) > limits.eventBytesMax) {

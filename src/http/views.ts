@@ -1,8 +1,9 @@
-import type { EventEnvelope, Position, StoredEvent } from '../domain/event.ts';
+import { isUtf8 } from 'node:buffer';
+import type { DuplicateRecord, EventEnvelope, Position, StoredEvent } from '../domain/event.ts';
 import type { InboxEntry } from '../domain/inbox.ts';
 import { formatRfc3339 } from '../domain/rfc3339.ts';
-import { isUtf8, utf8Text } from '../domain/utf8.ts';
-import type { DuplicateRecord, Job, Page } from '../event-store/event-store.ts';
+import { utf8Text } from '../domain/utf8.ts';
+import type { Job, Page } from '../event-store/event-store.ts';
 import type {
   EventDetail,
   EventView,
@@ -191,8 +192,7 @@ function resolutionView({ resolution }: InboxEntry): FailedEventSummary['resolut
 }
 
 export function failedEventDetail(entry: InboxEntry): FailedEventDetail {
-  const lossy = utf8Text(entry.value);
-  const text = isUtf8(entry.value, lossy) ? lossy : null;
+  const text = isUtf8(entry.value) ? utf8Text(entry.value) : null;
   return {
     ...failedEventSummary(entry),
     value: text,

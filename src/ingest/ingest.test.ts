@@ -132,7 +132,7 @@ describe('a body that can not be read', () => {
   });
 
   test.each([
-    ['{"event_type":"a",\n "payload":}', 'line 2, column 12 (character 31)'],
+    ['{"event_type":"a",\n "payload":}', 'line 2, column 12 (byte 30)'],
     [`[${minimal}`, 'the text ends at line 1, column 33'],
     [`[${minimal};`, 'expected "," or "]", found ";" at line 1, column 33'],
     [`${minimal} x`, 'expected nothing more after the value, found "x" at line 1, column 33'],
@@ -278,7 +278,7 @@ describe('many events', () => {
       answer.results.map((result) => (result.status === 'rejected' ? result.problem.message : result.status)),
     ).toEqual([
       'accepted',
-      'expected ":" after a key, the text ends at line 2, column 14 (character 46)',
+      'expected ":" after a key, the text ends at line 2, column 14 (byte 45)',
       'line 3: an event must be a JSON object, got array',
       'line 4: text goes on after the event; one event a line',
       'accepted',
@@ -319,7 +319,7 @@ describe('many events', () => {
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     const last = results[4_999]!;
     expect(last.status === 'rejected' ? last.problem.message : last.status).toBe(
-      `expected a JSON value, found "x" at line ${blank + 5_000}, column 1 (character ${blank + 9_999})`,
+      `expected a JSON value, found "x" at line ${blank + 5_000}, column 1 (byte ${blank + 9_998})`,
     );
   });
 

@@ -5,7 +5,7 @@ import type { AppendedAt, LogAppender, RecordToAppend } from '../event-log/event
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type AppendOutcome, type AppendQueue, bytesOf, createAppendQueue } from './append-queue.ts';
 import type { ClosedCode, EventResult, IngestAnswer, Refusal, RefusalCode } from './ingest-answer.ts';
-import { createDecompressor, readFormat, readText, tooLarge } from './read-body.ts';
+import { createDecompressor, readFormat, readUtf8, tooLarge } from './read-body.ts';
 import { idempotentIds, moreProblems, type Rejected } from './read-event.ts';
 import { type Item, isRecord, readRequest } from './read-request.ts';
 import { refuse } from './refuse.ts';
@@ -93,14 +93,14 @@ export function createIngest(options: IngestOptions): Ingest {
     return late ? refused(late) : take(request, body as Uint8Array);
   }
 
-  /** @param body without its content-encoding */
-  function take(request: IngestRequest, body: Uint8Array): IngestAnswer | Promise<IngestAnswer> {
+  /** @param sent the body without its content-encoding */
+  function take(request: IngestRequest, sent: Uint8Array): IngestAnswer | Promise<IngestAnswer> {
     const format = readFormat(request.contentType);
     if (typeof format !== 'string') return refused(format);
-    const text = readText(body, format);
-    if (text.kind === 'refused') return refused(text);
+    const body = readUtf8(sent, format);
+    if (body.kind === 'refused') return refused(body);
     const receivedAt = now();
-    const events = readRequest(text, {
+    const events = readRequest(body, {
       receivedAt,
       makeId: request.idempotencyKey === undefined ? null : idempotentIds(request.owner, request.idempotencyKey),
       partitions: log.partitions,

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import {
   type BrotliOptions,
@@ -8,16 +9,17 @@ import {
   type ZlibOptions,
   zstdDecompress,
 } from 'node:zlib';
-import type { SentText } from '../domain/record-writer.ts';
-import { asBuffer, invalidUtf8At, isUtf8, utf8Text } from '../domain/utf8.ts';
+import { asBuffer, invalidUtf8At } from '../domain/utf8.ts';
 import type { Refusal } from './ingest-answer.ts';
 import { refuse } from './refuse.ts';
 
-/** The bytes of a request → its text. Whether that text is JSON is not judged here. */
+/** The bytes of a request → those of its text. Whether that text is JSON is not judged here. */
 export type BodyFormat = 'json' | 'ndjson';
 
-export interface BodyText extends SentText {
-  readonly kind: 'text';
+export interface Body {
+  readonly kind: 'body';
+  /** UTF-8, without a byte order mark. */
+  readonly bytes: Buffer;
   readonly format: BodyFormat;
 }
 
@@ -44,14 +46,14 @@ export function readFormat(contentType: string | undefined): BodyFormat | Refusa
   return refuse('unsupported_media_type', `The charset "${charset}" is not taken: send UTF-8.`);
 }
 
-const byteOrderMark = '\ufeff';
+const byteOrderMark = Buffer.from('\ufeff');
 
 /** JSON is UTF-8. A byte order mark at the very start, which some editors write, is skipped (RFC 8259 section 8.1). */
-export function readText(bytes: Uint8Array, format: BodyFormat): BodyText | Refusal {
-  const text = utf8Text(bytes);
-  if (!isUtf8(bytes, text)) return refuse('invalid_encoding', `The body is not UTF-8 at byte ${invalidUtf8At(bytes)}.`);
-  const asciiBytes = text.length === bytes.length ? asBuffer(bytes) : null;
-  return { kind: 'text', text: text.startsWith(byteOrderMark) ? text.slice(1) : text, format, asciiBytes };
+export function readUtf8(sent: Uint8Array, format: BodyFormat): Body | Refusal {
+  if (!isUtf8(sent)) return refuse('invalid_encoding', `The body is not UTF-8 at byte ${invalidUtf8At(sent)}.`);
+  const bytes = asBuffer(sent);
+  const isMarked = byteOrderMark.every((byte, index) => bytes[index] === byte);
+  return { kind: 'body', bytes: isMarked ? bytes.subarray(byteOrderMark.length) : bytes, format };
 }
 
 type Decompress = (bytes: Uint8Array, options: ZlibOptions & BrotliOptions) => Promise<Decompressed>;

@@ -2,18 +2,18 @@ import { hash } from 'node:crypto';
 import { idempotentEventId, newEventId, resolveEventId } from '../domain/identity.ts';
 import { type JsonProblem, violationProblems } from '../domain/json-problem.ts';
 import type { JsonKind, JsonScanner, ScannedField } from '../domain/json-scan.ts';
-import { unquote, withoutSigns } from '../domain/json-text.ts';
+import { stringAt, withoutSigns } from '../domain/json-text.ts';
 import type { EventToWrite } from '../domain/record-writer.ts';
 import { type EventOutline, isValidOutline, outlineProblems, unknownField } from './field-problems.ts';
 
-/** The id of an event that came without one. @param text the event as it was sent */
-export type MakeId = (text: string, source: string | null) => string;
+/** The id of an event that came without one. @param json the event as it was sent */
+export type MakeId = (json: Uint8Array, source: string | null) => string;
 
 /** For the events of one request that was sent under an Idempotency-Key. */
 export function idempotentIds(owner: string, idempotencyKey: string): MakeId {
   const seen = new Map<string, number>();
-  return (text, source) => {
-    const bytesHash = hash('sha256', text);
+  return (json, source) => {
+    const bytesHash = hash('sha256', json);
     const n = seen.get(bytesHash) ?? 0;
     seen.set(bytesHash, n + 1);
     return idempotentEventId(owner, idempotencyKey, bytesHash, n, source);
@@ -70,7 +70,7 @@ export function moreProblems(count: number): string {
 }
 
 /**
- * The object that the scanner has just read, from start to end of the text → an event, or everything that is wrong with it.
+ * The object that the scanner has just read, from start to end of the bytes → an event, or everything that is wrong with it.
  * @param receivedAt milliseconds since the epoch
  * @param makeId null: events without an id get new ones
  * @param problemsMax how many problems to list: paths and hints cost far more than finding that something is wrong
@@ -78,21 +78,21 @@ export function moreProblems(count: number): string {
  */
 export function readEvent(
   scanner: JsonScanner,
-  text: string,
+  json: Uint8Array,
   start: number,
   end: number,
   receivedAt: number,
   makeId: MakeId | null,
   problemsMax: number,
 ): EventRead | Rejected {
-  const unknownCount = outlineFields(scanner, text);
+  const unknownCount = outlineFields(scanner, json);
   const isValid = isValidOutline(outline);
   if (!isValid || unknownCount > 0 || scanner.violations.length > 0) {
     const invalid = isValid ? [] : outlineProblems((name) => kindOfValue(outline[name]));
     const left = problemsMax - invalid.length;
-    const unknown = unknownCount > 0 ? unknownFields(scanner, text, left) : [];
+    const unknown = unknownCount > 0 ? unknownFields(scanner, json, left) : [];
     const violations =
-      scanner.violations.length > 0 ? violationProblems(scanner, text, start, Math.max(0, left - unknown.length)) : [];
+      scanner.violations.length > 0 ? violationProblems(scanner, json, start, Math.max(0, left - unknown.length)) : [];
     return {
       problems: [...invalid, ...unknown, ...violations],
       problemCount: invalid.length + unknownCount + scanner.violations.length,
@@ -106,18 +106,18 @@ export function readEvent(
   event.payloadJson =
     scanner.negativeZeros.length === 0
       ? null
-      : withoutSigns(text, event.payloadStart, event.payloadEnd, scanner.negativeZeros);
+      : withoutSigns(json, event.payloadStart, event.payloadEnd, scanner.negativeZeros);
   event.clientId = null;
   event.hasNewId = outline.id === undefined && makeId === null;
   if (outline.id !== undefined)
     Object.assign(event, resolveEventId({ id: outline.id as string, source: event.source }));
-  else if (makeId !== null) event.id = makeId(text.slice(start, end), event.source);
+  else if (makeId !== null) event.id = makeId(json.subarray(start, end), event.source);
   else event.id = event.source === null ? null : newEventId(receivedAt, event.source);
   return event;
 }
 
 /** Fills `outline`; of a duplicate key the last one counts. @returns how many fields are none of ours */
-function outlineFields(scanner: JsonScanner, text: string): number {
+function outlineFields(scanner: JsonScanner, json: Uint8Array): number {
   outline.event_type = undefined;
   outline.payload = undefined;
   outline.id = undefined;
@@ -127,9 +127,9 @@ function outlineFields(scanner: JsonScanner, text: string): number {
   let unknownCount = 0;
   for (let index = 0; index < scanner.fieldCount; index++) {
     const field = scanner.fields[index]!;
-    const name = field.keyEscaped ? keyOf(text, field) : plainNameOf(text, field);
+    const name = field.keyEscaped ? keyOf(json, field) : plainNameOf(json, field);
     const value =
-      field.kind === 'string' ? unquote(text.slice(field.start, field.end), field.escaped) : standIns[field.kind];
+      field.kind === 'string' ? stringAt(json, field.start, field.end, field.escaped) : standIns[field.kind];
     if (name === 'event_type') outline.event_type = value;
     else if (name === 'payload') {
       outline.payload = value;
@@ -145,23 +145,24 @@ function outlineFields(scanner: JsonScanner, text: string): number {
 }
 
 /** By length and then by comparing in place, without a string of its own; null of a key that is none of ours. */
-function plainNameOf(text: string, { keyStart, keyEnd }: ScannedField): keyof EventOutline | null {
+function plainNameOf(json: Uint8Array, { keyStart, keyEnd }: ScannedField): keyof EventOutline | null {
   const name = nameOfLength[keyEnd - keyStart - 2];
   if (name === undefined || name === null) return null;
-  return text.startsWith(name, keyStart + 1) ? name : null;
+  for (let nth = 0; nth < name.length; nth += 1) if (json[keyStart + 1 + nth] !== name.charCodeAt(nth)) return null;
+  return name;
 }
 
-function unknownFields(scanner: JsonScanner, text: string, max: number): JsonProblem[] {
+function unknownFields(scanner: JsonScanner, json: Uint8Array, max: number): JsonProblem[] {
   const unknown: JsonProblem[] = [];
   for (let index = 0; index < scanner.fieldCount && unknown.length < max; index++) {
-    const key = keyOf(text, scanner.fields[index]!);
+    const key = keyOf(json, scanner.fields[index]!);
     if (!Object.hasOwn(outline, key)) unknown.push(unknownField(key));
   }
   return unknown;
 }
 
-function keyOf(text: string, field: ScannedField): string {
-  return unquote(text.slice(field.keyStart, field.keyEnd), field.keyEscaped);
+function keyOf(json: Uint8Array, { keyStart, keyEnd, keyEscaped }: ScannedField): string {
+  return stringAt(json, keyStart, keyEnd, keyEscaped);
 }
 
 function kindOfValue(value: unknown): JsonKind {

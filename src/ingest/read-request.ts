@@ -9,7 +9,7 @@ import { idAt } from '../domain/record-codec.ts';
 import { createRecordRoom, writeRecord } from '../domain/record-writer.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
 import type { Refusal } from './ingest-answer.ts';
-import type { BodyText } from './read-body.ts';
+import type { Body } from './read-body.ts';
 import { type EventRead, type MakeId, moreProblems, type Rejected, readEvent } from './read-event.ts';
 import { refuse } from './refuse.ts';
 import type { StickyPartitioner } from './sticky-partitioner.ts';
@@ -48,28 +48,26 @@ const closeBracket = 0x5d;
 const comma = 0x2c;
 const newlineCode = 0x0a;
 
-/** The text of a request → its events. Nothing is appended before this has seen the last character. */
-export function readRequest(body: BodyText, context: ReadContext): RequestEvents {
-  const { text } = body;
+/** The bytes of a request → its events. Nothing is appended before this has seen the last of them. */
+export function readRequest({ bytes, format }: Body, context: ReadContext): RequestEvents {
   problemsLeft = limits.problemsListedMax;
-  const start = skipSpace(text, 0, text.length);
-  if (start === text.length) return refuse('empty_body', 'The body is blank: send at least one event.');
-  if (body.format === 'ndjson') return readLines(body, context);
-  const code = text.charCodeAt(start);
-  if (code === openBracket) return readArray(body, start, context);
-  if (code === openBrace) return readOne(body, start, context);
-  const end = scanner.value(text, start, text.length);
-  if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
-  const message = `the body must be an event (a JSON object) or an array of them, got ${jsonKindAt(text, start)}`;
+  const start = skipSpace(bytes, 0, bytes.length);
+  if (start === bytes.length) return refuse('empty_body', 'The body is blank: send at least one event.');
+  if (format === 'ndjson') return readLines(bytes, context);
+  const code = bytes[start];
+  if (code === openBracket) return readArray(bytes, start, context);
+  if (code === openBrace) return readOne(bytes, start, context);
+  const end = scanner.value(bytes, start, bytes.length);
+  if (end < 0 || skipSpace(bytes, end, bytes.length) < bytes.length) return brokenJson(bytes, end);
+  const message = `the body must be an event (a JSON object) or an array of them, got ${jsonKindAt(bytes, start)}`;
   return invalid(rejected('wrong_type', message), 0);
 }
 
-function readOne(body: BodyText, start: number, context: ReadContext): RequestEvents {
-  const { text, asciiBytes } = body;
-  const end = scanner.object(text, start, text.length, asciiBytes);
-  if (end < 0 || skipSpace(text, end, text.length) < text.length) return brokenJson(text, end);
+function readOne(bytes: Buffer, start: number, context: ReadContext): RequestEvents {
+  const end = scanner.value(bytes, start, bytes.length);
+  if (end < 0 || skipSpace(bytes, end, bytes.length) < bytes.length) return brokenJson(bytes, end);
   room = createRecordRoom(false);
-  const item = readItem(body, start, end, context);
+  const item = readItem(bytes, start, end, context);
   if (isRecord(item)) return { kind: 'one', record: item };
   const [first] = item.problems;
   if (first?.code === 'event_too_large')
@@ -77,53 +75,49 @@ function readOne(body: BodyText, start: number, context: ReadContext): RequestEv
   return invalid(item, 1);
 }
 
-function readArray(body: BodyText, start: number, context: ReadContext): RequestEvents {
-  const { text, asciiBytes } = body;
+function readArray(bytes: Buffer, start: number, context: ReadContext): RequestEvents {
   const items: Item[] = [];
   room = createRecordRoom(true);
-  let at = skipSpace(text, start + 1, text.length);
-  const isEmpty = at < text.length && text.charCodeAt(at) === closeBracket;
+  let at = skipSpace(bytes, start + 1, bytes.length);
+  const isEmpty = at < bytes.length && bytes[at] === closeBracket;
   if (isEmpty) at += 1;
   while (!isEmpty) {
     if (items.length === context.eventsMax) return tooMany(context.eventsMax);
-    const isObject = text.charCodeAt(at) === openBrace;
-    const end = isObject
-      ? scanner.object(text, at, text.length, asciiBytes)
-      : scanner.value(text, at, text.length, asciiBytes);
-    if (end < 0) return brokenJson(text, end);
-    items.push(isObject ? readItem(body, at, end, context) : notAnObject(text, at, ''));
-    at = skipSpace(text, end, text.length);
-    const next = text.charCodeAt(at);
+    const isObject = bytes[at] === openBrace;
+    const end = scanner.value(bytes, at, bytes.length);
+    if (end < 0) return brokenJson(bytes, end);
+    items.push(isObject ? readItem(bytes, at, end, context) : notAnObject(bytes, at, ''));
+    at = skipSpace(bytes, end, bytes.length);
+    const next = bytes[at];
     at += 1;
     if (next === closeBracket) break;
-    if (next !== comma) return brokenAt(text, at - 1, '"," or "]"');
-    at = skipSpace(text, at, text.length);
+    if (next !== comma) return brokenAt(bytes, at - 1, '"," or "]"');
+    at = skipSpace(bytes, at, bytes.length);
   }
-  const rest = skipSpace(text, at, text.length);
-  if (rest < text.length) return brokenJson(text, at);
+  const rest = skipSpace(bytes, at, bytes.length);
+  if (rest < bytes.length) return brokenJson(bytes, at);
   if (isEmpty) return invalid(rejected('no_events', 'the array is empty: send at least one event'), 0);
   return many(items);
 }
 
-function readLines(body: BodyText, context: ReadContext): RequestEvents {
-  const { text } = body;
+function readLines(bytes: Buffer, context: ReadContext): RequestEvents {
   const items: Item[] = [];
   room = createRecordRoom(true);
-  for (let from = nextLine(text, { line: 1, start: 0 }); from !== null; ) {
+  for (let from = nextLine(bytes, { line: 1, start: 0 }); from !== null; ) {
     if (items.length === context.eventsMax) return tooMany(context.eventsMax);
-    const newline = text.indexOf('\n', from.start);
-    const lineEnd = newline < 0 ? text.length : newline;
-    items.push(readLine(body, skipSpace(text, from.start, lineEnd), lineEnd, from, context));
-    from = nextLine(text, { line: from.line + 1, start: lineEnd + 1 });
+    const newline = bytes.indexOf(newlineCode, from.start);
+    const lineEnd = newline < 0 ? bytes.length : newline;
+    items.push(readLine(bytes, skipSpace(bytes, from.start, lineEnd), lineEnd, from, context));
+    from = nextLine(bytes, { line: from.line + 1, start: lineEnd + 1 });
   }
   return many(items);
 }
 
 /** The first line from there on that is not blank, or null. By characters: a request may have eight million blank lines. */
-function nextLine(text: string, from: LineStart): LineStart | null {
+function nextLine(bytes: Uint8Array, from: LineStart): LineStart | null {
   let { line, start } = from;
-  for (let at = start; at < text.length; at++) {
-    const code = text.charCodeAt(at);
+  for (let at = start; at < bytes.length; at++) {
+    const code = bytes[at];
     if (code === newlineCode) {
       line += 1;
       start = at + 1;
@@ -132,32 +126,28 @@ function nextLine(text: string, from: LineStart): LineStart | null {
   return null;
 }
 
-function readLine(body: BodyText, start: number, lineEnd: number, from: LineStart, context: ReadContext): Item {
-  const { text, asciiBytes } = body;
+function readLine(bytes: Buffer, start: number, lineEnd: number, from: LineStart, context: ReadContext): Item {
   const { line } = from;
-  const isObject = text.charCodeAt(start) === openBrace;
-  const end = isObject
-    ? scanner.object(text, start, lineEnd, asciiBytes)
-    : scanner.value(text, start, lineEnd, asciiBytes);
-  if (end < 0) return rejected('invalid_json', syntaxMessage(scanner, text, from));
-  const rest = skipSpace(text, end, lineEnd);
+  const isObject = bytes[start] === openBrace;
+  const end = scanner.value(bytes, start, lineEnd);
+  if (end < 0) return rejected('invalid_json', syntaxMessage(scanner, bytes, from));
+  const rest = skipSpace(bytes, end, lineEnd);
   if (rest < lineEnd) return rejected('invalid_json', `line ${line}: text goes on after the event; one event a line`);
-  return isObject ? readItem(body, start, end, context) : notAnObject(text, start, `line ${line}: `);
+  return isObject ? readItem(bytes, start, end, context) : notAnObject(bytes, start, `line ${line}: `);
 }
 
 /** The object that has just been scanned. */
-function readItem(body: BodyText, start: number, end: number, context: ReadContext): Item {
-  const { text } = body;
-  const bytes = byteLength(body, start, end, context.eventBytesMax);
-  if (bytes > context.eventBytesMax) {
-    return rejected('event_too_large', `the event has ${bytes} bytes; at most ${context.eventBytesMax} are taken`);
+function readItem(bytes: Buffer, start: number, end: number, context: ReadContext): Item {
+  const length = end - start;
+  if (length > context.eventBytesMax) {
+    return rejected('event_too_large', `the event has ${length} bytes; at most ${context.eventBytesMax} are taken`);
   }
-  const event = readEvent(scanner, text, start, end, context.receivedAt, context.makeId, Math.max(1, problemsLeft));
+  const event = readEvent(scanner, bytes, start, end, context.receivedAt, context.makeId, Math.max(1, problemsLeft));
   if ('problems' in event) {
     problemsLeft -= event.problems.length;
     return event;
   }
-  const value = writeRecord(event, body, room);
+  const value = writeRecord(event, bytes, room);
   return { partition: partitionFor(event, value, context), value };
 }
 
@@ -166,12 +156,6 @@ function partitionFor({ key, hasNewId }: EventRead, value: Uint8Array, { partiti
   if (key !== null) return partitionOf(key, partitions);
   if (hasNewId) return sticky.partitionFor(value.byteLength, partitions);
   return partitionOfBytes(value, idAt, eventIdLength, partitions);
-}
-
-/** Exact only where it matters: no character of UTF-16 takes more than three bytes. */
-function byteLength(body: BodyText, start: number, end: number, max: number): number {
-  const length = end - start;
-  return body.asciiBytes !== null || length * 3 <= max ? length : Buffer.byteLength(body.text.slice(start, end));
 }
 
 function many(items: readonly Item[]): RequestEvents {
@@ -197,13 +181,13 @@ function invalid({ problems, problemCount }: Rejected, events: number): Refusal 
 }
 
 /** @param end −1 where the scanner stopped, else where the value ended that more text follows */
-function brokenJson(text: string, end: number): Refusal {
-  if (end < 0) return broken(syntaxMessage(scanner, text));
-  return brokenAt(text, skipSpace(text, end, text.length), 'nothing more after the value');
+function brokenJson(bytes: Uint8Array, end: number): Refusal {
+  if (end < 0) return broken(syntaxMessage(scanner, bytes));
+  return brokenAt(bytes, skipSpace(bytes, end, bytes.length), 'nothing more after the value');
 }
 
-function brokenAt(text: string, at: number, expected: string): Refusal {
-  return broken(syntaxMessage({ syntaxError: expectedAt(text, at, text.length, expected) }, text));
+function brokenAt(bytes: Uint8Array, at: number, expected: string): Refusal {
+  return broken(syntaxMessage({ syntaxError: expectedAt(bytes, at, bytes.length, expected) }, bytes));
 }
 
 function broken(message: string): Refusal {
@@ -214,8 +198,8 @@ function tooMany(eventsMax: number): Refusal {
   return refuse('too_many_events', `A request may hold ${eventsMax} events: send them in parts.`);
 }
 
-function notAnObject(text: string, start: number, prefix: string): Rejected {
-  return rejected('wrong_type', `${prefix}an event must be a JSON object, got ${jsonKindAt(text, start)}`);
+function notAnObject(bytes: Uint8Array, start: number, prefix: string): Rejected {
+  return rejected('wrong_type', `${prefix}an event must be a JSON object, got ${jsonKindAt(bytes, start)}`);
 }
 
 function rejected(code: string, message: string): Rejected {

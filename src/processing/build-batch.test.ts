@@ -3,6 +3,7 @@ import { hashContent } from '../domain/content.ts';
 import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import type { LogRecord } from '../event-log/event-log.ts';
+import { envelopeOf } from '../testing/envelope-of.ts';
 import { eventOf, startAt } from '../testing/event-store.batches.ts';
 import { type BatchFrame, buildBatch, hashRecord } from './build-batch.ts';
 
@@ -30,7 +31,8 @@ describe('a batch', () => {
     const event = eventOf();
     const [good, bad] = [encodeRecord(event), Buffer.from('{oops')];
     const { candidates, rejected, last } = buildBatch(frame, [record(6, good), record(7, bad)]);
-    expect(candidates).toEqual([{ event, offset: 6, contentHash: hashContent(event), value: good }]);
+    expect(candidates).toMatchObject([{ offset: 6, contentHash: hashContent(event), value: good }]);
+    expect(candidates.map((candidate) => envelopeOf(candidate.event))).toEqual([event]);
     expect(rejected).toMatchObject([
       { offset: 7, code: 'invalid_json', eventId: null, receivedAt: startAt, value: bad },
     ]);

@@ -2,7 +2,8 @@ import { hash } from 'node:crypto';
 import { hashContent } from '../domain/content.ts';
 import { decodeRecord } from '../domain/record-codec.ts';
 import type { LogRecord } from '../event-log/event-log.ts';
-import type { Candidate, CommitRequest, PartitionProgress, RejectedRecord } from '../event-store/event-store.ts';
+import type { Candidate, CommitRequest, RejectedRecord } from '../event-store/batch.ts';
+import type { PartitionProgress } from '../event-store/event-store.ts';
 
 /** What of a batch does not come from its records. */
 export interface BatchFrame {

@@ -1,7 +1,8 @@
 import { backoffAfter } from '../domain/backoff.ts';
 import { RejectedByStoreError, type UnavailableCode, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import type { CommitRequest, CommitResult, EventWriter, WriteSet } from '../event-store/event-store.ts';
+import type { CommitRequest, WriteSet } from '../event-store/batch.ts';
+import type { CommitResult, EventWriter } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { rejectCandidate, splitBatch } from './build-batch.ts';
 import { decideBatch } from './decide-batch.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hashContent } from '../domain/content.ts';
 import type { EventEnvelope } from '../domain/event.ts';
 import { limits } from '../domain/limits.ts';
-import type { BatchKnowledge, Candidate, CommitRequest, RejectedRecord } from '../event-store/event-store.ts';
+import type { BatchKnowledge, Candidate, CommitRequest, RejectedRecord } from '../event-store/batch.ts';
 import { decideBatch } from './decide-batch.ts';
 
 const receivedAt = Date.UTC(2026, 0, 1, 12, 0, 3);
@@ -85,9 +85,7 @@ describe('decideBatch', () => {
     const written = decideBatch(request([candidate(5)]), knowledge());
     expect(written.events).toHaveLength(1);
     expect(written.events[0]).toMatchObject({
-      id: idA,
-      position: { logNo: 1, partition: 3, offset: 5 },
-      storedAt,
+      candidate: { event: { id: idA }, offset: 5 },
       countedAs: 'order.placed',
     });
     expect(written.outcomes).toEqual({ stored: 1, duplicate: 0, failed: 0, lost: 0, skipped: 0 });
@@ -98,7 +96,7 @@ describe('decideBatch', () => {
 
   it('puts rows in order of id, whatever their order in the log', () => {
     const written = decideBatch(request([candidate(0, { id: idB }), candidate(1, { id: idA })]), knowledge());
-    expect(written.events.map(({ id }) => id)).toEqual([idA, idB]);
+    expect(written.events.map(({ candidate: { event } }) => event.id)).toEqual([idA, idB]);
   });
 
   it('counts the same id with the same content as a duplicate of the stored row', () => {
@@ -111,7 +109,7 @@ describe('decideBatch', () => {
 
   it('counts the second of two equal events inside one batch as the duplicate', () => {
     const written = decideBatch(request([candidate(5), candidate(6)]), knowledge());
-    expect(written.events[0]?.position.offset).toBe(5);
+    expect(written.events[0]?.candidate.offset).toBe(5);
     expect(written.duplicates[0]?.position.offset).toBe(6);
   });
 
@@ -181,7 +179,7 @@ describe('decideBatch', () => {
       knowledge({ attempts: new Map([['store:1:0:4', 1]]), discarded: new Set(['store:1:0:4']) }),
     );
     expect(written).toMatchObject({ outcomes: { stored: 1, skipped: 2, failed: 0 }, settled: [], failed: [] });
-    expect(written.events.map(({ id }) => id)).toEqual([idB]);
+    expect(written.events.map(({ candidate: { event } }) => event.id)).toEqual([idB]);
     expect(written.rollups.counts).toHaveLength(1);
   });
 

@@ -1,11 +1,10 @@
 import { sameContent } from '../domain/content.ts';
 import {
-  type EventEnvelope,
+  type DuplicateRecord,
   noEventType,
   type OutcomeCounts,
   otherEventType,
   type Position,
-  type StoredEvent,
 } from '../domain/event.ts';
 import { type InboxEntry, type InboxResolution, inboxId } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
@@ -14,12 +13,12 @@ import type {
   BatchKnowledge,
   Candidate,
   CommitRequest,
-  DuplicateRecord,
+  EventToStore,
   KnownEvent,
   RejectedRecord,
   SettledEntry,
   WriteSet,
-} from '../event-store/event-store.ts';
+} from '../event-store/batch.ts';
 
 type Seen = Pick<KnownEvent, 'contentHash' | 'content' | 'position'>;
 
@@ -33,7 +32,7 @@ type Seen = Pick<KnownEvent, 'contentHash' | 'content' | 'position'>;
 export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): WriteSet {
   const rollups = createRollupBuilder();
   const earlierOf = createMemory(request, knowledge);
-  const events: StoredEvent[] = [];
+  const events: EventToStore[] = [];
   const duplicates: DuplicateRecord[] = [];
   const inbox = createInboxChanges(request, knowledge);
 
@@ -62,12 +61,12 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
       fail(record);
       continue;
     }
-    const { event, offset, contentHash } = record;
+    const { event, offset } = record;
     const position = positionOf(offset);
     const earlier = earlierOf(record, position);
     if (earlier === undefined) {
       const counted = countedAs(event.eventType);
-      events.push(storedEvent(event, position, request.storedAt, contentHash, counted));
+      events.push({ candidate: record, countedAs: counted });
       rollups.count('stored', event.receivedAt, counted);
       // A redrive's latency would tell how long a person took.
       if (event.redriveOf === null) rollups.latency(event.receivedAt, request.storedAt);
@@ -82,7 +81,7 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
   }
 
   // One order of ids for every worker: two batches that meet on an id then lock alike and cannot deadlock.
-  events.sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
+  events.sort((a, b) => compareTexts(a.candidate.event.id, b.candidate.event.id));
   const { failed, settled } = inbox.changes();
   const outcomes: OutcomeCounts = {
     stored: events.length,
@@ -118,29 +117,8 @@ function hasRepeats(candidates: readonly Candidate[]): boolean {
   return ids.some((id, index) => index > 0 && id === ids[index - 1]);
 }
 
-/** Every field by its name: with a spread, V8 puts the fields that are added outside of the object. */
-function storedEvent(
-  event: EventEnvelope,
-  position: Position,
-  storedAt: number,
-  contentHash: Uint8Array,
-  countedAs: string,
-): StoredEvent {
-  return {
-    id: event.id,
-    eventType: event.eventType,
-    clientId: event.clientId,
-    source: event.source,
-    key: event.key,
-    occurredAt: event.occurredAt,
-    receivedAt: event.receivedAt,
-    redriveOf: event.redriveOf,
-    payloadJson: event.payloadJson,
-    position,
-    storedAt,
-    contentHash,
-    countedAs,
-  };
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function isSame(earlier: Seen, { event, contentHash }: Candidate): boolean {

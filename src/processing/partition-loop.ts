@@ -1,7 +1,8 @@
 import type { Clocks } from '../domain/clocks.ts';
 import { type Histogram, mergeInto } from '../domain/histogram.ts';
 import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../event-log/event-log.ts';
-import type { CommitRequest, EventWriter, PartitionProgress, WriteSet } from '../event-store/event-store.ts';
+import type { CommitRequest, WriteSet } from '../event-store/batch.ts';
+import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type BatchFrame, buildBatch } from './build-batch.ts';
 import { type CommitOutcome, commitBatch } from './commit-batch.ts';
@@ -192,7 +193,7 @@ function createBatchRunner(
       const watermark = { logNo: done.logNo, nextOffset: done.nextOffset, commitToken: done.token };
       if (written === null) feed.refresh(partition, watermark, 'lost_answer');
       else {
-        const recent = sampleRecent(written, done.nextOffset);
+        const recent = sampleRecent(done, written);
         feed.push({ partition, previousToken, watermark, delta: written.rollups, recent });
       }
       await options.atPoint?.('fed', partition);

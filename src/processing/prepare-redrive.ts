@@ -14,8 +14,10 @@ export function prepareRedrive(entry: InboxEntry, receivedAt: number, payloadJso
   const decoded = decodeRecord(entry.value, entry.receivedAt, { idWhenMissing: ownId });
   const anew = { receivedAt, redriveOf: entry.id };
   if (decoded.ok) {
-    const { event } = decoded;
-    return { ...event, ...anew, id: idOf(entry, event, payloadJson), payloadJson: payloadJson ?? event.payloadJson };
+    const { eventType, clientId, source, key, occurredAt } = decoded.event;
+    const id = idOf(entry, decoded.event, payloadJson);
+    const payload = payloadJson ?? decoded.event.payloadJson;
+    return { id, eventType, clientId, source, key, occurredAt, payloadJson: payload, ...anew };
   }
   if (payloadJson === undefined || entry.eventType === null) return null;
   const { clientId, source, occurredAt } = decoded.partial;

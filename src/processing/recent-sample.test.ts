@@ -7,18 +7,19 @@ import { createRecentSample } from './recent-sample.ts';
 
 const most = limits.liveEventsPerTick;
 
-/** What is written of a batch of so many new events from this offset on. */
-function writtenFrom(offset: number, count: number) {
+/** A batch of so many new events from this offset on, and what is written of it. */
+function batchFrom(offset: number, count: number) {
   const progress = noProgressOn(1, 'log-a', { consumer: 'store', partition: 0, logStart: offset });
   const nothingKnown = { events: new Map(), countedAs: new Map(), attempts: new Map(), discarded: new Set<string>() };
-  return decideBatch(batchOf(progress, eventsOf(count)), nothingKnown);
+  const request = batchOf(progress, eventsOf(count));
+  return [request, decideBatch(request, nothingKnown)] as const;
 }
 
 function setUp() {
   const clock = { now: 1_000_000 };
   const sample = createRecentSample(() => clock.now);
   const take = (offset: number, count: number) =>
-    sample(writtenFrom(offset, count), offset + count).map(({ position }) => position.offset);
+    sample(...batchFrom(offset, count)).map(({ position }) => position.offset);
   return { clock, take };
 }
 

@@ -1,5 +1,5 @@
 import { limits } from '../domain/limits.ts';
-import type { WriteSet } from '../event-store/event-store.ts';
+import type { CommitRequest, EventToStore, WriteSet } from '../event-store/batch.ts';
 import type { RecentEvent } from '../metrics-store/metrics-store.ts';
 
 /**
@@ -10,18 +10,24 @@ export function createRecentSample(elapsed: () => number) {
   let stretch = Number.NaN;
   let left = 0;
 
-  /** @param nextOffset of the batch */
-  return (written: WriteSet, nextOffset: number): RecentEvent[] => {
+  return (request: CommitRequest, written: WriteSet): RecentEvent[] => {
     const current = Math.floor(elapsed() / limits.recentEveryMs);
     if (current !== stretch) {
       stretch = current;
       left = limits.liveEventsPerTick;
     }
     if (left === 0) return [];
-    const from = nextOffset - left;
-    const newest = written.events.filter(({ position }) => position.offset >= from);
-    newest.sort((a, b) => b.position.offset - a.position.offset);
+    const from = request.nextOffset - left;
+    const newest = written.events.filter(({ candidate }) => candidate.offset >= from);
+    newest.sort((a, b) => b.candidate.offset - a.candidate.offset);
     left -= newest.length;
-    return newest;
+    return newest.map((row) => recentOf(request, row));
   };
+}
+
+function recentOf({ logNo, partition, storedAt }: CommitRequest, { candidate }: EventToStore): RecentEvent {
+  const { event, offset } = candidate;
+  const { id, eventType, clientId, source, key, occurredAt, receivedAt, payloadJson } = event;
+  const position = { logNo, partition, offset };
+  return { id, eventType, clientId, source, key, occurredAt, receivedAt, payloadJson, position, storedAt };
 }

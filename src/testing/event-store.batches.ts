@@ -3,16 +3,8 @@ import { hashContent } from '../domain/content.ts';
 import type { EventEnvelope, Position } from '../domain/event.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { rollupSteps } from '../domain/rollup.ts';
-import type {
-  Candidate,
-  CommitRequest,
-  CommitResult,
-  EventStore,
-  MaintenanceRequest,
-  PartitionProgress,
-  RejectedRecord,
-  WriteSet,
-} from '../event-store/event-store.ts';
+import type { Candidate, CommitRequest, RejectedRecord, WriteSet } from '../event-store/batch.ts';
+import type { CommitResult, EventStore, MaintenanceRequest, PartitionProgress } from '../event-store/event-store.ts';
 import { decideBatch } from '../processing/decide-batch.ts';
 
 /** What tests of the event store are made of: events, broken records, batches and maintenance that fit a progress. */

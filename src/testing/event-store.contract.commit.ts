@@ -4,7 +4,7 @@ import { hashContent } from '../domain/content.ts';
 import { otherEventType } from '../domain/event.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import { limits } from '../domain/limits.ts';
-import type { BatchKnowledge, CommitRequest, Decide } from '../event-store/event-store.ts';
+import type { BatchKnowledge, CommitRequest, Decide } from '../event-store/batch.ts';
 import { decideBatch } from '../processing/decide-batch.ts';
 import {
   at,
@@ -276,7 +276,9 @@ export function commitCases(makeHarness: MakeEventStoreHarness): void {
           await store.claim(claimOf(0)),
           types.map((eventType) => eventOf({ eventType })),
         );
-        const counted = new Map(written.events.map(({ eventType, countedAs }) => [eventType, countedAs]));
+        const counted = new Map(
+          written.events.map(({ candidate, countedAs }) => [candidate.event.eventType, countedAs]),
+        );
         expect([counted.get('a'), counted.get('b'), counted.get('c'), counted.get('d')]).toEqual([
           'a',
           'b',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RejectedByStoreError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
-import type { Decide } from '../event-store/event-store.ts';
+import type { Decide } from '../event-store/batch.ts';
 import { decideBatch } from '../processing/decide-batch.ts';
 import { batchOf, claimOf, commitBatch, eventOf, eventsOf, progressOf, startAt } from './event-store.batches.ts';
 import { expectClean, type MakeEventStoreHarness, useStore } from './event-store.contract.harness.ts';

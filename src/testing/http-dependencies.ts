@@ -1,6 +1,6 @@
-import type { StoredEvent } from '../domain/event.ts';
+import type { DuplicateRecord, StoredEvent } from '../domain/event.ts';
 import { type InboxEntry, inboxId, storeConsumer } from '../domain/inbox.ts';
-import type { DuplicateRecord, EventQuery, InboxQuery, Job } from '../event-store/event-store.ts';
+import type { EventQuery, InboxQuery, Job } from '../event-store/event-store.ts';
 import type { HttpDependencies, Operations, RedriveRequest } from '../http/dependencies.ts';
 import type {
   MetricsChange,

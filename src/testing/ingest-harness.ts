@@ -4,6 +4,7 @@ import { createIngest, type IngestOptions, type IngestRequest } from '../ingest/
 import type { IngestAnswer } from '../ingest/ingest-answer.ts';
 import { createTelemetry, type TelemetryEventName } from '../telemetry/telemetry.ts';
 import { type ControlledLog, createControlledLog } from './controlled-log.ts';
+import { envelopeOf } from './envelope-of.ts';
 
 export const receivedAt = 1_700_000_000_123;
 
@@ -38,7 +39,7 @@ export const eventsIn = (log: ControlledLog): EventEnvelope[] =>
     .map(({ value }) => {
       const result = decodeRecord(value, receivedAt);
       if (!result.ok) throw new Error(result.rejection.message);
-      return result.event;
+      return envelopeOf(result.event);
     });
 
 export function accepted(answer: IngestAnswer) {

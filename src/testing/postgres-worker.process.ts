@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { UnavailableError } from '../domain/failure.ts';
-import type { CommitRequest, CommitResult } from '../event-store/event-store.ts';
+import type { CommitRequest } from '../event-store/batch.ts';
+import type { CommitResult } from '../event-store/event-store.ts';
 import { createPostgresEventStore } from '../event-store/postgres/event-store.postgres.ts';
 import { decideBatch } from '../processing/decide-batch.ts';
 import { batchOf, claimOf, eventsOf, maintenanceOf, progressOf, rejectedOf, startAt } from './event-store.batches.ts';

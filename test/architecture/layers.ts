@@ -23,10 +23,15 @@ export const layers: readonly Layer[] = [
     packages: [/./],
   },
 
-  { name: 'domain', files: /^src\/domain\//, imports: ['domain'], packages: ['node:crypto'] },
+  { name: 'domain', files: /^src\/domain\//, imports: ['domain'], packages: ['node:buffer', 'node:crypto'] },
 
   { name: 'log port', files: /^src\/event-log\/(event-log|failed-topic)\.ts$/, imports: ['domain'], packages: [] },
-  { name: 'store port', files: /^src\/event-store\/event-store\.ts$/, imports: ['domain'], packages: [] },
+  {
+    name: 'store port',
+    files: /^src\/event-store\/(event-store|batch)\.ts$/,
+    imports: ['domain', 'store port'],
+    packages: [],
+  },
   { name: 'metrics port', files: /^src\/metrics-store\/metrics-store\.ts$/, imports: ['domain'], packages: [] },
   { name: 'event list', files: /^src\/telemetry\/telemetry\.ts$/, imports: ['domain'], packages: [] },
 

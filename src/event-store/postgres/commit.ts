@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
-import type { StoredEvent } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
-import type { BatchKnowledge, CommitRequest, CommitResult, Decide, WriteSet } from '../event-store.ts';
+import type { BatchKnowledge, CommitRequest, Decide, EventToStore, WriteSet } from '../batch.ts';
+import type { CommitResult } from '../event-store.ts';
 import { assertBalanced } from '../write-set-check.ts';
 import type { Connection } from './connection.ts';
 import type { Database } from './database.ts';
@@ -51,7 +51,7 @@ async function writeAtOnce({ connection, request, decide, knowledge }: Batch): P
   const written = decide(request, knowledge);
   assertBalanced(request, written);
   try {
-    await together([copyEvents(connection, written.events), writeRest(connection, request, written)]);
+    await together([copyEvents(connection, request, written.events), writeRest(connection, request, written)]);
   } catch (error) {
     throw nameRecord(error, written.events);
   }
@@ -64,24 +64,26 @@ async function writeAtOnce({ connection, request, decide, knowledge }: Batch): P
  */
 async function writePatiently({ connection, request, decide, knowledge }: Batch): Promise<WriteSet> {
   const { events } = decide(request, knowledge);
-  const taken = await insertUntaken(connection, events);
+  const taken = await insertUntaken(connection, request, events);
   const known = await withContents(connection, request, new Map([...knowledge.events, ...taken]));
   const written = decide(request, { ...knowledge, events: known });
   assertBalanced(request, written);
-  const anew = written.events.find(({ id }) => taken.has(id));
+  const anew = written.events.find(({ candidate }) => taken.has(candidate.event.id));
   if (anew !== undefined || written.events.length !== events.length - taken.size) {
-    throw new Error(`A decision did not heed what it was told of the events' ids: ${anew?.id ?? 'others are stored'}.`);
+    throw new Error(
+      `A decision did not heed what it was told of the events' ids: ${anew?.candidate.event.id ?? 'others are stored'}.`,
+    );
   }
   await writeRest(connection, request, written);
   return written;
 }
 
 /** Whose value the server refuses, where it says so. */
-function nameRecord(error: unknown, events: readonly StoredEvent[]): unknown {
+function nameRecord(error: unknown, events: readonly EventToStore[]): unknown {
   const row = error instanceof DatabaseError && refusesValue(error) ? copiedRow(error, 'events') : null;
   if (row === null) return error;
   const { message, code } = error as DatabaseError;
-  const { offset } = events[row - 1]!.position;
+  const { offset } = events[row - 1]!.candidate;
   return new RejectedByStoreError(`PostgreSQL can not hold the record at offset ${offset}: ${message} (${code})`, {
     cause: error,
     offset,

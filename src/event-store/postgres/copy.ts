@@ -1,5 +1,7 @@
-import { otherEventType, type StoredEvent } from '../../domain/event.ts';
+import { type EventContent, otherEventType } from '../../domain/event.ts';
 import type { InboxEntry } from '../../domain/inbox.ts';
+import { bytesPerUnitMax, payloadBytesMax, writePayload } from '../../domain/recorded-event.ts';
+import type { CommitRequest, EventToStore } from '../batch.ts';
 import { inboxColumns } from '../rows.ts';
 import { eventColumns } from './rows.ts';
 import { refuseValue, writeUuid } from './uuid.ts';
@@ -13,29 +15,31 @@ export interface CopyData {
   readonly data: Uint8Array;
 }
 
+type Batch = Pick<CommitRequest, 'logNo' | 'partition' | 'storedAt'>;
+
 const eventFields = eventColumns.split(', ').length;
 
 /** @throws RejectedByStoreError where a value is none of its column's type */
-export function copyOfEvents(events: readonly StoredEvent[]): CopyData {
+export function copyOfEvents({ logNo, partition, storedAt }: Batch, events: readonly EventToStore[]): CopyData {
   const writer = createCopyWriter(events.length * 512);
-  for (const event of events) {
-    const { position } = event;
+  for (const { candidate, countedAs } of events) {
+    const { event, offset, contentHash } = candidate;
     writer.beginRow(eventFields);
     writer.uuid(event.id);
-    writer.int4(position.logNo);
-    writer.int4(position.partition);
-    writer.int8(position.offset);
+    writer.int4(logNo);
+    writer.int4(partition);
+    writer.int8(offset);
     writer.int8(event.receivedAt);
-    writer.int8(event.storedAt);
-    writer.bool(event.countedAs === otherEventType);
+    writer.int8(storedAt);
+    writer.bool(countedAs === otherEventType);
     writer.text(event.eventType);
     writer.text(event.clientId);
     writer.text(event.source);
     writer.text(event.key);
     writer.text(event.occurredAt);
     writer.text(event.redriveOf);
-    writer.bytes(event.contentHash);
-    writer.jsonb(event.payloadJson);
+    writer.bytes(contentHash);
+    writer.payload(event);
   }
   return { command: `COPY events (${eventColumns}) FROM STDIN (FORMAT binary)`, data: writer.end() };
 }
@@ -74,8 +78,6 @@ export function copyOfInbox(entries: readonly InboxEntry[]): CopyData {
 /** Signature, flags and the length of an extension that there is none of. */
 const head = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 const jsonbVersion = 1;
-/** UTF-8 takes at most three bytes for each unit of a JavaScript string. */
-const bytesPerUnitMax = 3;
 /** Room for what a row has besides texts and bytes: the lengths of its fields, and those of fixed length. */
 const fixedBytesMax = 256;
 /** ASCII up to this length is faster copied character by character than handed to the encoder: a third of the whole. */
@@ -165,6 +167,14 @@ function createCopyWriter(bytesExpected: number) {
       at += 16;
     },
     text,
+    payload(event: Pick<EventContent, 'payloadJson'>): void {
+      reserve(payloadBytesMax(event));
+      const lengthAt = at;
+      buffer[at + 4] = jsonbVersion;
+      const end = lengthAt + 5 + writePayload(event, buffer, lengthAt + 5);
+      length(end - lengthAt - 4);
+      at = end;
+    },
     jsonb: (value: string | null) => text(value, jsonbVersion),
     bytes(value: Uint8Array): void {
       length(value.byteLength);

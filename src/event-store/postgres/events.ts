@@ -1,8 +1,8 @@
-import type { StoredEvent } from '../../domain/event.ts';
+import type { DuplicateRecord, StoredEvent } from '../../domain/event.ts';
 import { isUuid } from '../../domain/identity.ts';
 import { inboxId } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
-import type { AppendedRecord, DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from '../event-store.ts';
+import type { AppendedRecord, EventQuery, EventReader, Page, SettledOutcome } from '../event-store.ts';
 import { decodeCursor, encodeCursor } from '../page-cursor.ts';
 import type { BoundedSource } from './bounded.ts';
 import type { Connection } from './connection.ts';

@@ -19,7 +19,8 @@ import {
 import { freePort } from '../../testing/stack/free-port.ts';
 import { startProxy } from '../../testing/stack/proxy.ts';
 import { waitUntil } from '../../testing/stack/wait-until.ts';
-import type { CommitRequest, CommitResult, EventStore } from '../event-store.ts';
+import type { CommitRequest } from '../batch.ts';
+import type { CommitResult, EventStore } from '../event-store.ts';
 
 const server = useOwnPostgres();
 let harness: PostgresStoreHarness;

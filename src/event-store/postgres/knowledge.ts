@@ -1,7 +1,7 @@
 import { type EventContent, otherEventType } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
 import type { InboxState } from '../../domain/inbox.ts';
-import type { BatchKnowledge, CommitRequest, KnownEvent } from '../event-store.ts';
+import type { BatchKnowledge, CommitRequest, KnownEvent } from '../batch.ts';
 import { readBounded } from './bounded.ts';
 import type { Connection } from './connection.ts';
 import { postgresSettings } from './settings.ts';

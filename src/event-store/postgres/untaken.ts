@@ -1,6 +1,6 @@
-import { otherEventType, type StoredEvent } from '../../domain/event.ts';
+import { otherEventType } from '../../domain/event.ts';
 import { UnavailableError } from '../../domain/failure.ts';
-import type { KnownEvent } from '../event-store.ts';
+import type { CommitRequest, EventToStore, KnownEvent } from '../batch.ts';
 import type { Connection, SqlValue } from './connection.ts';
 import { lookUpEvents } from './knowledge.ts';
 import { eventColumns } from './rows.ts';
@@ -9,22 +9,26 @@ import { postgresSettings } from './settings.ts';
 type Values = Extract<SqlValue, readonly unknown[]>;
 
 /** Each column of `events`, how it is sent, and what of. */
-const columns: readonly (readonly [name: string, type: string, value: (event: StoredEvent) => Values[number]])[] = [
-  ['id', 'uuid', ({ id }) => id],
-  ['log_no', 'integer', ({ position }) => position.logNo],
-  ['partition', 'integer', ({ position }) => position.partition],
-  ['log_offset', 'bigint', ({ position }) => position.offset],
-  ['received_at', 'bigint', ({ receivedAt }) => receivedAt],
-  ['stored_at', 'bigint', ({ storedAt }) => storedAt],
+const columns: readonly (readonly [
+  name: string,
+  type: string,
+  value: (row: EventToStore, batch: CommitRequest) => Values[number],
+])[] = [
+  ['id', 'uuid', ({ candidate }) => candidate.event.id],
+  ['log_no', 'integer', (_, { logNo }) => logNo],
+  ['partition', 'integer', (_, { partition }) => partition],
+  ['log_offset', 'bigint', ({ candidate }) => candidate.offset],
+  ['received_at', 'bigint', ({ candidate }) => candidate.event.receivedAt],
+  ['stored_at', 'bigint', (_, { storedAt }) => storedAt],
   ['counted_as_other', 'boolean', ({ countedAs }) => String(countedAs === otherEventType)],
-  ['event_type', 'text', ({ eventType }) => eventType],
-  ['client_id', 'text', ({ clientId }) => clientId],
-  ['source', 'text', ({ source }) => source],
-  ['key', 'text', ({ key }) => key],
-  ['occurred_at', 'text', ({ occurredAt }) => occurredAt],
-  ['redrive_of', 'text', ({ redriveOf }) => redriveOf],
-  ['content_hash', 'bytea', ({ contentHash }) => `\\x${Buffer.from(contentHash).toString('hex')}`],
-  ['payload', 'jsonb', ({ payloadJson }) => payloadJson],
+  ['event_type', 'text', ({ candidate }) => candidate.event.eventType],
+  ['client_id', 'text', ({ candidate }) => candidate.event.clientId],
+  ['source', 'text', ({ candidate }) => candidate.event.source],
+  ['key', 'text', ({ candidate }) => candidate.event.key],
+  ['occurred_at', 'text', ({ candidate }) => candidate.event.occurredAt],
+  ['redrive_of', 'text', ({ candidate }) => candidate.event.redriveOf],
+  ['content_hash', 'bytea', ({ candidate }) => `\\x${Buffer.from(candidate.contentHash).toString('hex')}`],
+  ['payload', 'jsonb', ({ candidate }) => candidate.event.payloadJson],
 ];
 
 const insertSql = `INSERT INTO events (${eventColumns})
@@ -39,7 +43,8 @@ const insertSql = `INSERT INTO events (${eventColumns})
  */
 export async function insertUntaken(
   connection: Connection,
-  events: readonly StoredEvent[],
+  request: CommitRequest,
+  events: readonly EventToStore[],
 ): Promise<ReadonlyMap<string, KnownEvent>> {
   const taken = new Map<string, KnownEvent>();
   let left = events;
@@ -49,17 +54,17 @@ export async function insertUntaken(
     }
     const rows = await connection.rows<{ id: string }>(
       insertSql,
-      columns.map(([, , value]) => left.map(value)),
+      columns.map(([, , value]) => left.map((row) => value(row, request))),
     );
     const inserted = new Set(rows.map(({ id }) => id));
-    left = left.filter(({ id }) => !inserted.has(id));
+    left = left.filter(({ candidate }) => !inserted.has(candidate.event.id));
     const known = await lookUpEvents(
       connection,
-      left.map(({ id }) => id),
+      left.map(({ candidate }) => candidate.event.id),
     );
     for (const [id, event] of known) taken.set(id, event);
     // Retention may have removed the row that was in the way.
-    left = left.filter(({ id }) => !known.has(id));
+    left = left.filter(({ candidate }) => !known.has(candidate.event.id));
   }
   return taken;
 }

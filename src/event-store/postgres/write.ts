@@ -1,16 +1,20 @@
-import type { StoredEvent } from '../../domain/event.ts';
+import type { DuplicateRecord } from '../../domain/event.ts';
 import { type HistogramPairs, mergeInto } from '../../domain/histogram.ts';
 import { limits } from '../../domain/limits.ts';
 import { type LatencyDelta, type RollupDelta, rollupSteps } from '../../domain/rollup.ts';
-import type { CommitRequest, DuplicateRecord, SettledEntry, WriteSet } from '../event-store.ts';
+import type { CommitRequest, EventToStore, SettledEntry, WriteSet } from '../batch.ts';
 import type { Connection } from './connection.ts';
 import { copyOfEvents, copyOfInbox } from './copy.ts';
 import { together } from './together.ts';
 
 /** The fastest way in. An id that is taken meanwhile fails it, and with it the transaction. */
-export async function copyEvents(connection: Connection, events: readonly StoredEvent[]): Promise<void> {
+export async function copyEvents(
+  connection: Connection,
+  request: CommitRequest,
+  events: readonly EventToStore[],
+): Promise<void> {
   if (events.length === 0) return;
-  const { command, data } = copyOfEvents(events);
+  const { command, data } = copyOfEvents(request, events);
   await connection.copyIn(command, data);
 }
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { CommitRequest, CommitResult, Decide, WriteSet } from '../event-store.ts';
+import type { CommitRequest, Decide, WriteSet } from '../batch.ts';
+import type { CommitResult } from '../event-store.ts';
 import { assertBalanced } from '../write-set-check.ts';
 import { inTransaction, isIdTaken } from './connection.ts';
 import { createGuardCheck } from './guard.ts';

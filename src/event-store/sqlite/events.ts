@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { StoredEvent } from '../../domain/event.ts';
+import type { DuplicateRecord, StoredEvent } from '../../domain/event.ts';
 import { isUuid } from '../../domain/identity.ts';
 import { inboxId } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
-import type { AppendedRecord, DuplicateRecord, EventQuery, EventReader, Page, SettledOutcome } from '../event-store.ts';
+import type { AppendedRecord, EventQuery, EventReader, Page, SettledOutcome } from '../event-store.ts';
 import { decodeCursor, encodeCursor } from '../page-cursor.ts';
 import { type Attempt, allRows, firstRow, inSnapshot } from './connection.ts';
 import { bytesToId, type EventRow, eventColumns, idToBytes, toStoredEvent } from './rows.ts';

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type EventContent, otherEventType } from '../../domain/event.ts';
 import type { InboxState } from '../../domain/inbox.ts';
-import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../event-store.ts';
+import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../batch.ts';
 import { firstRow } from './connection.ts';
 import { idToBytes } from './rows.ts';
 

@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { otherEventType, type StoredEvent } from '../../domain/event.ts';
+import { type DuplicateRecord, otherEventType } from '../../domain/event.ts';
 import { type HistogramPairs, mergeInto } from '../../domain/histogram.ts';
 import type { InboxEntry } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
 import { type LatencyDelta, type RollupDelta, rollupSteps } from '../../domain/rollup.ts';
-import type { CommitRequest, DuplicateRecord, WriteSet } from '../event-store.ts';
+import type { CommitRequest, EventToStore, WriteSet } from '../batch.ts';
 import { inboxColumns } from '../rows.ts';
 import { firstRow } from './connection.ts';
 import { idToBytes } from './rows.ts';
@@ -23,9 +23,10 @@ export function createWriter(db: DatabaseSync): (request: CommitRequest, write: 
     `UPDATE inbox SET state = 'open', job_id = NULL WHERE consumer = ? AND partition = ? AND state = 'redriving'`,
   );
 
-  return ({ consumer, partition, storedAt }, write) => {
+  return (request, write) => {
+    const { consumer, partition, storedAt } = request;
     if (write.outcomes.lost > 0) reopen.run(consumer, partition);
-    for (const event of write.events) writeEvent(event);
+    for (const event of write.events) writeEvent(request, event);
     for (const duplicate of write.duplicates) writeDuplicate(duplicate);
     for (const entry of write.failed) writeInboxEntry(entry);
     for (const { inboxId, resolution } of write.settled) settle.run(JSON.stringify(resolution), storedAt, inboxId);
@@ -33,29 +34,29 @@ export function createWriter(db: DatabaseSync): (request: CommitRequest, write: 
   };
 }
 
-function createEventInsert(db: DatabaseSync): (event: StoredEvent) => void {
+function createEventInsert(db: DatabaseSync): (request: CommitRequest, row: EventToStore) => void {
   const insert = db.prepare(
     `INSERT INTO events (id, log_no, partition, log_offset, received_at, stored_at, counted_as_other, event_type, client_id,
        source, key, occurred_at, redrive_of, content_hash, payload)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
-  return (event) => {
-    const { position } = event;
+  return ({ logNo, partition, storedAt }, { candidate, countedAs }) => {
+    const { event, offset, contentHash } = candidate;
     insert.run(
       idToBytes(event.id),
-      position.logNo,
-      position.partition,
-      position.offset,
+      logNo,
+      partition,
+      offset,
       event.receivedAt,
-      event.storedAt,
-      event.countedAs === otherEventType ? 1 : 0,
+      storedAt,
+      countedAs === otherEventType ? 1 : 0,
       event.eventType,
       event.clientId,
       event.source,
       event.key,
       event.occurredAt,
       event.redriveOf,
-      event.contentHash,
+      contentHash,
       event.payloadJson,
     );
   };

@@ -1,0 +1,96 @@
+import type { DuplicateRecord, EventContent, EventEnvelope, OutcomeCounts, Position } from '../domain/event.ts';
+import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
+import type { RollupDelta } from '../domain/rollup.ts';
+
+/** A batch of records on its way into the store: what is asked, what the store knows, and what is written (event-store.ts). */
+
+export interface LastRecord {
+  readonly offset: number;
+  readonly hash: Uint8Array;
+}
+
+/** An event of the batch that wants to be stored. */
+export interface Candidate {
+  readonly event: EventEnvelope;
+  readonly offset: number;
+  readonly contentHash: Uint8Array;
+  /** The record's bytes, for the inbox row that a conflict makes. */
+  readonly value: Uint8Array;
+}
+
+/** A record of the batch that is no event, or not one that may be stored. */
+export interface RejectedRecord {
+  readonly offset: number;
+  readonly code: InboxEntry['code'];
+  readonly message: string;
+  readonly eventId: string | null;
+  readonly eventType: string | null;
+  readonly key: string | null;
+  readonly redriveOf: string | null;
+  readonly receivedAt: number;
+  readonly value: Uint8Array;
+}
+
+export interface CommitRequest {
+  readonly consumer: string;
+  readonly logNo: number;
+  readonly partition: number;
+  readonly ownerEpoch: number;
+  readonly expectedOffset: number;
+  readonly previousToken: string;
+  /** Fresh for every batch, the same for every try of one batch. */
+  readonly token: string;
+  readonly nextOffset: number;
+  /** The last data record of the batch; null leaves what is there. */
+  readonly last: LastRecord | null;
+  readonly candidates: readonly Candidate[];
+  readonly rejected: readonly RejectedRecord[];
+  readonly skipped: number;
+  readonly lost: number;
+  /** Stamped once, when the batch was built. */
+  readonly storedAt: number;
+}
+
+/** What the store knows of an id. */
+export interface KnownEvent {
+  readonly id: string;
+  readonly position: Position;
+  readonly contentHash: Uint8Array;
+  /** Given only where a candidate with this id has another hash. May be read anew each time it is asked for. */
+  readonly content: EventContent | null;
+}
+
+/** What the store knows when a batch is decided. */
+export interface BatchKnowledge {
+  readonly events: ReadonlyMap<string, KnownEvent>;
+  /** Event type → the name it is counted under, for every type of the batch. */
+  readonly countedAs: ReadonlyMap<string, string>;
+  /** Of the rows that records of the batch were redriven for, those that were discarded meanwhile. */
+  readonly discarded: ReadonlySet<string>;
+  /** Inbox id → the attempt of that row, for every `redriveOf` of the batch that exists. */
+  readonly attempts: ReadonlyMap<string, number>;
+}
+
+export interface SettledEntry {
+  readonly inboxId: string;
+  readonly resolution: InboxResolution;
+}
+
+export interface EventToStore {
+  readonly candidate: Candidate;
+  /** As StoredEvent has it. */
+  readonly countedAs: string;
+}
+
+/** What one batch writes. Made by the pure decision in processing/decide-batch.ts, from a request and the knowledge. */
+export interface WriteSet {
+  /** In order of id, so that racing transactions lock alike. */
+  readonly events: readonly EventToStore[];
+  readonly duplicates: readonly DuplicateRecord[];
+  readonly failed: readonly InboxEntry[];
+  readonly settled: readonly SettledEntry[];
+  readonly rollups: RollupDelta;
+  readonly outcomes: OutcomeCounts;
+}
+
+export type Decide = (request: CommitRequest, knowledge: BatchKnowledge) => WriteSet;
