@@ -103,8 +103,8 @@ test('occurred_at counts as it was sent', () => {
 describe('the hash', () => {
   test('is 16 bytes of SHA-256 over these bytes', () => {
     const hashed = hashContent(content('{"ä":1}', { source: 'größe' }));
-    const expected = createHash('sha256').update('1:a5:größe-{"ä":1}').digest().subarray(0, 16);
-    expect(Buffer.from(hashed)).toEqual(expected);
+    const expected = createHash('sha256').update('1:a5:größe-{"ä":1}').digest('hex').slice(0, 32);
+    expect(hashed).toBe(expected);
   });
 
   test('does not take one content for another, however its parts are cut', () => {
@@ -117,7 +117,7 @@ describe('the hash', () => {
       content('{}', { eventType: 'a', occurredAt: '-' }),
       content('{}', { eventType: 'a-', source: null }),
       content('1:{}', { eventType: 'a' }),
-    ].map((each) => Buffer.from(hashContent(each)).toString('hex'));
+    ].map(hashContent);
     expect(new Set(hashes).size).toBe(hashes.length);
   });
 });

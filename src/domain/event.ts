@@ -45,8 +45,8 @@ export interface StoredEvent extends EventEnvelope {
   readonly position: Position;
   /** Milliseconds since the epoch; one stamp a batch. */
   readonly storedAt: number;
-  /** First 16 bytes of SHA-256 over the content's bytes, see content.ts. */
-  readonly contentHash: Uint8Array;
+  /** See content.ts. */
+  readonly contentHash: string;
   /** The name its rollups are counted under: the type's own, or `(other)` past the limit of types. */
   readonly countedAs: string;
 }

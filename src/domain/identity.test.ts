@@ -33,7 +33,7 @@ describe('a derived id', () => {
   });
 
   test('of a conflict comes from its id and its content', () => {
-    const hash = new Uint8Array(16).fill(7);
+    const hash = '07'.repeat(16);
     expect(conflictEventId('2608e34a-c27b-80b4-ad33-81217072ab17', hash)).toBe('ff010ae9-e18e-839f-a67c-77316388ff3d');
   });
 

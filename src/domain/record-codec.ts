@@ -1,13 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import type { EventEnvelope } from './event.ts';
 import type { Rejection } from './failure.ts';
-import { type EventIdentity, eventIdLength, resolveEventId, uuidOf } from './identity.ts';
+import { type EventIdentity, eventIdLength, isUuidAt, resolveEventId, uuidOf } from './identity.ts';
 import { syntaxMessage, violationProblems } from './json-problem.ts';
 import { createJsonScanner, type ScannedField, skipSpace } from './json-scan.ts';
 import { quoted, stringAt, withoutSigns } from './json-text.ts';
 import { limits } from './limits.ts';
 import { RecordedEvent } from './recorded-event.ts';
-import { formatRfc3339, isRfc3339, parseStamp } from './rfc3339.ts';
+import { formatRfc3339, isRfc3339, parseRfc3339, parseStamp } from './rfc3339.ts';
 import { invalidUtf8At, latin1Text, utf8Text } from './utf8.ts';
 
 /**
@@ -107,22 +107,24 @@ export function decodeRecord(
 
 function readEvent(value: Uint8Array, timestampMs: number, idWhenMissing = ''): RecordedEvent {
   const source = optional(value, place.source);
-  const id = optional(value, place.id);
-  const identity = id === null ? { id: idWhenMissing, clientId: null } : identify(id, source);
-  const head = {
-    id: identity.id,
-    eventType: eventTypeOf(value)!,
-    clientId: identity.clientId ?? optional(value, place.clientId),
+  const { id, clientId } = identityOf(value, source) ?? { id: idWhenMissing, clientId: null };
+  const payload = fieldOf(place.payload)!;
+  const { negativeZeros } = scanner;
+  const record =
+    negativeZeros.length === 0 ? value : Buffer.from(withoutSigns(value, payload.start, payload.end, negativeZeros));
+  return new RecordedEvent(
+    id,
+    eventTypeOf(value)!,
+    clientId ?? optional(value, place.clientId),
     source,
-    key: optional(value, place.key),
-    occurredAt: optional(value, place.occurredAt),
-    receivedAt: receivedAt(value, timestampMs),
-    redriveOf: optional(value, place.redriveOf),
-  };
-  const { start, end } = fieldOf(place.payload)!;
-  if (scanner.negativeZeros.length === 0) return new RecordedEvent(head, value, start, end);
-  const payload = Buffer.from(withoutSigns(value, start, end, scanner.negativeZeros));
-  return new RecordedEvent(head, payload, 0, payload.length);
+    optional(value, place.key),
+    optional(value, place.occurredAt),
+    receivedAt(value, timestampMs),
+    optional(value, place.redriveOf),
+    record,
+    record === value ? payload.start : 0,
+    record === value ? payload.end : record.length,
+  );
 }
 
 /** Fills `slots`. @returns the first key that is none of ours, or null */
@@ -290,15 +292,29 @@ function optional(value: Uint8Array, at: number): string | null {
   return stringAt(value, field.start, field.end, field.escaped);
 }
 
+/** Null where the record has no id. */
+function identityOf(value: Uint8Array, source: string | null): EventIdentity | null {
+  const field = fieldOf(place.id);
+  if (field === null) return null;
+  const start = field.start + 1;
+  if (field.end - start - 1 === eventIdLength && isUuidAt(value, start))
+    return { id: latin1Text(value, start, start + eventIdLength), clientId: null };
+  return identify(optional(value, place.id)!, source);
+}
+
+/** Ingest has derived already: any UUID, a version 8 above all, is the event's id as it stands. */
 function identify(id: string, source: string | null): EventIdentity {
-  // Ingest has derived already: any UUID, a version 8 above all, is the event's id as it stands.
   const uuid = uuidOf(id);
   return uuid === null ? resolveEventId({ id, source }) : { id: uuid, clientId: null };
 }
 
 function receivedAt(value: Uint8Array, timestampMs: number): number {
-  if (fieldOf(place.receivedAt)?.kind !== 'string') return timestampMs;
-  const told = parseStamp(optional(value, place.receivedAt)!) ?? timestampMs;
+  const field = fieldOf(place.receivedAt);
+  if (field?.kind !== 'string') return timestampMs;
+  const told =
+    (field.escaped
+      ? parseRfc3339(optional(value, place.receivedAt)!)
+      : parseStamp(value, field.start + 1, field.end - 1)) ?? timestampMs;
   // Another producer's clock may be anywhere. An event of a far future would never leave the store, nor its rollups.
   return told > timestampMs + limits.clockSkewMaxMs ? timestampMs : told;
 }

@@ -19,15 +19,28 @@ export class RecordedEvent implements EventEnvelope {
   readonly payloadStart: number;
   readonly payloadEnd: number;
 
-  constructor(head: Omit<EventEnvelope, 'payloadJson'>, record: Uint8Array, payloadStart: number, payloadEnd: number) {
-    this.id = head.id;
-    this.eventType = head.eventType;
-    this.clientId = head.clientId;
-    this.source = head.source;
-    this.key = head.key;
-    this.occurredAt = head.occurredAt;
-    this.receivedAt = head.receivedAt;
-    this.redriveOf = head.redriveOf;
+  /** Each by itself: an object to hand them over in would be made for every record, and thrown away. */
+  constructor(
+    id: string,
+    eventType: string,
+    clientId: string | null,
+    source: string | null,
+    key: string | null,
+    occurredAt: string | null,
+    receivedAt: number,
+    redriveOf: string | null,
+    record: Uint8Array,
+    payloadStart: number,
+    payloadEnd: number,
+  ) {
+    this.id = id;
+    this.eventType = eventType;
+    this.clientId = clientId;
+    this.source = source;
+    this.key = key;
+    this.occurredAt = occurredAt;
+    this.receivedAt = receivedAt;
+    this.redriveOf = redriveOf;
     this.record = record;
     this.payloadStart = payloadStart;
     this.payloadEnd = payloadEnd;

@@ -1,3 +1,5 @@
+import { utf8Text } from './utf8.ts';
+
 /** Times as RFC 3339 has them, with dates that exist: `2026-02-30T00:00:00Z` is refused, which Date would turn into March. */
 
 const form = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
@@ -57,23 +59,33 @@ export function formatRfc3339(ms: number): string {
   return text;
 }
 
-/** The same of the stamp that was read last. */
+/** The same of the stamp that was read last, as bytes. */
 let readSecond = 0;
-let readText = '1970-01-01T00:00:00.';
+let readBytes = Buffer.from('1970-01-01T00:00:00.');
+const stampLength = 24;
+const zeroDigit = 0x30;
 
-/** parseRfc3339 for the stamps of a log: a tenth of its cost for `…:SS.mmmZ` within the second of the last one. */
-export function parseStamp(text: string): number | null {
-  if (text.length !== 24 || text[19] !== '.' || text[23] !== 'Z') return parseRfc3339(text);
-  if (text.startsWith(readText)) {
-    const hundreds = text.charCodeAt(20) - 0x30;
-    const tens = text.charCodeAt(21) - 0x30;
-    const ones = text.charCodeAt(22) - 0x30;
+/**
+ * parseRfc3339 for the stamps of a log: without a text of its own for `…:SS.mmmZ` within the second of the last one.
+ * @param start where it begins in the bytes, which are UTF-8, and `end` where it ends
+ */
+export function parseStamp(bytes: Uint8Array, start: number, end: number): number | null {
+  if (end - start === stampLength && bytes[end - 1] === 0x5a && hasReadSecond(bytes, start)) {
+    const hundreds = bytes[start + 20]! - zeroDigit;
+    const tens = bytes[start + 21]! - zeroDigit;
+    const ones = bytes[start + 22]! - zeroDigit;
     const areDigits = hundreds >= 0 && hundreds <= 9 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9;
     return areDigits ? readSecond + hundreds * 100 + tens * 10 + ones : null;
   }
+  const text = utf8Text(bytes, start, end);
   const ms = parseRfc3339(text);
-  if (ms === null) return null;
+  if (ms === null || text.length !== stampLength || text[19] !== '.' || text[23] !== 'Z') return ms;
   readSecond = ms - Number(text.slice(20, 23));
-  readText = text.slice(0, 20);
+  readBytes = Buffer.from(text.slice(0, 20));
   return ms;
+}
+
+function hasReadSecond(bytes: Uint8Array, start: number): boolean {
+  for (let nth = readBytes.length - 1; nth >= 0; nth -= 1) if (bytes[start + nth] !== readBytes[nth]) return false;
+  return true;
 }

@@ -33,27 +33,45 @@ export interface RollupDelta {
 
 type Counted = 'stored' | 'duplicate' | 'failed';
 
+interface LatencyRow {
+  readonly histogram: Histogram;
+  clockSkewed: number;
+}
+
+function isWithin(atMs: number, fineStepAt: number): boolean {
+  return atMs >= fineStepAt && atMs < fineStepAt + rollupSteps.fineMs;
+}
+
 /** Collects what one batch adds; `build` gives it in a stable order. */
 export function createRollupBuilder() {
   const counts = new Map<number, Map<string, Record<Counted, number>>>();
-  const latencies = new Map<number, { histogram: Histogram; clockSkewed: number }>();
+  const latencies = new Map<number, LatencyRow>();
+  /** What was counted last: neighbours share their step, and looking for it makes a number of its own each time. */
+  let countedAt = Number.NaN;
+  let countedTypes = new Map<string, Record<Counted, number>>();
+  let latencyAt = Number.NaN;
+  let latencyRow: LatencyRow = { histogram: new Map(), clockSkewed: 0 };
 
   function count(outcome: Counted, receivedAt: number, eventType: string): void {
-    const at = stepStart(receivedAt, rollupSteps.fineMs);
-    let types = counts.get(at);
-    if (!types) counts.set(at, (types = new Map()));
-    let row = types.get(eventType);
-    if (!row) types.set(eventType, (row = { stored: 0, duplicate: 0, failed: 0 }));
+    if (!isWithin(receivedAt, countedAt)) {
+      countedAt = stepStart(receivedAt, rollupSteps.fineMs);
+      countedTypes = counts.get(countedAt) ?? new Map();
+      counts.set(countedAt, countedTypes);
+    }
+    let row = countedTypes.get(eventType);
+    if (!row) countedTypes.set(eventType, (row = { stored: 0, duplicate: 0, failed: 0 }));
     row[outcome] += 1;
   }
 
   /** Latency received → stored in milliseconds; a negative one is a skewed clock and counts as 0. */
   function latency(receivedAt: number, storedAt: number): void {
-    const at = stepStart(receivedAt, rollupSteps.fineMs);
-    let row = latencies.get(at);
-    if (!row) latencies.set(at, (row = { histogram: new Map(), clockSkewed: 0 }));
-    if (storedAt < receivedAt) row.clockSkewed += 1;
-    addTo(row.histogram, bucketOf(storedAt - receivedAt));
+    if (!isWithin(receivedAt, latencyAt)) {
+      latencyAt = stepStart(receivedAt, rollupSteps.fineMs);
+      latencyRow = latencies.get(latencyAt) ?? { histogram: new Map(), clockSkewed: 0 };
+      latencies.set(latencyAt, latencyRow);
+    }
+    if (storedAt < receivedAt) latencyRow.clockSkewed += 1;
+    addTo(latencyRow.histogram, bucketOf(storedAt - receivedAt));
   }
 
   function build(): RollupDelta {

@@ -1,3 +1,4 @@
+import type { ContentHash } from '../domain/content.ts';
 import type { DuplicateRecord, EventContent, EventEnvelope, OutcomeCounts, Position } from '../domain/event.ts';
 import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
 import type { RollupDelta } from '../domain/rollup.ts';
@@ -13,7 +14,7 @@ export interface LastRecord {
 export interface Candidate {
   readonly event: EventEnvelope;
   readonly offset: number;
-  readonly contentHash: Uint8Array;
+  readonly contentHash: ContentHash;
   /** The record's bytes, for the inbox row that a conflict makes. */
   readonly value: Uint8Array;
 }
@@ -55,7 +56,7 @@ export interface CommitRequest {
 export interface KnownEvent {
   readonly id: string;
   readonly position: Position;
-  readonly contentHash: Uint8Array;
+  readonly contentHash: ContentHash;
   /** Given only where a candidate with this id has another hash. May be read anew each time it is asked for. */
   readonly content: EventContent | null;
 }

@@ -1,5 +1,6 @@
 import { otherEventType, type StoredEvent } from '../domain/event.ts';
 import type { InboxEntry, InboxResolution, InboxState } from '../domain/inbox.ts';
+import { asBuffer } from '../domain/utf8.ts';
 import type { PartitionProgress } from './event-store.ts';
 
 /** Rows as every database answers them: the tables have the same columns, and what differs is how an id and a flag are kept. */
@@ -32,7 +33,7 @@ export function storedEventOf(row: EventFields, id: string, isCountedAsOther: bo
     payloadJson: row.payload,
     position: { logNo: row.log_no, partition: row.partition, offset: row.log_offset },
     storedAt: row.stored_at,
-    contentHash: row.content_hash,
+    contentHash: asBuffer(row.content_hash).toString('hex'),
     countedAs: isCountedAsOther ? otherEventType : row.event_type,
   };
 }

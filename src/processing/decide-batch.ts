@@ -36,11 +36,6 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
   const duplicates: DuplicateRecord[] = [];
   const inbox = createInboxChanges(request, knowledge);
 
-  const positionOf = (offset: number): Position => ({
-    logNo: request.logNo,
-    partition: request.partition,
-    offset,
-  });
   const countedAs = (eventType: string | null) =>
     eventType === null ? noEventType : (knowledge.countedAs.get(eventType) ?? otherEventType);
 
@@ -62,8 +57,7 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
       continue;
     }
     const { event, offset } = record;
-    const position = positionOf(offset);
-    const earlier = earlierOf(record, position);
+    const earlier = earlierOf(record);
     if (earlier === undefined) {
       const counted = countedAs(event.eventType);
       events.push({ candidate: record, countedAs: counted });
@@ -72,7 +66,7 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
       if (event.redriveOf === null) rollups.latency(event.receivedAt, request.storedAt);
       inbox.settle(event.redriveOf, { kind: 'stored', eventId: event.id });
     } else if (isSame(earlier, record)) {
-      duplicates.push({ eventId: event.id, position, receivedAt: event.receivedAt });
+      duplicates.push({ eventId: event.id, position: positionOf(request, offset), receivedAt: event.receivedAt });
       rollups.count('duplicate', event.receivedAt, countedAs(event.eventType));
       inbox.settle(event.redriveOf, { kind: 'duplicate', eventId: event.id });
     } else {
@@ -98,15 +92,13 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
  * then on. A map of all ids is only made where one may be met again: V8 enters each string that a map is asked for in a
  * table of its own.
  */
-function createMemory(
-  { candidates }: CommitRequest,
-  { events }: BatchKnowledge,
-): (record: Candidate, position: Position) => Seen | undefined {
-  if (events.size === 0 && !hasRepeats(candidates)) return () => undefined;
+function createMemory(request: CommitRequest, { events }: BatchKnowledge): (record: Candidate) => Seen | undefined {
+  if (events.size === 0 && !hasRepeats(request.candidates)) return () => undefined;
   const seen = new Map<string, Seen>(events);
-  return ({ event, contentHash }, position) => {
+  return ({ event, offset, contentHash }) => {
     const earlier = seen.get(event.id);
-    if (earlier === undefined) seen.set(event.id, { contentHash, content: event, position });
+    if (earlier === undefined)
+      seen.set(event.id, { contentHash, content: event, position: positionOf(request, offset) });
     return earlier;
   };
 }
@@ -117,12 +109,16 @@ function hasRepeats(candidates: readonly Candidate[]): boolean {
   return ids.some((id, index) => index > 0 && id === ids[index - 1]);
 }
 
+function positionOf({ logNo, partition }: CommitRequest, offset: number): Position {
+  return { logNo, partition, offset };
+}
+
 function compareTexts(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function isSame(earlier: Seen, { event, contentHash }: Candidate): boolean {
-  if (Buffer.compare(earlier.contentHash, contentHash) === 0) return true;
+  if (earlier.contentHash === contentHash) return true;
   // Other bytes may still be the same value: 1.0 and 1, or another order of keys.
   const { content } = earlier;
   return content !== null && sameContent(content, event);
@@ -176,7 +172,7 @@ function createInboxChanges(request: CommitRequest, { attempts }: BatchKnowledge
 }
 
 function inboxEntryOf(request: CommitRequest, record: RejectedRecord, countedAs: string, attempt: number): InboxEntry {
-  const position = { logNo: request.logNo, partition: request.partition, offset: record.offset };
+  const position = positionOf(request, record.offset);
   const kept = record.value.subarray(0, limits.inboxValueBytesMax);
   const isWhole = kept.byteLength === record.value.byteLength;
   return {

@@ -227,7 +227,7 @@ export function makeEvent(given: Partial<StoredEvent> = {}): StoredEvent {
     payloadJson: '{"total":10}',
     position: { logNo: 1, partition: 3, offset: 7 },
     storedAt: 1_700_000_000_042,
-    contentHash: new Uint8Array(16),
+    contentHash: '0'.repeat(32),
     countedAs: 'order.created',
     ...given,
   };

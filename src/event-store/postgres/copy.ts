@@ -4,7 +4,7 @@ import { bytesPerUnitMax, payloadBytesMax, writePayload } from '../../domain/rec
 import type { CommitRequest, EventToStore } from '../batch.ts';
 import { inboxColumns } from '../rows.ts';
 import { eventColumns } from './rows.ts';
-import { refuseValue, writeUuid } from './uuid.ts';
+import { refuseValue, writeHex, writeUuid } from './uuid.ts';
 
 /**
  * Rows in the binary form of COPY (PostgreSQL's documentation, COPY, file formats): nothing has to be escaped, and numbers and
@@ -38,7 +38,7 @@ export function copyOfEvents({ logNo, partition, storedAt }: Batch, events: read
     writer.text(event.key);
     writer.text(event.occurredAt);
     writer.text(event.redriveOf);
-    writer.bytes(contentHash);
+    writer.hex(contentHash);
     writer.payload(event);
   }
   return { command: `COPY events (${eventColumns}) FROM STDIN (FORMAT binary)`, data: writer.end() };
@@ -165,6 +165,10 @@ function createCopyWriter(bytesExpected: number) {
       length(16);
       writeUuid(value, buffer, at);
       at += 16;
+    },
+    hex(value: string): void {
+      length(value.length / 2);
+      at = writeHex(value, buffer, at);
     },
     text,
     payload(event: Pick<EventContent, 'payloadJson'>): void {

@@ -1,6 +1,7 @@
 import { type EventContent, otherEventType } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
 import type { InboxState } from '../../domain/inbox.ts';
+import { asBuffer } from '../../domain/utf8.ts';
 import type { BatchKnowledge, CommitRequest, KnownEvent } from '../batch.ts';
 import { readBounded } from './bounded.ts';
 import type { Connection } from './connection.ts';
@@ -60,9 +61,9 @@ export async function lookUpEvents(
     content_hash: Uint8Array;
   }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [uuidArray(ids)]);
   return new Map(
-    rows.map(({ id, log_no: logNo, partition, log_offset: offset, content_hash: contentHash }) => [
+    rows.map(({ id, log_no: logNo, partition, log_offset: offset, content_hash: hash }) => [
       id,
-      { id, position: { logNo, partition, offset }, contentHash, content: null },
+      { id, position: { logNo, partition, offset }, contentHash: asBuffer(hash).toString('hex'), content: null },
     ]),
   );
 }
@@ -76,7 +77,7 @@ export async function withContents(
   const wanted = new Set<string>();
   for (const { event, contentHash } of known.size === 0 ? [] : candidates) {
     const entry = known.get(event.id);
-    if (entry !== undefined && Buffer.compare(entry.contentHash, contentHash) !== 0) wanted.add(event.id);
+    if (entry !== undefined && entry.contentHash !== contentHash) wanted.add(event.id);
   }
   if (wanted.size === 0) return known;
   const { rows, isWhole } = await readBounded<ContentRow>(

@@ -27,7 +27,7 @@ const columns: readonly (readonly [
   ['key', 'text', ({ candidate }) => candidate.event.key],
   ['occurred_at', 'text', ({ candidate }) => candidate.event.occurredAt],
   ['redrive_of', 'text', ({ candidate }) => candidate.event.redriveOf],
-  ['content_hash', 'bytea', ({ candidate }) => `\\x${Buffer.from(candidate.contentHash).toString('hex')}`],
+  ['content_hash', 'bytea', ({ candidate }) => `\\x${candidate.contentHash}`],
   ['payload', 'jsonb', ({ candidate }) => candidate.event.payloadJson],
 ];
 

@@ -1,6 +1,6 @@
 import { RejectedByStoreError } from '../../domain/failure.ts';
 
-/** UUIDs as PostgreSQL has them on the wire in its binary form. */
+/** UUIDs and other bytes written as hexadecimal digits, as PostgreSQL has them on the wire in its binary form. */
 const uuidBytes = 16;
 
 /** @throws RejectedByStoreError where the text is none */
@@ -14,6 +14,17 @@ export function writeUuid(id: string, target: Uint8Array, start: number): void {
     target[at++] = byte;
   }
   if (at !== start + uuidBytes) refuseValue(id);
+}
+
+/** @returns the position after it. @throws RejectedByStoreError where the text is none */
+export function writeHex(text: string, target: Uint8Array, start: number): number {
+  let at = start;
+  for (let index = 0; index < text.length; index += 2) {
+    const byte = (hexDigit(text, index) << 4) | hexDigit(text, index + 1);
+    if (byte < 0) refuseValue(text);
+    target[at++] = byte;
+  }
+  return at;
 }
 
 const uuidOid = 2950;

@@ -53,7 +53,7 @@ describe('values', () => {
       expectSameJson(stored.payloadJson, event.payloadJson);
       const { payloadJson } = stored;
       expect(stored).toMatchObject({ ...event, payloadJson, position: { logNo: 1, partition: 3, offset } });
-      expect(stored.contentHash).toEqual(new Uint8Array(contentHash));
+      expect(stored.contentHash).toBe(contentHash);
     }
     await expectClean(store);
   });

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type EventContent, otherEventType } from '../../domain/event.ts';
 import type { InboxState } from '../../domain/inbox.ts';
+import { asBuffer } from '../../domain/utf8.ts';
 import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../batch.ts';
 import { firstRow } from './connection.ts';
 import { idToBytes } from './rows.ts';
@@ -26,7 +27,7 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
         unknown.add(id);
         continue;
       }
-      if (!withContent.has(id) && Buffer.compare(entry.contentHash, contentHash) !== 0) {
+      if (!withContent.has(id) && entry.contentHash !== contentHash) {
         withContent.add(id);
         entry = readingContent(entry);
       }
@@ -42,7 +43,7 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
     );
     if (row === null) return null;
     const position = { logNo: row.log_no, partition: row.partition, offset: row.log_offset };
-    return { id, position, contentHash: row.content_hash, content: null };
+    return { id, position, contentHash: asBuffer(row.content_hash).toString('hex'), content: null };
   }
 
   /** Read when it is asked for and not kept: the contents of a batch's ids together may be half a gigabyte. */

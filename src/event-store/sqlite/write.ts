@@ -56,7 +56,7 @@ function createEventInsert(db: DatabaseSync): (request: CommitRequest, row: Even
       event.key,
       event.occurredAt,
       event.redriveOf,
-      contentHash,
+      Buffer.from(contentHash, 'hex'),
       event.payloadJson,
     );
   };
