@@ -101,7 +101,7 @@ export function createKafkaQuestions(brokers: Brokers, topic: Topic): KafkaQuest
     assertPartition(partition, topic.view().leaders.length);
     assertOffset(offset);
     const fetched = await fetchAt(partition, offset, oneBatchBytes, deadline());
-    const first = fetched?.records[0];
+    const first = fetched?.records[0]?.take();
     if (first?.offset === offset) return first;
     // A batch was there, and has no data at this offset.
     if (fetched !== null && fetched.nextOffset > offset) return null;
@@ -115,7 +115,7 @@ export function createKafkaQuestions(brokers: Brokers, topic: Topic): KafkaQuest
     for (let at = from; at < to; ) {
       // A time for each fetch, none for all: an aborted transaction may be of any size, and each fetch gets further.
       const fetched = await fetchAt(partition, at, limits.kafkaFetchPartitionBytesMax, deadline());
-      const first = fetched?.records[0];
+      const first = fetched?.records[0]?.take();
       if (first !== undefined) return { kind: first.offset < to ? 'data' : 'no_data' };
       if (fetched === null || fetched.nextOffset === at) {
         const { start } = await boundsBy(partition, deadline());

@@ -53,13 +53,15 @@ export async function lookUpEvents(
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, KnownEvent>> {
   if (ids.length === 0) return new Map();
+  // Sorted: the server sorts them else, which takes 5 % of all of its time, and with less luck than V8, which likes what is nearly so.
+  const sorted = uuidArray(ids.toSorted());
   const rows = await connection.rows<{
     id: string;
     log_no: number;
     partition: number;
     log_offset: number;
     content_hash: Uint8Array;
-  }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [uuidArray(ids)]);
+  }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [sorted]);
   return new Map(
     rows.map(({ id, log_no: logNo, partition, log_offset: offset, content_hash: hash }) => [
       id,

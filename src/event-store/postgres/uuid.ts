@@ -2,26 +2,29 @@ import { RejectedByStoreError } from '../../domain/failure.ts';
 
 /** UUIDs and other bytes written as hexadecimal digits, as PostgreSQL has them on the wire in its binary form. */
 const uuidBytes = 16;
+/** Where its pairs of digits stand in its text. */
+const digitsAt = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 /** @throws RejectedByStoreError where the text is none */
 export function writeUuid(id: string, target: Uint8Array, start: number): void {
   if (id.length !== 36) refuseValue(id);
-  let at = start;
-  for (let index = 0; index < 36; index += 2) {
-    if (id.charCodeAt(index) === 0x2d) index += 1;
-    const byte = (hexDigit(id, index) << 4) | hexDigit(id, index + 1);
-    if (byte < 0) refuseValue(id);
-    target[at++] = byte;
+  let all = 0;
+  for (let nth = 0; nth < uuidBytes; nth += 1) {
+    const index = digitsAt[nth]!;
+    const byte = (hexDigits[id.charCodeAt(index)]! << 4) | hexDigits[id.charCodeAt(index + 1)]!;
+    all |= byte;
+    target[start + nth] = byte;
   }
-  if (at !== start + uuidBytes) refuseValue(id);
+  const hasDashes = isDash(id, 8) && isDash(id, 13) && isDash(id, 18) && isDash(id, 23);
+  if (all < 0 || !hasDashes) refuseValue(id);
 }
 
 /** @returns the position after it. @throws RejectedByStoreError where the text is none */
 export function writeHex(text: string, target: Uint8Array, start: number): number {
   let at = start;
   for (let index = 0; index < text.length; index += 2) {
-    const byte = (hexDigit(text, index) << 4) | hexDigit(text, index + 1);
-    if (byte < 0) refuseValue(text);
+    const byte = (hexDigits[text.charCodeAt(index)]! << 4) | hexDigits[text.charCodeAt(index + 1)]!;
+    if (!(byte >= 0)) refuseValue(text);
     target[at++] = byte;
   }
   return at;
@@ -53,12 +56,13 @@ export function refuseValue(value: number | string): never {
   );
 }
 
-const hexDigits = new Int8Array(128).fill(-1);
+/** Of every unit of a string: −1 is none, and makes whatever it is put together with negative. */
+const hexDigits = new Int8Array(0x10000).fill(-1);
 for (const [value, digit] of [...'0123456789abcdef'].entries()) {
   hexDigits[digit.charCodeAt(0)] = value;
   hexDigits[digit.toUpperCase().charCodeAt(0)] = value;
 }
 
-function hexDigit(text: string, index: number): number {
-  return hexDigits[text.charCodeAt(index)] ?? -1;
+function isDash(text: string, index: number): boolean {
+  return text.charCodeAt(index) === 0x2d;
 }

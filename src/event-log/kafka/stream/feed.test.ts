@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../../../domain/failure.ts';
+import { readBatches } from '../wire/decode-batch.ts';
+import { encodeBatch } from '../wire/encode-batch.ts';
+import { unreadRecords } from '../wire/unread-records.ts';
 import { createFeed, type Feed } from './feed.ts';
 
 const never = new AbortController().signal;
@@ -7,9 +10,12 @@ const plentiful = { recordsMax: 1_000, bytesMax: 1_000_000, lingerMs: 0 };
 
 function fill(feed: Feed, count: number, bytesEach = 10): void {
   const from = feed.position();
-  const records = Array.from({ length: count }, (_, nth) => {
-    return { partition: 0, offset: from + nth, timestamp: 0, value: Buffer.alloc(bytesEach) };
-  });
+  const bytes = encodeBatch(
+    Array.from({ length: count }, () => ({ value: Buffer.alloc(bytesEach) })),
+    0,
+  );
+  bytes.writeBigInt64BE(BigInt(from), 0);
+  const records = [...readBatches(bytes)].map((batch) => unreadRecords(batch, 0, from));
   feed.add({ records, nextOffset: from + count, end: from + count, bytes: count * bytesEach });
 }
 
@@ -41,8 +47,8 @@ describe('a feed', () => {
     expect(feed.hasRoom()).toBe(false);
     expect(feed.take(plentiful)).toHaveLength(1);
     expect(feed.hasRoom()).toBe(true);
-    // Small records take memory too.
-    fill(feed, 100, 1);
+    // Small records take memory too: their lengths, times and offsets.
+    fill(feed, 1_300, 1);
     expect(feed.hasRoom()).toBe(false);
   });
 

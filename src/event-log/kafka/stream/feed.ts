@@ -1,6 +1,7 @@
 import type { DamagedError, UnavailableError } from '../../../domain/failure.ts';
 import type { BatchLimits, LogRecord } from '../../event-log.ts';
 import type { Fetched } from '../wire/fetched.ts';
+import type { UnreadRecords } from '../wire/unread-records.ts';
 
 /**
  * What has been fetched of one partition and not been taken yet. Each partition has a bound of its own, so that one that is not
@@ -29,52 +30,49 @@ export interface Feed {
   wake(): void;
 }
 
-/** What a record takes in memory beside its value: an object, a view of its bytes. */
-const recordBytes = 200;
-
 export function createFeed(partition: number, offset: number, bytesMax: number): Feed {
-  let queue: LogRecord[] = [];
-  /** How many of `queue` were taken. */
-  let taken = 0;
-  let valueBytes = 0;
+  let queue: UnreadRecords[] = [];
+  let count = 0;
+  let bytes = 0;
   let position = offset;
   let end = offset;
   let failure: UnavailableError | DamagedError | null = null;
   let waiting: (() => void) | null = null;
 
-  const count = () => queue.length - taken;
-  const hasRoom = () => valueBytes + count() * recordBytes < bytesMax;
+  const hasRoom = () => bytes < bytesMax;
   const wake = () => waiting?.();
 
   return {
     partition,
     position: () => position,
     end: () => end,
-    isEmpty: () => count() === 0,
+    isEmpty: () => count === 0,
     hasRoom,
-    isFull: (limits) => count() >= limits.recordsMax || valueBytes >= limits.bytesMax || (count() > 0 && !hasRoom()),
+    isFull: (limits) => count >= limits.recordsMax || bytes >= limits.bytesMax || (count > 0 && !hasRoom()),
     take(limits) {
-      let bytes = 0;
-      let until = taken;
-      for (; until < queue.length && until - taken < limits.recordsMax; until += 1) {
-        const { length } = queue[until]!.value;
-        if (until > taken && bytes + length > limits.bytesMax) break;
-        bytes += length;
+      const records: LogRecord[] = [];
+      let valueBytes = 0;
+      let done = 0;
+      for (const batch of queue) {
+        while (batch.count > 0 && records.length < limits.recordsMax) {
+          valueBytes += batch.nextValueBytes;
+          if (records.length > 0 && valueBytes > limits.bytesMax) break;
+          bytes -= batch.bytes;
+          records.push(batch.take());
+          bytes += batch.bytes;
+        }
+        if (batch.count > 0) break;
+        done += 1;
       }
-      const records = queue.slice(taken, until);
-      taken = until;
-      valueBytes -= bytes;
-      // Lets go of what was taken, and copies what is left no more often than it doubles.
-      if (taken * 2 >= queue.length) {
-        queue = queue.slice(taken);
-        taken = 0;
-      }
+      queue = queue.slice(done);
+      count -= records.length;
       return records;
     },
     add(fetched) {
-      for (const record of fetched.records) {
-        queue.push(record);
-        valueBytes += record.value.length;
+      for (const batch of fetched.records) {
+        queue.push(batch);
+        count += batch.count;
+        bytes += batch.bytes;
       }
       position = fetched.nextOffset;
       end = Math.max(fetched.end, fetched.nextOffset);

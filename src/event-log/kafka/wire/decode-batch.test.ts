@@ -1,13 +1,19 @@
 import { type CompressionAlgorithmValue, createRecordsBatch } from '@platformatic/kafka';
 import { describe, expect, it } from 'vitest';
-import { type DecodedRecord, isAbortMarker, readBatches, readRecords } from './decode-batch.ts';
+import { isAbortMarker, RecordCursor, readBatches } from './decode-batch.ts';
 import { checksum, encodeBatch } from './encode-batch.ts';
 
 const timestamp = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
 
-function recordsOf(bytes: Buffer): DecodedRecord[] {
-  const records: DecodedRecord[] = [];
-  for (const batch of readBatches(bytes)) readRecords(batch, (record) => records.push(record));
+function recordsOf(bytes: Buffer) {
+  const records = [];
+  for (const batch of readBatches(bytes)) {
+    const cursor = new RecordCursor(batch);
+    while (cursor.next()) {
+      const { offset, timestamp } = cursor;
+      records.push({ offset, timestamp, key: cursor.key(), value: cursor.value() });
+    }
+  }
   return records;
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { LogRecord } from '../../event-log.ts';
 import { checksum, encodeBatch } from './encode-batch.ts';
-import { readFetched } from './fetched.ts';
+import { type Fetched, readFetched } from './fetched.ts';
 import type { AbortedTransaction } from './protocol.ts';
 
 const transactional = 1 << 4;
@@ -40,18 +41,26 @@ function read(batches: readonly Buffer[], from: number, aborted: readonly Aborte
   return readFetched({ partition: 3, errorCode: 0, lastStableOffset: 1_000, aborted, bytes }, from);
 }
 
-const textsOf = (fetched: ReturnType<typeof read>) => fetched.records.map(({ value }) => Buffer.from(value).toString());
+/** All of them; they can be taken once. */
+function recordsOf({ records }: Fetched): LogRecord[] {
+  return records.flatMap((batch) => Array.from({ length: batch.count }, () => batch.take()));
+}
+
+const textsOf = (fetched: Fetched) => recordsOf(fetched).map(({ value }) => Buffer.from(value).toString());
 
 describe('what a fetch has brought', () => {
   it('is the records from the offset on, and where to go on', () => {
     const fetched = read([batchOf(['a', 'b', 'c'], { at: 10 }), batchOf(['d'], { at: 13 })], 11);
-    expect(fetched.records.map(({ partition, offset }) => [partition, offset])).toEqual([
-      [3, 11],
-      [3, 12],
-      [3, 13],
+    expect(fetched.records.map(({ count }) => count)).toEqual([2, 1]);
+    expect(
+      recordsOf(fetched).map(({ partition, offset, value }) => [partition, offset, Buffer.from(value).toString()]),
+    ).toEqual([
+      [3, 11, 'b'],
+      [3, 12, 'c'],
+      [3, 13, 'd'],
     ]);
     expect(fetched).toMatchObject({ nextOffset: 14, end: 1_000 });
-    expect(textsOf(fetched)).toEqual(['b', 'c', 'd']);
+    for (const batch of fetched.records) expect(batch).toMatchObject({ count: 0, bytes: 0 });
   });
 
   it('is nothing where there is nothing', () => {
@@ -98,10 +107,9 @@ describe('what a fetch has brought', () => {
 
   it('does not believe a time that can not be', () => {
     const before = Date.now();
-    const [future, none] = read(
-      [batchOf(['future'], { at: 0, timestamp: 2 ** 52 }), batchOf(['none'], { at: 1, timestamp: -1 })],
-      0,
-    ).records;
+    const [future, none] = recordsOf(
+      read([batchOf(['future'], { at: 0, timestamp: 2 ** 52 }), batchOf(['none'], { at: 1, timestamp: -1 })], 0),
+    );
     expect(future!.timestamp).toBeGreaterThanOrEqual(before);
     expect(future!.timestamp).toBeLessThanOrEqual(Date.now());
     expect(none!.timestamp).toBe(0);

@@ -1,11 +1,12 @@
 import { DamagedError } from '../../../domain/failure.ts';
-import type { LogRecord } from '../../event-log.ts';
-import { isAbortMarker, type KafkaBatch, readBatches, readRecords } from './decode-batch.ts';
+import { isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
 import type { FetchedPartition } from './protocol.ts';
+import { type UnreadRecords, unreadRecords } from './unread-records.ts';
 
 /** What a fetch from an offset on has brought of one partition. */
 export interface Fetched {
-  readonly records: readonly LogRecord[];
+  /** Batch by batch, those that have any. */
+  readonly records: readonly UnreadRecords[];
   /** Where to go on: one past everything that was looked at, control records and aborted transactions included. */
   readonly nextOffset: number;
   /** The partition's end for readers. */
@@ -24,31 +25,21 @@ const noBytes = Buffer.alloc(0);
  */
 export function readFetched(fetched: FetchedPartition, from: number): Fetched {
   const { partition, lastStableOffset: end, bytes } = fetched;
-  const records: LogRecord[] = [];
+  const records: UnreadRecords[] = [];
   let nextOffset = from;
   const isAborted = followAborted(fetched);
   try {
     for (const batch of readBatches(bytes ?? noBytes)) {
-      const data = isAborted(batch) || batch.isControl ? [] : recordsOf(batch, partition, from);
-      for (const record of data) records.push(record);
+      if (!isAborted(batch) && !batch.isControl) {
+        const unread = unreadRecords(batch, partition, from);
+        if (unread.count > 0) records.push(unread);
+      }
       nextOffset = Math.max(nextOffset, batch.lastOffset + 1);
     }
   } catch (error) {
     if (nextOffset === from) throw damaged(partition, from, error);
   }
   return { records, nextOffset, end, bytes: bytes?.length ?? 0 };
-}
-
-function recordsOf(batch: KafkaBatch, partition: number, from: number): LogRecord[] {
-  const records: LogRecord[] = [];
-  const now = Date.now();
-  readRecords(batch, ({ offset, timestamp, value }) => {
-    if (offset < from) return;
-    // Where the topic lets producers set the time, a record may claim any; the log has not taken it later than now.
-    const takenAt = Math.max(0, Math.min(timestamp, now));
-    records.push({ partition, offset, timestamp: takenAt, value: value ?? noBytes });
-  });
-  return records;
 }
 
 /** How far it reaches is not known. Another replica may have it sound. */
