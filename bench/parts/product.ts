@@ -124,9 +124,9 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
  * With the young generation's size that the command would begin anew for: a signal of the profiler that is on its way then ends
  * the process, which no longer knows it.
  */
-function profilingFlags(command: string, profileDir: string): readonly string[] {
-  const youngMib = command === 'start' ? 8 : 16;
-  return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, `--max-semi-space-size=${youngMib}`];
+function profilingFlags(command: 'start' | 'api' | 'worker', profileDir: string): readonly string[] {
+  const young = { start: ['--max-semi-space-size=8'], api: ['--max-semi-space-size=16'], worker: [] }[command];
+  return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, ...young];
 }
 
 /** Runs a command of the product's to its end. */
