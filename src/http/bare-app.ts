@@ -6,6 +6,7 @@ import { createHostGuard } from './host-guard.ts';
 import type { RegisteredRoute } from './openapi.ts';
 import { createErrorHandler } from './problem-answer.ts';
 import { ProblemError } from './problems.ts';
+import { BodyRequest } from './request-body.ts';
 import { createRequestIds } from './request-id.ts';
 import { createSocketErrorHandler } from './socket-errors.ts';
 import { createUnknownAddressHandler } from './unknown-address.ts';
@@ -67,6 +68,7 @@ export function createBareApp(
     requestTimeout: httpLimits.requestTimeoutMs,
     keepAliveTimeout: httpLimits.keepAliveTimeoutMs,
     http: {
+      IncomingMessage: BodyRequest,
       headersTimeout: httpLimits.headersTimeoutMs,
       connectionsCheckingInterval: httpLimits.connectionsCheckMs,
       // The host guard answers a request without Host, as a problem document.

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { IncomingMessage } from 'node:http';
 import { ProblemError } from './problems.ts';
 
 export interface RequestBodyLimits {
@@ -6,6 +6,47 @@ export interface RequestBodyLimits {
   readonly bytesMax: number;
   /** Of all bodies that are arriving at one time. */
   readonly arrivingBytesMax: number;
+}
+
+type TakePiece = (piece: Buffer | null) => void;
+
+/**
+ * A request whose body can be had as the parser brings it, past the stream that a request is. To be read as a stream costs each of
+ * them four turns of the queue of ticks and a dozen events, in sum a sixth of what a bare server of node:http takes for a request, and
+ * is no use to who wants all of the body and holds up nobody.
+ */
+export class BodyRequest extends IncomingMessage {
+  static {
+    // Else Node keeps the request with its connection until the next one comes. (Declared as a field, though it is an accessor.)
+    Object.defineProperty(BodyRequest.prototype, 'readableEnded', {
+      get(this: BodyRequest): boolean {
+        return this.#take === null ? Reflect.get(IncomingMessage.prototype, 'readableEnded', this) : this.complete;
+      },
+    });
+  }
+
+  #take: TakePiece | null = null;
+
+  /**
+   * Every piece of the body goes to `take`, and null when it is over; nothing of it comes as a stream then.
+   * @returns false where some of it may have come already
+   */
+  takeBody(take: TakePiece): boolean {
+    if (this.complete || this.readableLength > 0) return false;
+    this.#take = take;
+    return true;
+  }
+
+  override push(piece: Buffer | null): boolean {
+    if (this.#take === null) return super.push(piece);
+    this.#take(piece);
+    return true;
+  }
+
+  /** Node reads past what is left of a body once it has been answered: here nothing is. */
+  override resume(): this {
+    return this.#take === null ? super.resume() : this;
+  }
 }
 
 /**
@@ -59,8 +100,7 @@ export function createBodyReader({ bytesMax, arrivingBytesMax }: RequestBodyLimi
       if (error) done(error);
       else done(null, body);
     }
-    // Listeners are not taken off again: that costs more than a flag.
-    request.on('data', (chunk: Buffer) => {
+    function take(chunk: Buffer): void {
       bytes += chunk.length;
       if (!problem) {
         keep(chunk);
@@ -70,8 +110,11 @@ export function createBodyReader({ bytesMax, arrivingBytesMax }: RequestBodyLimi
         chunks = [];
       }
       if (bytes > bytesMax * discardedFactor) settle(problem);
-    });
-    request.on('end', () => settle(problem));
+    }
+    const isTaken =
+      request instanceof BodyRequest && request.takeBody((piece) => (piece === null ? settle(problem) : take(piece)));
+    // Listeners are not taken off again: that costs more than a flag.
+    if (!isTaken) request.on('data', take).on('end', () => settle(problem));
     // Comes after `end` as well. Without it, the connection broke.
     request.on('close', () => {
       if (!isSettled) settle(new ProblemError('invalid_request', 'The connection ended before the body was complete.'));
