@@ -58,7 +58,28 @@ describe('an overload', () => {
     expect(await turns(patienceMs, overload)).toBe((patienceMs / turnMs) * 100);
     await turns(5_000, overload);
     expect(changes).toEqual([true]);
-    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin);
+    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin / 2);
+  });
+
+  it('is found out although all are answered at once, and then some meet nothing under way', async () => {
+    const { turns, pass, changes } = setUp();
+    for (let times = 0; times < 20; times += 1) {
+      await turns(turnMs, { arriving: 1_000 });
+      pass(50);
+      await turns(turnMs, { answered: 1_000 });
+    }
+    expect(changes).toEqual([true]);
+  });
+
+  it('begins with twice as much under way as is let in while it lasts', async () => {
+    const { turns, changes } = setUp();
+    const most = limits.requestsUnderWayMin;
+    await turns(turnMs, { arriving: most - 10 });
+    await turns(5_000, { arriving: 10, answered: 10 });
+    expect(changes).toEqual([]);
+    await turns(turnMs, { arriving: 20 });
+    await turns(5_000, { arriving: 10, answered: 10 });
+    expect(changes).toEqual([true]);
   });
 
   it('lets in as many as are answered', async () => {
@@ -71,8 +92,19 @@ describe('an overload', () => {
   it('has more under way where more are answered in a moment', async () => {
     const { turns, underWay } = setUp();
     await turns(10_000, { arriving: 1_000, answered: 500 });
+    await turns(turnMs, { arriving: 1_000 });
     expect(underWay()).toBeGreaterThan(limits.requestsUnderWayMin);
-    expect(underWay()).toBeLessThanOrEqual((500 / turnMs) * limits.requestDelayMs);
+    expect(underWay()).toBeLessThanOrEqual((500 / turnMs) * (limits.requestDelayMs / 2));
+  });
+
+  it('has more and more under way while the log is slow, and the thread idle', async () => {
+    const { turns, underWay, changes } = setUp();
+    await turns(5_000, overload);
+    await turns(1_000, { arriving: 100, answered: 10, idleShare: 0.5 });
+    expect(underWay()).toBeGreaterThan(4 * limits.requestsUnderWayMin);
+    await turns(5_000, { arriving: 100, answered: 110 });
+    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin / 2);
+    expect(changes).toEqual([true]);
   });
 
   it('is over when there is room and the thread is idle, and a moment of that is not enough', async () => {
