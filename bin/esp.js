@@ -33,21 +33,19 @@ function pinnedNode() {
 }
 
 /**
- * Half of what each thread's young generation may hold before it is collected, in MiB, for the commands that serve; Node takes it
- * only when it starts. V8's own 32 fills whatever the load. Measured with NDJSON, `esp start`: a peak of 310 MiB instead of 420
- * for some 7 % more processor time (the collector's threads), with 16 it is 335 for 4 %; with single events 165 instead of 180
- * for none. `esp api` took no more time with 8 than with 16, for single events or batches, and 13 to 21 MiB less. Not for `esp worker`, whose batches live longer than 16 takes to fill: with 32 it took 7 to 10 % less processor time
- * for 100,000 records and 25 to 30 MiB more.
+ * Half of what each thread's young generation may hold before it is collected, in MiB; Node takes it only when it starts. V8's own 32
+ * fills whatever the load. Measured with NDJSON, `esp start`: a peak of 310 MiB instead of 420 for some 7 % more processor time (the
+ * collector's threads), with 16 it is 335 for 4 %; with single events 165 instead of 180 for none. `esp api` takes no more time with
+ * 8 than with 16, for single events or batches, and 13 to 21 MiB less.
  */
-const youngMib = new Map([
-  ['start', 8],
-  ['api', 8],
-]);
+const youngMib = 8;
+/** Not `esp worker`, whose batches live longer than 16 takes to fill: with 32 it takes 7 to 10 % less time, and 25 to 30 MiB more. */
+const commandsWithYoungBound = ['start', 'api'];
 
 function nodeFlags() {
-  const mib = youngMib.get(process.argv[2]);
   const given = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ');
-  return mib === undefined || /semi[-_]space[-_]size/.test(given) ? [] : [`--max-semi-space-size=${mib}`];
+  const isBound = commandsWithYoungBound.includes(process.argv[2]) && !/semi[-_]space[-_]size/.test(given);
+  return isBound ? [`--max-semi-space-size=${youngMib}`] : [];
 }
 
 function runOn(node) {

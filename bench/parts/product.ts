@@ -125,7 +125,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
  * the process, which no longer knows it.
  */
 function profilingFlags(command: 'start' | 'api' | 'worker', profileDir: string): readonly string[] {
-  const young = { start: ['--max-semi-space-size=8'], api: ['--max-semi-space-size=8'], worker: [] }[command];
+  const young = command === 'worker' ? [] : ['--max-semi-space-size=8'];
   return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, ...young];
 }
 

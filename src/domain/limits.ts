@@ -287,6 +287,8 @@ export const limits = {
   /** One answer of a broker, and what of it may be one partition's. */
   kafkaFetchBytesMax: 2 * 1024 * 1024,
   kafkaFetchPartitionBytesMax: 512 * 1024,
+  /** What one batch of another producer's may be once it is unpacked. A topic takes 1 MB of it packed, as Kafka makes it. */
+  kafkaUnpackedBytesMax: 128 * 1024 * 1024,
   /** What a stream has read ahead, shared evenly by its partitions; each may be over by one answer. */
   kafkaStreamBytesMax: 8 * 1024 * 1024,
   kafkaPartitionBytesMin: 256 * 1024,

@@ -98,8 +98,11 @@ describe('a server that is overloaded', () => {
   it('refuses what is more than it can do, loses nothing that it took, and answers whoever only asks', async () => {
     const { ask, send, pass, overload, log, shed } = await setUp();
     const taken = await overload();
-    for (const path of ['/api/events', '/api/events?wait=stored']) {
-      const { status, headers, body } = await send(path);
+    const paths = ['/api/events', '/api/events?wait=stored', '/api/%65vents', '/%61pi/events?wait=stored'];
+    for (const path of paths) {
+      const connection = new Agent();
+      closing.push(() => connection.destroy());
+      const { status, headers, body } = await send(path, connection);
       expect(status).toBe(503);
       expect(headers).toMatchObject({
         'retry-after': '1',
@@ -110,7 +113,7 @@ describe('a server that is overloaded', () => {
       expect(body).toMatchObject({ code: 'overloaded', retriable: true });
       expect(violations(ProblemDocument, body)).toEqual([]);
     }
-    expect(shed).toEqual([{ route: '/api/events' }, { route: '/api/events' }]);
+    expect(shed).toEqual(paths.map(() => ({ route: '/api/events' })));
     for (const path of ['/health/live', '/health/ready', '/api/ledger', '/api/metrics', '/api/events']) {
       expect((await ask('GET', path)).status, path).toBe(200);
     }

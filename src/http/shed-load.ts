@@ -51,5 +51,16 @@ export function shedLoad(server: Server, { admission, telemetry, isStopping }: S
 }
 
 function isIngest({ method, url: target = '' }: IncomingMessage): boolean {
-  return method === 'POST' && target.startsWith(url) && (target.length === url.length || target[url.length] === '?');
+  if (method !== 'POST') return false;
+  if (target.startsWith(url)) return target.length === url.length || target[url.length] === '?';
+  // The router undoes escapes before it compares, so there are other spellings.
+  return target.includes('%') && unescaped(target.split('?', 1)[0]!) === url;
+}
+
+function unescaped(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

@@ -53,7 +53,7 @@ export async function lookUpEvents(
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, KnownEvent>> {
   if (ids.length === 0) return new Map();
-  // Sorted: the server sorts them else, which takes 5 % of all of its time, and with less luck than V8, which likes what is nearly so.
+  // Else the server sorts them for its index, which was 4 % of its time; V8 is quick with what is nearly in order.
   const sorted = uuidArray(ids.toSorted());
   const rows = await connection.rows<{
     id: string;

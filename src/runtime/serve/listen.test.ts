@@ -39,3 +39,10 @@ test.runIf(process.platform === 'linux')(
     expect(await whoAnswers(first.port)).toEqual(new Set(['second']));
   },
 );
+
+test('localhost is one address, so that there is one server', async () => {
+  const app = Fastify();
+  onTestFinished(() => app.close());
+  expect(await listen(app, { host: 'localhost', port: 0, portVariable: 'PORT' })).toMatch(/^http:\/\/localhost:\d+$/);
+  expect(app.addresses()).toMatchObject([{ address: '127.0.0.1' }]);
+});

@@ -1,6 +1,12 @@
 import { StartupError } from '../../domain/failure.ts';
 import type { createHttpApp } from '../../http/app.ts';
 
+/**
+ * What `localhost` is taken for. Fastify would listen at each of its addresses, at all but the first with a server of its own that
+ * nothing is known of here: it would shed no load, know no bound of connections, and keep them when it stops.
+ */
+const loopback = '127.0.0.1';
+
 /** @returns the address it listens at. @throws StartupError that names the variable to change */
 export async function listen(
   app: ReturnType<typeof createHttpApp>,
@@ -18,7 +24,7 @@ export async function listen(
 ): Promise<string> {
   try {
     // Fastify hands to Node what it does not know itself. Node 26 says ENOTSUP where the system can't do it (macOS, Windows).
-    await app.listen({ host, port, ...(reusePort ? { reusePort } : {}) });
+    await app.listen({ host: host === 'localhost' ? loopback : host, port, ...(reusePort ? { reusePort } : {}) });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE') {

@@ -1,5 +1,6 @@
 import { type CompressionAlgorithmValue, createRecordsBatch } from '@platformatic/kafka';
 import { describe, expect, it } from 'vitest';
+import { limits } from '../../../domain/limits.ts';
 import { isAbortMarker, RecordCursor, readBatches } from './decode-batch.ts';
 import { checksum, encodeBatch } from './encode-batch.ts';
 
@@ -55,6 +56,13 @@ describe('decoding batches', () => {
     expect(recordsOf(bytes)).toEqual(
       messages.map(({ key, value }, nth) => ({ offset: nth, timestamp: timestamp + nth * 1_000 - 7_000, key, value })),
     );
+  });
+
+  it.each(['gzip', 'zstd'] as const)('does not unpack what would end the process: %s', (compression) => {
+    const value = Buffer.alloc(limits.kafkaUnpackedBytesMax + 1);
+    const { buffer } = createRecordsBatch([{ topic: 'events', value }], { compression });
+    expect(buffer.length).toBeLessThan(200_000);
+    expect(() => recordsOf(buffer)).toThrow(`unpacks to more than ${limits.kafkaUnpackedBytesMax} bytes`);
   });
 
   it('takes the time from the broker where the topic says so', () => {

@@ -1,4 +1,6 @@
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { compressionsAlgorithmsByBitmask } from '@platformatic/kafka';
+import { limits } from '../../../domain/limits.ts';
 import { attributesAt, batchHeaderBytes, checksum, crcAt, lengthAt, magicKnown } from './encode-batch.ts';
 
 const compressionMask = 0b111;
@@ -150,12 +152,31 @@ export function isAbortMarker(batch: KafkaBatch): boolean {
   return isAbort;
 }
 
+const gzip = 1;
+const zstd = 4;
+
 function bodyOf({ attributes, body }: KafkaBatch): Buffer {
   const compression = attributes & compressionMask;
   if (compression === 0) return body;
+  // These two make a thousand times as much of it, and more: enough to end the process, again and again.
+  if (compression === gzip) return unpacked(gunzipSync, body);
+  if (compression === zstd) return unpacked(zstdDecompressSync, body);
   const algorithms: Readonly<Record<number, { decompressSync(bytes: Buffer): Buffer } | undefined>> =
     compressionsAlgorithmsByBitmask;
   const algorithm = algorithms[compression];
   if (!algorithm) throw new RangeError(`a record batch compressed in a way that is not known (${compression})`);
   return algorithm.decompressSync(body);
+}
+
+function unpacked(
+  unpack: (bytes: Buffer, options: { readonly maxOutputLength: number }) => Buffer,
+  body: Buffer,
+): Buffer {
+  const maxOutputLength = limits.kafkaUnpackedBytesMax;
+  try {
+    return unpack(body, { maxOutputLength });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
+    throw new RangeError(`a record batch that unpacks to more than ${maxOutputLength} bytes`, { cause: error });
+  }
 }

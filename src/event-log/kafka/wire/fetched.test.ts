@@ -1,4 +1,6 @@
+import { createRecordsBatch } from '@platformatic/kafka';
 import { describe, expect, it } from 'vitest';
+import { limits } from '../../../domain/limits.ts';
 import type { LogRecord } from '../../event-log.ts';
 import { checksum, encodeBatch } from './encode-batch.ts';
 import { type Fetched, readFetched } from './fetched.ts';
@@ -103,6 +105,20 @@ describe('what a fetch has brought', () => {
     // One that began before what was asked for, and one whose marker is in the next fetch.
     expect(textsOf(read(batches.slice(8), 8, [{ producerId: 5n, firstOffset: 7 }]))).toEqual(['committed at last']);
     expect(textsOf(read(batches.slice(0, 2), 0, aborted))).toEqual(['committed by another']);
+  });
+
+  it('takes no more batches than fill the share of a partition once they are unpacked', () => {
+    const value = Buffer.alloc(limits.kafkaPartitionBytesMax / 2);
+    const packed = Array.from({ length: 5 }, (_, nth) => {
+      const { buffer } = createRecordsBatch([{ topic: 'events', value }], { compression: 'gzip' });
+      const batch = Buffer.from(buffer);
+      batch.writeBigInt64BE(BigInt(nth), 0);
+      return batch;
+    });
+    const first = read(packed, 0);
+    expect(recordsOf(first).map(({ offset }) => offset)).toEqual([0, 1]);
+    expect(first.nextOffset).toBe(2);
+    expect(recordsOf(read(packed.slice(2), 2)).map(({ offset }) => offset)).toEqual([2, 3]);
   });
 
   it('does not believe a time that can not be', () => {

@@ -1,4 +1,5 @@
 import { DamagedError } from '../../../domain/failure.ts';
+import { limits } from '../../../domain/limits.ts';
 import { isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
 import type { FetchedPartition } from './protocol.ts';
 import { type UnreadRecords, unreadRecords } from './unread-records.ts';
@@ -18,7 +19,8 @@ const noBytes = Buffer.alloc(0);
 
 /**
  * Takes the data of finished transactions and of no transaction. The broker names the aborted transactions that touch what it
- * sends, by producer and first offset; each ends at its abort marker. Where it comes to bytes that are no sound record batch it
+ * sends, by producer and first offset; each ends at its abort marker. Of much that is packed it takes as many batches as fill a
+ * partition's share. Where it comes to bytes that are no sound record batch it
  * answers what lies before them, so that the next fetch begins there.
  * @param from records below are left out: batches come whole
  * @throws DamagedError where there is nothing before them
@@ -27,14 +29,18 @@ export function readFetched(fetched: FetchedPartition, from: number): Fetched {
   const { partition, lastStableOffset: end, bytes } = fetched;
   const records: UnreadRecords[] = [];
   let nextOffset = from;
+  let unpackedBytes = 0;
   const isAborted = followAborted(fetched);
   try {
     for (const batch of readBatches(bytes ?? noBytes)) {
       if (!isAborted(batch) && !batch.isControl) {
         const unread = unreadRecords(batch, partition, from);
         if (unread.count > 0) records.push(unread);
+        unpackedBytes += unread.bytes;
       }
       nextOffset = Math.max(nextOffset, batch.lastOffset + 1);
+      // What is packed may be a thousand times as much: the rest is fetched again when this is taken.
+      if (unpackedBytes >= limits.kafkaPartitionBytesMax) break;
     }
   } catch (error) {
     if (nextOffset === from) throw damaged(partition, from, error);
