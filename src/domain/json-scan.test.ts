@@ -331,3 +331,12 @@ test('a scanner that is kept holds nothing of what it has scanned', async () => 
   };
   await expect.poll(held).toBe(0);
 });
+
+test('nor does it keep room for as many fields as an object had', () => {
+  const json = Buffer.from(`{${Array.from({ length: 10_000 }, (_, n) => `"${n}":0`).join(',')}}`);
+  expect(scanner.value(json, 0, json.length)).toBe(json.length);
+  expect(scanner.fieldCount).toBe(10_000);
+  scan('{"a":1}');
+  expect(scanner.fieldCount).toBe(1);
+  expect(scanner.fields.length).toBeLessThan(100);
+});

@@ -47,7 +47,7 @@ export interface JsonScanner {
   readonly negativeZeros: readonly number[];
   /** Of the last scan that answered −1. */
   readonly syntaxError: JsonSyntaxError;
-  /** Whether the last scan met a byte past ASCII: if not, its text is UTF-8. */
+  /** Whether the last scan met no byte past ASCII: then what it scanned is UTF-8. */
   readonly isAscii: boolean;
   /** Scans the value, of any kind, that begins at `start`. @returns the position after it, or −1 at a syntax error */
   value(json: Uint8Array, start: number, end: number): number;
@@ -70,6 +70,8 @@ const letterE = 0x65;
 const letterU = 0x75;
 /** What a letter in upper case lacks. */
 const lowerCase = 0x20;
+
+const fieldsKept = 64;
 
 /** What a byte is inside of a string. */
 const plain = 1;
@@ -333,6 +335,8 @@ export function createJsonScanner(): JsonScanner {
     value(json, start, end) {
       isAscii = true;
       fieldCount = 0;
+      // An object may have had a million.
+      if (fields.length > fieldsKept) fields.length = fieldsKept;
       if (violations.length > 0) violations.length = 0;
       if (negativeZeros.length > 0) negativeZeros.length = 0;
       const isObject = start < end && json[start] === openBrace;

@@ -32,7 +32,7 @@ export const limits = {
   ingestDeadlineMs: 5_000,
   /**
    * Bytes of records without a key that go to one partition before the next has its turn. A worker's batches hold what has come in
-   * 40 ms at most: at 3,000 events of 200 bytes a second two partitions have some, and not all eight.
+   * 20 ms at most: at 3,000 events of 200 bytes a second two partitions have some, and not all eight.
    */
   stickyRunBytes: 64 * 1024,
   /** Bytes of records that wait for their append: 64 MiB is about three seconds of a full-speed disk. */

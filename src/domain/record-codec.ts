@@ -140,7 +140,7 @@ function findFields(value: Uint8Array, count: number): string | null {
   return unknown;
 }
 
-/** Names as bytes, in the order of their places; by length, and by their first letter where two have one length. */
+/** Names as bytes, in the order of their places, and which places have names of a length. */
 const nameBytes = names.map((name) => Buffer.from(name));
 const placesOfLength: readonly (readonly number[])[] = Array.from({ length: 12 }, (_, length) =>
   names.flatMap((name, index) => (name.length === length ? [index] : [])),
@@ -253,7 +253,7 @@ function eventTypeOf(value: Uint8Array): string | null {
   const kept = eventTypes[slot];
   if (kept !== undefined && kept.bytes.length === length && standsAt(value, start, kept.bytes)) return kept.type;
   const type = checkedType(utf8Text(value, start, start + length));
-  if (type !== null) eventTypes[slot] = { bytes: Buffer.from(type), type };
+  if (type !== null) eventTypes[slot] = { bytes: new Uint8Array(value.subarray(start, start + length)), type };
   return type;
 }
 

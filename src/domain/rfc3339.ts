@@ -67,7 +67,7 @@ const zeroDigit = 0x30;
 
 /**
  * parseRfc3339 for the stamps of a log: without a text of its own for `…:SS.mmmZ` within the second of the last one.
- * @param start where it begins in the bytes, which are UTF-8, and `end` where it ends
+ * @param start where it begins in the bytes, and `end` where it ends
  */
 export function parseStamp(bytes: Uint8Array, start: number, end: number): number | null {
   if (end - start === stampLength && bytes[end - 1] === 0x5a && hasReadSecond(bytes, start)) {

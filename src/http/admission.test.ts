@@ -78,7 +78,7 @@ describe('an overload', () => {
     await turns(5_000, { arriving: 10, answered: 10 });
     expect(changes).toEqual([]);
     await turns(turnMs, { arriving: 20 });
-    await turns(5_000, { arriving: 10, answered: 10 });
+    await turns(2 * patienceMs, { arriving: 10, answered: 10 });
     expect(changes).toEqual([true]);
   });
 
@@ -102,9 +102,18 @@ describe('an overload', () => {
     await turns(5_000, overload);
     await turns(1_000, { arriving: 100, answered: 10, idleShare: 0.5 });
     expect(underWay()).toBeGreaterThan(4 * limits.requestsUnderWayMin);
-    await turns(5_000, { arriving: 100, answered: 110 });
+    await turns(5_000, { arriving: 200, answered: 110 });
     expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin / 2);
     expect(changes).toEqual([true]);
+  });
+
+  it('is over when all who are refused would find room, however busy the thread is', async () => {
+    const { turns, changes } = setUp();
+    await turns(5_000, overload);
+    // Some more are under way than may be while it sheds, and fewer than make an overload.
+    const few = { arriving: 51, answered: 50 };
+    await turns(3 * retryAfterMs, few);
+    expect(changes).toEqual([true, false]);
   });
 
   it('is over when there is room and the thread is idle, and a moment of that is not enough', async () => {

@@ -8,7 +8,7 @@ import { limits } from '../domain/limits.ts';
  *
  *   calm ──▶ for `patienceMs` who came met too much under way, and the thread was hardly ever idle ──▶ shedding
  *     ▲                                                                                                  │
- *     └──────────── for as long there was room, and the thread found time to be idle ◀───────────────────┘
+ *     └──────────── for as long there was room, and the thread found time to be idle; or all would fit ◀──┘
  *
  * Only both together are an overload: much under way with an idle thread is a log that is slow (the append queue bounds that, in
  * bytes), and a busy thread with little under way is one that keeps up. So a pause of the collector, a slow flush or a cold start
@@ -70,6 +70,10 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
   /** What each of these met under way, summed up: they are answered in groups, so a few meet next to nothing even then. */
   let underWaySum = 0;
   let wasFull = false;
+  /** Refusals since then, and in as long a time before: each is a client that comes again when `retryAfterMs` is over. */
+  let refusalsSince = elapsed();
+  let refused = 0;
+  let refusedBefore = 0;
   /** When a connection was, or will be, answered a refusal. */
   const refusedAt = new WeakMap<object, number>();
 
@@ -80,11 +84,14 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
     const wasShedding = isShedding;
     rate += (answered / ms - rate) / looksOfRate;
     const isCrowded = underWaySum >= arrived * underWayMax;
-    if (isShedding ? isBusy || wasFull : !isBusy || !isCrowded) otherwiseMs = 0;
+    if (isShedding ? !allFit(now) && (isBusy || wasFull) : !isBusy || !isCrowded) otherwiseMs = 0;
     else otherwiseMs += Math.min(ms, lookMsMax);
     if (otherwiseMs >= patienceMs) {
       isShedding = !isShedding;
       otherwiseMs = 0;
+      refusalsSince = now;
+      refused = 0;
+      refusedBefore = 0;
     }
     underWayMax = Math.round(nextMax(wasShedding, isBusy));
     if (isShedding !== wasShedding) onChange(isShedding, underWayMax);
@@ -96,10 +103,21 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
     wasFull = false;
   }
 
+  const bound = () => Math.max(limits.requestsUnderWayMin, rate * limits.requestDelayMs);
+
+  /** Whether those who were refused would find room, if it was over: who waits for answers on few connections is not refused for ever. */
+  function allFit(now: number): boolean {
+    if (now - refusalsSince >= retryAfterMs) {
+      refusedBefore = refused;
+      refused = 0;
+      refusalsSince = now;
+    }
+    return underWayMax + Math.max(refused, refusedBefore) < bound();
+  }
+
   function nextMax(wasShedding: boolean, isBusy: boolean): number {
-    const bound = Math.max(limits.requestsUnderWayMin, rate * limits.requestDelayMs);
-    if (!isShedding) return bound;
-    const least = bound * sheddingPart;
+    if (!isShedding) return bound();
+    const least = bound() * sheddingPart;
     if (!wasShedding) return least;
     if (isBusy) return Math.max(least, underWayMax / growth);
     // What is under way waits for a log that is slow, and the thread could do more.
@@ -126,6 +144,7 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
       const earlyMs = Math.max(0, before + retryAfterMs - now);
       if (!isFull && earlyMs === 0) return null;
       refusedAt.set(connection, now + earlyMs);
+      refused += 1;
       return earlyMs;
     },
     during(outcome) {

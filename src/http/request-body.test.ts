@@ -110,19 +110,24 @@ test('a body that nobody takes is read past', async () => {
   expect(request.readableLength).toBe(0);
 });
 
-test('a request whose body was taken is let go of by its connection', async () => {
-  const servers = [IncomingMessage, BodyRequest].map((Request) => createServer({ IncomingMessage: Request as never }));
-  for (const server of servers) {
+test.each([
+  ['answered when it is over', 100, 'ab'],
+  ['answered before it is over', 1, `${'a'.repeat(9)} and the rest`],
+])('a request whose body was %s is let go of by its connection', async (_name, bytesMax, body) => {
+  for (const Request of [IncomingMessage, BodyRequest]) {
+    const server = createServer({ IncomingMessage: Request as never });
     const seen: WeakRef<IncomingMessage>[] = [];
     server.on('request', (request, response) => {
       seen.push(new WeakRef(request));
-      createBodyReader({ bytesMax: 100, arrivingBytesMax: 100 })(request, () => response.end());
+      createBodyReader({ bytesMax, arrivingBytesMax: 100 })(request, () => response.end());
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
-    socket.write('POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nab');
+    const head = `POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${body.length}\r\n\r\n`;
+    socket.write(head + body.slice(0, 9));
     await once(socket, 'data');
+    if (body.length > 9) socket.write(body.slice(9));
     const held = () => {
       collectGarbage();
       return seen.filter((request) => request.deref() !== undefined).length;

@@ -43,6 +43,8 @@ export class BodyRequest extends IncomingMessage {
   override push(piece: Buffer | null): boolean {
     if (this.#take === null) return super.push(piece);
     this.#take(piece);
+    // Node waits for it where the answer came first, to let go of the request.
+    if (piece === null) this.emit('end');
     return true;
   }
 

@@ -98,7 +98,14 @@ describe('a server that is overloaded', () => {
   it('refuses what is more than it can do, loses nothing that it took, and answers whoever only asks', async () => {
     const { ask, send, pass, overload, log, shed } = await setUp();
     const taken = await overload();
-    const paths = ['/api/events', '/api/events?wait=stored', '/api/%65vents', '/%61pi/events?wait=stored'];
+    const paths = [
+      '/api/events',
+      '/api/events?wait=stored',
+      '/api/%65vents',
+      '/%61pi/events?wait=stored',
+      '/api/events#a',
+      'http://a/api/events',
+    ];
     for (const path of paths) {
       const connection = new Agent();
       closing.push(() => connection.destroy());

@@ -52,9 +52,10 @@ export function shedLoad(server: Server, { admission, telemetry, isStopping }: S
 
 function isIngest({ method, url: target = '' }: IncomingMessage): boolean {
   if (method !== 'POST') return false;
-  if (target.startsWith(url)) return target.length === url.length || target[url.length] === '?';
-  // The router undoes escapes before it compares, so there are other spellings.
-  return target.includes('%') && unescaped(target.split('?', 1)[0]!) === url;
+  if (target === url || target.startsWith(`${url}?`)) return true;
+  // The router takes other spellings as well: escapes, a fragment, the address of a proxy's request.
+  const path = target.replace(/^\w+:\/\/[^/?#]*/, '').split(/[?#]/, 1)[0]!;
+  return path === url || (path.includes('%') && unescaped(path) === url);
 }
 
 function unescaped(path: string): string {

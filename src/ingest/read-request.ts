@@ -113,7 +113,7 @@ function readLines(bytes: Buffer, context: ReadContext): RequestEvents {
   return many(items);
 }
 
-/** The first line from there on that is not blank, or null. By characters: a request may have eight million blank lines. */
+/** The first line from there on that is not blank, or null. Byte by byte: a request may have eight million blank lines. */
 function nextLine(bytes: Uint8Array, from: LineStart): LineStart | null {
   let { line, start } = from;
   for (let at = start; at < bytes.length; at++) {

@@ -21,10 +21,11 @@ export function writeUuid(id: string, target: Uint8Array, start: number): void {
 
 /** @returns the position after it. @throws RejectedByStoreError where the text is none */
 export function writeHex(text: string, target: Uint8Array, start: number): number {
+  if (text.length % 2 !== 0) refuseValue(text);
   let at = start;
   for (let index = 0; index < text.length; index += 2) {
     const byte = (hexDigits[text.charCodeAt(index)]! << 4) | hexDigits[text.charCodeAt(index + 1)]!;
-    if (!(byte >= 0)) refuseValue(text);
+    if (byte < 0) refuseValue(text);
     target[at++] = byte;
   }
   return at;

@@ -30,6 +30,9 @@ export interface Feed {
   wake(): void;
 }
 
+/** What a batch takes in memory beside its records: of records that came one by one, that is most of it. */
+const batchBytes = 1_250;
+
 export function createFeed(partition: number, offset: number, bytesMax: number): Feed {
   let queue: UnreadRecords[] = [];
   let count = 0;
@@ -39,7 +42,7 @@ export function createFeed(partition: number, offset: number, bytesMax: number):
   let failure: UnavailableError | DamagedError | null = null;
   let waiting: (() => void) | null = null;
 
-  const hasRoom = () => bytes < bytesMax;
+  const hasRoom = () => bytes + queue.length * batchBytes < bytesMax;
   const wake = () => waiting?.();
 
   return {

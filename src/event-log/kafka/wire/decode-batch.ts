@@ -72,8 +72,11 @@ export class RecordCursor {
   recordBytes = 0;
   /** −1: it has none. */
   valueBytes = -1;
-  readonly #batch: KafkaBatch;
+  // Not the batch: one that was packed would hold the whole answer that it came in.
   readonly #bytes: Buffer;
+  readonly #count: number;
+  readonly #baseOffset: number;
+  readonly #firstTimestamp: number;
   /** Whoever the topic lets set the time has set it for the whole batch. */
   readonly #brokerTime: number | null;
   #at = 0;
@@ -82,9 +85,11 @@ export class RecordCursor {
   #keyBytes = -1;
   #valueAt = 0;
 
-  constructor(batch: KafkaBatch, unpacked = bodyOf(batch)) {
-    this.#batch = batch;
-    this.#bytes = unpacked;
+  constructor(batch: KafkaBatch) {
+    this.#bytes = bodyOf(batch);
+    this.#count = batch.count;
+    this.#baseOffset = batch.baseOffset;
+    this.#firstTimestamp = batch.firstTimestamp;
     this.#brokerTime = (batch.attributes & logAppendTimeFlag) === 0 ? null : batch.maxTimestamp;
     this.#left = batch.count;
   }
@@ -97,9 +102,9 @@ export class RecordCursor {
     const length = this.#number();
     const end = this.#at + length;
     this.#at += 1;
-    const timestamp = this.#batch.firstTimestamp + this.#number();
+    const timestamp = this.#firstTimestamp + this.#number();
     this.timestamp = this.#brokerTime ?? timestamp;
-    this.offset = this.#batch.baseOffset + this.#number();
+    this.offset = this.#baseOffset + this.#number();
     this.#keyBytes = this.#number();
     this.#keyAt = this.#at;
     if (this.#keyBytes > 0) this.#at += this.#keyBytes;
@@ -113,9 +118,10 @@ export class RecordCursor {
     return true;
   }
 
-  /** From the first record on; unpacks nothing a second time. */
-  again(): RecordCursor {
-    return new RecordCursor(this.#batch, this.#bytes);
+  /** Back to before the first record. */
+  rewind(): void {
+    this.#at = 0;
+    this.#left = this.#count;
   }
 
   /** A view of the batch, as `value` is. */
@@ -168,6 +174,9 @@ function bodyOf({ attributes, body }: KafkaBatch): Buffer {
   return algorithm.decompressSync(body);
 }
 
+/** Sound, but more than can be taken. */
+export class BatchTooLargeError extends RangeError {}
+
 function unpacked(
   unpack: (bytes: Buffer, options: { readonly maxOutputLength: number }) => Buffer,
   body: Buffer,
@@ -177,6 +186,6 @@ function unpacked(
     return unpack(body, { maxOutputLength });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
-    throw new RangeError(`a record batch that unpacks to more than ${maxOutputLength} bytes`, { cause: error });
+    throw new BatchTooLargeError(`a record batch that unpacks to more than ${maxOutputLength} bytes`, { cause: error });
   }
 }

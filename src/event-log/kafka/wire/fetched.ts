@@ -1,6 +1,6 @@
 import { DamagedError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
-import { isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
+import { BatchTooLargeError, isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
 import type { FetchedPartition } from './protocol.ts';
 import { type UnreadRecords, unreadRecords } from './unread-records.ts';
 
@@ -48,12 +48,18 @@ export function readFetched(fetched: FetchedPartition, from: number): Fetched {
   return { records, nextOffset, end, bytes: bytes?.length ?? 0 };
 }
 
+const withoutIt =
+  'Every replica has the same. Delete the records of the partition up to there (kafka-delete-records) to go on without it: what is not ' +
+  'stored of them is counted lost.';
+
 /** How far it reaches is not known. Another replica may have it sound. */
 function damaged(partition: number, from: number, error: unknown): DamagedError {
   const reason = error instanceof Error ? error.message : String(error);
   const message =
-    `Partition ${partition}: the record at offset ${from} can't be read, Kafka sends ${reason}. Let a replica that is sound lead ` +
-    'the partition: it goes on by itself then.';
+    `Partition ${partition}: the record at offset ${from} can't be read, Kafka sends ${reason}. ` +
+    (error instanceof BatchTooLargeError
+      ? withoutIt
+      : 'Let a replica that is sound lead the partition: it goes on by itself then.');
   return new DamagedError({ partition, from, to: from + 1 }, 'Kafka', message, { cause: error });
 }
 

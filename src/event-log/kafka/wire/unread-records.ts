@@ -9,7 +9,7 @@ const noBytes = Buffer.alloc(0);
  */
 export interface UnreadRecords {
   readonly count: number;
-  /** All of what is left takes in memory. */
+  /** Of the records that are left, as they stand in the batch. */
   readonly bytes: number;
   /** Of the value of the next one. */
   readonly nextValueBytes: number;
@@ -28,13 +28,13 @@ export function unreadRecords(batch: KafkaBatch, partition: number, from: number
   const now = Date.now();
   let count = 0;
   let bytes = 0;
-  const ahead = new RecordCursor(batch);
-  while (ahead.next()) {
-    if (ahead.offset < from) continue;
+  const cursor = new RecordCursor(batch);
+  while (cursor.next()) {
+    if (cursor.offset < from) continue;
     count += 1;
-    bytes += ahead.recordBytes;
+    bytes += cursor.recordBytes;
   }
-  const cursor = ahead.again();
+  cursor.rewind();
   const toNext = () => {
     while (cursor.next()) if (cursor.offset >= from) return;
   };
