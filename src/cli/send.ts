@@ -175,7 +175,7 @@ function judgeLine({ bytes }: InputLine): { readonly code: string; readonly mess
   return { code: 'invalid_utf8', message: isGzip ? 'this is gzip: unpack it first, with zcat' : 'not UTF-8' };
 }
 
-/** The server counts lines and characters from the start of the batch, which is not the file's; the column holds. */
+/** The server counts lines and bytes from the start of the batch, which is not the file's; the column holds. */
 function withoutBatchLine(message: string): string {
   return message.replace(/^line \d+: /, '').replace(/ at line \d+, (column \d+) \(byte \d+\)$/, ' at $1');
 }

@@ -1,10 +1,9 @@
 import { hash } from 'node:crypto';
-import type { EventContent } from './event.ts';
+import type { ContentHash, EventContent } from './event.ts';
 import { isSameJson } from './json-value.ts';
 import { bytesPerUnitMax, payloadBytesMax, writePayload } from './recorded-event.ts';
+import { writeUtf8 } from './utf8.ts';
 
-/** First 16 bytes of a SHA-256, as 32 hexadecimal digits: an array of bytes of its own would take four times the memory. */
-export type ContentHash = string;
 const contentHashDigits = 32;
 
 /**
@@ -43,18 +42,8 @@ function writePart(text: string | null, room: Buffer, start: number): number {
     room[start] = 0x2d;
     return start + 1;
   }
-  const at = writeAscii(`${text.length}:`, room, start);
-  return writeAscii(text, room, at);
-}
-
-/** By hand what is ASCII, as nearly all of it is: for texts so short a call into the engine takes longer. */
-function writeAscii(text: string, room: Buffer, start: number): number {
-  for (let nth = 0; nth < text.length; nth += 1) {
-    const unit = text.charCodeAt(nth);
-    if (unit > 0x7f) return start + room.write(text, start);
-    room[start + nth] = unit;
-  }
-  return start + text.length;
+  const at = writeUtf8(`${text.length}:`, room, start);
+  return writeUtf8(text, room, at);
 }
 
 /** Whether two events with one id are the same event: payloads compared as JSON values, exactly. */

@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import type { ContentHash } from './event.ts';
 import { murmur2 } from './partitioner.ts';
 
 /**
@@ -42,7 +43,7 @@ export function redriveEventId(inboxId: string): string {
  * makes an inbox row each time, makes one event of it.
  * @param contentHash as `hashContent` makes it
  */
-export function conflictEventId(eventId: string, contentHash: string): string {
+export function conflictEventId(eventId: string, contentHash: ContentHash): string {
   return uuidFromHash(hash('sha256', `esp1 conflict\0${eventId}${contentHash}`), '8');
 }
 
@@ -145,13 +146,13 @@ export function uuidOf(text: string): string | null {
 export function isUuidAt(bytes: Uint8Array, start: number): boolean {
   for (let nth = 0; nth < eventIdLength; nth += 1) {
     const isDash = nth === 8 || nth === 13 || nth === 18 || nth === 23;
-    if (isDash ? bytes[start + nth] !== dash : isDigit[bytes[start + nth]!] !== 1) return false;
+    if (isDash ? bytes[start + nth] !== dash : isHexDigit[bytes[start + nth]!] !== 1) return false;
   }
   return true;
 }
 
-const isDigit = new Uint8Array(256);
-for (const byte of Buffer.from('0123456789abcdef')) isDigit[byte] = 1;
+const isHexDigit = new Uint8Array(256);
+for (const byte of Buffer.from('0123456789abcdef')) isHexDigit[byte] = 1;
 
 const variants = '89ab';
 

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { EventEnvelope } from './event.ts';
 import type { Rejection } from './failure.ts';
 import { type EventIdentity, eventIdLength, isUuidAt, resolveEventId, uuidOf } from './identity.ts';
+import { createKeyLookup, keyOf, standsAt } from './json-keys.ts';
 import { syntaxMessage, violationProblems } from './json-problem.ts';
 import { createJsonScanner, type ScannedField, skipSpace } from './json-scan.ts';
 import { quoted, stringAt, withoutSigns } from './json-text.ts';
@@ -69,6 +70,7 @@ const place = {
   payload: 8,
 } as const;
 const names = ['id', 'event_type', 'client_id', 'source', 'key', 'occurred_at', 'received_at', 'redrive_of', 'payload'];
+const placeOf = createKeyLookup(names);
 
 /** What ingest may have appended under the starting limits. */
 export const recordBytesMax = limits.eventBytesMax + limits.envelopeBytesMax;
@@ -133,34 +135,11 @@ function findFields(value: Uint8Array, count: number): string | null {
   let unknown: string | null = null;
   for (let index = 0; index < count; index++) {
     const field = scanner.fields[index]!;
-    const found = field.keyEscaped ? names.indexOf(keyOf(value, field)) : placeOf(value, field);
+    const found = placeOf(value, field);
     if (found < 0) unknown ??= keyOf(value, field);
     else slots[found] = index;
   }
   return unknown;
-}
-
-/** Names as bytes, in the order of their places, and which places have names of a length. */
-const nameBytes = names.map((name) => Buffer.from(name));
-const placesOfLength: readonly (readonly number[])[] = Array.from({ length: 12 }, (_, length) =>
-  names.flatMap((name, index) => (name.length === length ? [index] : [])),
-);
-
-/** By comparing in place: a text of the key would have to be made and hashed to be looked up. */
-function placeOf(value: Uint8Array, { keyStart, keyEnd }: ScannedField): number {
-  const places = placesOfLength[keyEnd - keyStart - 2];
-  if (places === undefined) return -1;
-  for (const candidate of places) if (standsAt(value, keyStart + 1, nameBytes[candidate]!)) return candidate;
-  return -1;
-}
-
-function standsAt(value: Uint8Array, start: number, bytes: Uint8Array): boolean {
-  for (let nth = 0; nth < bytes.length; nth += 1) if (value[start + nth] !== bytes[nth]) return false;
-  return true;
-}
-
-function keyOf(value: Uint8Array, { keyStart, keyEnd, keyEscaped }: ScannedField): string {
-  return stringAt(value, keyStart, keyEnd, keyEscaped);
 }
 
 function bytesRejection(value: Uint8Array, start: number, end: number, bytesMax: number): Rejection | null {

@@ -1,5 +1,6 @@
 import { eventIdLength, writeNewEventId } from './identity.ts';
 import { headAfterId, idAt, recordStart } from './record-codec.ts';
+import { bytesPerUnitMax } from './recorded-event.ts';
 
 /** An event as it was read from a request's bytes; one object that is filled anew for each. */
 export interface EventToWrite {
@@ -59,8 +60,7 @@ export function writeRecord(event: EventToWrite, sent: Buffer, room: RecordRoom)
   const head = headIn(room, event);
   const { id, payloadStart, payloadEnd, payloadJson } = event;
   const payloadBytes = payloadJson === null ? payloadEnd - payloadStart : Buffer.byteLength(payloadJson);
-  // No character of UTF-16 takes more than three bytes.
-  const bytesMax = idAt + eventIdLength + head.length * 3 + payloadBytes + 1;
+  const bytesMax = idAt + eventIdLength + head.length * bytesPerUnitMax + payloadBytes + 1;
   if (bytesMax > room.bytes.length - room.used) {
     room.filled += room.used;
     room.bytes = Buffer.allocUnsafe(roomBytes(room, bytesMax, sent.length - payloadEnd));

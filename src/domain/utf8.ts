@@ -8,6 +8,20 @@ export function latin1Text(bytes: Uint8Array, start: number, end: number): strin
   return asBuffer(bytes).toString('latin1', start, end);
 }
 
+/** ASCII up to this length is faster copied by hand than handed to the encoder. */
+const shortTextUnits = 48;
+
+/** @returns the position after it */
+export function writeUtf8(text: string, target: Buffer, start: number): number {
+  if (text.length > shortTextUnits) return start + target.write(text, start);
+  for (let nth = 0; nth < text.length; nth += 1) {
+    const unit = text.charCodeAt(nth);
+    if (unit > 0x7f) return start + target.write(text, start);
+    target[start + nth] = unit;
+  }
+  return start + text.length;
+}
+
 /** Index of the first byte that is not UTF-8, of bytes that are not. */
 export function invalidUtf8At(bytes: Uint8Array): number {
   // The longest prefix that could still go on to be valid: a stream decoder does not mind a sequence that is cut off.

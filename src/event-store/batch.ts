@@ -1,5 +1,11 @@
-import type { ContentHash } from '../domain/content.ts';
-import type { DuplicateRecord, EventContent, EventEnvelope, OutcomeCounts, Position } from '../domain/event.ts';
+import type {
+  ContentHash,
+  DuplicateRecord,
+  EventContent,
+  EventEnvelope,
+  OutcomeCounts,
+  Position,
+} from '../domain/event.ts';
 import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
 import type { RollupDelta } from '../domain/rollup.ts';
 
@@ -32,7 +38,8 @@ export interface RejectedRecord {
   readonly value: Uint8Array;
 }
 
-export interface CommitRequest {
+/** What a transaction must find in the progress row to be allowed to write, and the token that it leaves there. */
+export interface Guard {
   readonly consumer: string;
   readonly logNo: number;
   readonly partition: number;
@@ -41,6 +48,9 @@ export interface CommitRequest {
   readonly previousToken: string;
   /** Fresh for every batch, the same for every try of one batch. */
   readonly token: string;
+}
+
+export interface CommitRequest extends Guard {
   readonly nextOffset: number;
   /** The last data record of the batch; null leaves what is there. */
   readonly last: LastRecord | null;

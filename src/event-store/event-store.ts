@@ -1,7 +1,7 @@
 import type { DuplicateRecord, OutcomeCounts, Position, StoredEvent } from '../domain/event.ts';
 import type { HistogramPairs } from '../domain/histogram.ts';
 import type { InboxEntry, InboxState } from '../domain/inbox.ts';
-import type { CommitRequest, Decide, LastRecord, WriteSet } from './batch.ts';
+import type { CommitRequest, Decide, Guard, LastRecord, WriteSet } from './batch.ts';
 
 /**
  * EventStore: the rows, the inbox, the rollups, and the progress that proves them. What makes the effect of a record happen
@@ -65,14 +65,7 @@ export type CommitResult =
   /** Somebody else owns the partition, or the row is not what this worker left. */
   | { readonly kind: 'fenced'; readonly found: PartitionProgress | null };
 
-export interface MaintenanceRequest {
-  readonly consumer: string;
-  readonly logNo: number;
-  readonly partition: number;
-  readonly ownerEpoch: number;
-  readonly expectedOffset: number;
-  readonly previousToken: string;
-  readonly token: string;
+export interface MaintenanceRequest extends Guard {
   readonly now: number;
   /**
    * Rows received before this are pruned (at most limits.pruneRowsMax a call), and inbox rows settled before it (at most

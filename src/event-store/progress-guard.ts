@@ -1,12 +1,6 @@
-import type { CommitRequest } from './batch.ts';
+import type { Guard } from './batch.ts';
 import type { PartitionProgress } from './event-store.ts';
 import { type ProgressRow, toProgress } from './rows.ts';
-
-/** What a transaction must find in the progress row to be allowed to write. */
-export type Guard = Pick<
-  CommitRequest,
-  'consumer' | 'logNo' | 'partition' | 'ownerEpoch' | 'expectedOffset' | 'previousToken' | 'token'
->;
 
 export type GuardFinding =
   | { readonly kind: 'free' }

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
 import { idempotentEventId, newEventId, resolveEventId } from '../domain/identity.ts';
+import { createKeyLookup, keyOf } from '../domain/json-keys.ts';
 import { type JsonProblem, violationProblems } from '../domain/json-problem.ts';
-import type { JsonKind, JsonScanner, ScannedField } from '../domain/json-scan.ts';
+import type { JsonKind, JsonScanner } from '../domain/json-scan.ts';
 import { stringAt, withoutSigns } from '../domain/json-text.ts';
 import type { EventToWrite } from '../domain/record-writer.ts';
 import { type EventOutline, isValidOutline, outlineProblems, unknownField } from './field-problems.ts';
@@ -23,11 +24,6 @@ export function idempotentIds(owner: string, idempotencyKey: string): MakeId {
 /** Stand-ins for values that the validator only has to know the kind of. */
 const standIns: Record<JsonKind, unknown> = { object: {}, array: [], string: '', number: 0, boolean: true, null: null };
 
-/** No two of our fields have names of one length. */
-const nameOfLength: readonly (keyof EventOutline | null)[] = [
-  ...([null, null, 'id', 'key', null, null, 'source', 'payload', null, null, 'event_type', 'occurred_at'] as const),
-];
-
 const outline: EventOutline = {
   event_type: undefined,
   payload: undefined,
@@ -36,6 +32,9 @@ const outline: EventOutline = {
   source: undefined,
   key: undefined,
 };
+const names = Object.keys(outline) as (keyof EventOutline)[];
+const placeOf = createKeyLookup(names);
+
 export interface EventRead extends EventToWrite {
   /** No other record has its id, and none will have unless a client sends it back. */
   hasNewId: boolean;
@@ -127,7 +126,7 @@ function outlineFields(scanner: JsonScanner, json: Uint8Array): number {
   let unknownCount = 0;
   for (let index = 0; index < scanner.fieldCount; index++) {
     const field = scanner.fields[index]!;
-    const name = field.keyEscaped ? keyOf(json, field) : plainNameOf(json, field);
+    const name = names[placeOf(json, field)];
     const value =
       field.kind === 'string' ? stringAt(json, field.start, field.end, field.escaped) : standIns[field.kind];
     if (name === 'event_type') outline.event_type = value;
@@ -144,14 +143,6 @@ function outlineFields(scanner: JsonScanner, json: Uint8Array): number {
   return unknownCount;
 }
 
-/** By length and then by comparing in place, without a string of its own; null of a key that is none of ours. */
-function plainNameOf(json: Uint8Array, { keyStart, keyEnd }: ScannedField): keyof EventOutline | null {
-  const name = nameOfLength[keyEnd - keyStart - 2];
-  if (name === undefined || name === null) return null;
-  for (let nth = 0; nth < name.length; nth += 1) if (json[keyStart + 1 + nth] !== name.charCodeAt(nth)) return null;
-  return name;
-}
-
 function unknownFields(scanner: JsonScanner, json: Uint8Array, max: number): JsonProblem[] {
   const unknown: JsonProblem[] = [];
   for (let index = 0; index < scanner.fieldCount && unknown.length < max; index++) {
@@ -159,10 +150,6 @@ function unknownFields(scanner: JsonScanner, json: Uint8Array, max: number): Jso
     if (!Object.hasOwn(outline, key)) unknown.push(unknownField(key));
   }
   return unknown;
-}
-
-function keyOf(json: Uint8Array, { keyStart, keyEnd, keyEscaped }: ScannedField): string {
-  return stringAt(json, keyStart, keyEnd, keyEscaped);
 }
 
 function kindOfValue(value: unknown): JsonKind {

@@ -1,4 +1,5 @@
-import { type Guard, type GuardFinding, judgeGuard } from '../progress-guard.ts';
+import type { Guard } from '../batch.ts';
+import { type GuardFinding, judgeGuard } from '../progress-guard.ts';
 import { type ProgressRow, progressColumns } from '../rows.ts';
 import type { Connection } from './connection.ts';
 import { currentLog } from './rows.ts';

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { type Guard, type GuardFinding, judgeGuard } from '../progress-guard.ts';
+import type { Guard } from '../batch.ts';
+import { type GuardFinding, judgeGuard } from '../progress-guard.ts';
 import { type ProgressRow, progressColumns } from '../rows.ts';
 import { firstRow } from './connection.ts';
 import { createCurrentLog } from './rows.ts';
