@@ -48,15 +48,20 @@ export async function readBounded<Row>(
   return { rows: found, isWhole: true };
 }
 
-/** OFFSET keeps the two levels apart, so that a payload is turned into text once. */
+/**
+ * LIMIT keeps the levels apart, so that a payload is turned into text once, and each row is looked up by itself: joined as
+ * tables, all rows are read where the server takes the table for a small one.
+ */
 function sqlOf({ table, idType, columns, large, as }: BoundedSource): string {
   const fits = 'total <= $2 OR ($3 AND nth = 1)';
   return `SELECT id, ${columns}, CASE WHEN ${fits} THEN ${as} END AS ${as}, ${fits} AS fits, total
     FROM (
       SELECT *, (sum(octet_length(${as})) OVER places)::float8 AS total, row_number() OVER places AS nth
       FROM (
-        SELECT place, id, ${columns}, ${large} AS ${as}
-        FROM unnest($1::${idType}[]) WITH ORDINALITY AS wanted (id, place) JOIN ${table} USING (id) OFFSET 0
+        SELECT place, row.*
+        FROM unnest($1::${idType}[]) WITH ORDINALITY AS wanted (wanted_id, place), LATERAL (
+          SELECT id, ${columns}, ${large} AS ${as} FROM ${table} WHERE id = wanted_id LIMIT 1
+        ) AS row
       ) AS read
       WINDOW places AS (ORDER BY place)
     ) AS sized

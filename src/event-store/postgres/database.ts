@@ -68,8 +68,8 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
 /**
  * For one transaction, since behind a proxy the next may be on another connection. Everything the store asks is led by an
  * index, and where it asks for the first rows of an order, by that of an index: a plan that reads a whole table, or collects
- * all that match before it sorts them, would be a mistake made from statistics that are not there yet. Compiling a plan costs
- * more than it gains.
+ * all that match before it sorts them, would be a mistake made from statistics that are not there yet, or of a table that was
+ * empty when they were made. Compiling a plan costs more than it gains.
  */
 function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: boolean): string {
   const settings: readonly (readonly [name: string, value: number | string])[] = [
@@ -80,6 +80,7 @@ function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: 
     ['jit', 'off'],
     ['enable_seqscan', 'off'],
     ['enable_bitmapscan', 'off'],
+    ['enable_sort', 'off'],
   ];
   return settings.map(([name, value]) => `SET LOCAL ${name} = ${value}`).join('; ');
 }
