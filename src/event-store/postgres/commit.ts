@@ -1,16 +1,17 @@
 import { DatabaseError } from 'pg';
+import type { OutcomeCounts } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
 import type { BatchKnowledge, CommitRequest, Decide, EventToStore, WriteSet } from '../batch.ts';
 import type { CommitResult } from '../event-store.ts';
 import { assertBalanced } from '../write-set-check.ts';
 import type { Connection } from './connection.ts';
-import type { Database } from './database.ts';
+import type { Commit, Database } from './database.ts';
 import { copiedRow, isIdTaken, refusesValue } from './errors.ts';
 import { advance, checkGuard } from './guard.ts';
 import { completeKnowledge, lookUp, withContents } from './knowledge.ts';
 import { together } from './together.ts';
 import { insertUntaken } from './untaken.ts';
-import { copyEvents, writeRest } from './write.ts';
+import { copyEvents, type KnownLatencies, writeRest } from './write.ts';
 
 export function createCommit(
   database: Pick<Database, 'writeOf'>,
@@ -19,15 +20,14 @@ export function createCommit(
   return (request, decide) => {
     let wasRaced = false;
 
-    async function commitOnce(connection: Connection): Promise<CommitResult> {
+    async function commitOnce(connection: Connection, commit: Commit): Promise<CommitResult> {
       const [finding, found] = await together([checkGuard(connection, request), lookUp(connection, request)]);
       if (finding.kind === 'landed') return { kind: 'committed', alreadyCommitted: true, written: null };
       if (finding.kind === 'fenced') return finding;
       const knowledge = await completeKnowledge(connection, request, found, eventTypesMax);
-      const batch = { connection, request, decide, knowledge };
+      const batch = { connection, commit, request, decide, knowledge, latencies: found.latencies };
       try {
         const written = wasRaced ? await writePatiently(batch) : await writeAtOnce(batch);
-        await advanceBy(connection, request, written);
         return { kind: 'committed', alreadyCommitted: false, written };
       } catch (error) {
         wasRaced ||= isIdTaken(error);
@@ -41,17 +41,20 @@ export function createCommit(
 
 interface Batch {
   readonly connection: Connection;
+  readonly commit: Commit;
   readonly request: CommitRequest;
   readonly decide: Decide;
   readonly knowledge: BatchKnowledge;
+  readonly latencies: KnownLatencies;
 }
 
 /** Nearly always nobody else stores one of these ids at this moment. */
-async function writeAtOnce({ connection, request, decide, knowledge }: Batch): Promise<WriteSet> {
+async function writeAtOnce(batch: Batch): Promise<WriteSet> {
+  const { connection, request, decide, knowledge } = batch;
   const written = decide(request, knowledge);
   assertBalanced(request, written);
   try {
-    await together([copyEvents(connection, request, written.events), writeRest(connection, request, written)]);
+    await together([copyEvents(connection, request, written.events), finish(batch, written)]);
   } catch (error) {
     throw nameRecord(error, written.events);
   }
@@ -62,7 +65,8 @@ async function writeAtOnce({ connection, request, decide, knowledge }: Batch): P
  * For a batch that lost a race: other partitions are storing the same ids, perhaps one after the other. So nothing is left to
  * luck: what can be stored is stored, waiting for others where need be, and then it is decided anew about what could not.
  */
-async function writePatiently({ connection, request, decide, knowledge }: Batch): Promise<WriteSet> {
+async function writePatiently(batch: Batch): Promise<WriteSet> {
+  const { connection, request, decide, knowledge } = batch;
   const { events } = decide(request, knowledge);
   const taken = await insertUntaken(connection, request, events);
   const known = await withContents(connection, request, new Map([...knowledge.events, ...taken]));
@@ -74,8 +78,17 @@ async function writePatiently({ connection, request, decide, knowledge }: Batch)
       `A decision did not heed what it was told of the events' ids: ${anew?.candidate.event.id ?? 'others are stored'}.`,
     );
   }
-  await writeRest(connection, request, written);
+  await finish(batch, written);
   return written;
+}
+
+/** Everything but the events; sent at once, with the commit behind it. Not async, as write.ts tells. */
+function finish({ connection, commit, request, latencies }: Batch, written: WriteSet): Promise<unknown> {
+  return together([
+    writeRest(connection, request, written, latencies),
+    advanceBy(connection, request, written.outcomes),
+    commit(),
+  ]);
 }
 
 /** Whose value the server refuses, where it says so. */
@@ -90,14 +103,14 @@ function nameRecord(error: unknown, events: readonly EventToStore[]): unknown {
   });
 }
 
-async function advanceBy(connection: Connection, request: CommitRequest, { outcomes }: WriteSet): Promise<void> {
-  await advance(
+function advanceBy(connection: Connection, request: CommitRequest, outcomes: OutcomeCounts): Promise<void> {
+  return advance(
     connection,
     request,
-    `, next_offset = $8, last_offset = coalesce($9, last_offset), last_hash = coalesce($10, last_hash),
+    request.nextOffset,
+    `, last_offset = coalesce($9, last_offset), last_hash = coalesce($10, last_hash),
        stored = stored + $11, duplicate = duplicate + $12, failed = failed + $13, lost = lost + $14, skipped = skipped + $15`,
     [
-      request.nextOffset,
       request.last?.offset ?? null,
       request.last?.hash ?? null,
       outcomes.stored,

@@ -11,11 +11,20 @@ export interface Database {
   /** A short write. Run again from its start where it lost a race. */
   write<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
   /** A write of one partition, always on the same connection and one at a time. Run again likewise. */
-  writeOf<Result>(partition: number, work: (connection: Connection) => Promise<Result>): Promise<Result>;
+  writeOf<Result>(partition: number, work: Work<Result>): Promise<Result>;
   /** A long read on a connection of its own. */
   readLong<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
   close(): Promise<void>;
 }
+
+/** What is done in a transaction. It may commit itself; else that comes after its end. */
+export type Work<Result> = (connection: Connection, commit: Commit) => Promise<Result>;
+
+/**
+ * Sends COMMIT right behind the statements that were sent before, whose answers need not be there: where one of them fails, nothing is
+ * committed and this rejects. Not for statements whose success has to be looked at first.
+ */
+export type Commit = () => Promise<void>;
 
 export interface DatabaseOptions {
   readonly address: ServerAddress;
@@ -37,8 +46,12 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
   const beginRead = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${bounds}`;
   const beginWrite = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${bounds}`;
 
-  const writeOn = <Result>(pool: Pool, work: (connection: Connection) => Promise<Result>) =>
-    explained(pool.run((connection) => racing(() => inTransaction(connection, beginWrite, () => work(connection)))));
+  const writeOn = <Result>(pool: Pool, work: Work<Result>) =>
+    explained(
+      pool.run((connection) =>
+        racing(() => inTransaction(connection, beginWrite, (commit) => work(connection, commit))),
+      ),
+    );
 
   return {
     read: (work) => explained(shared.run((connection) => inTransaction(connection, beginRead, () => work(connection)))),
@@ -89,23 +102,29 @@ function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: 
 export async function inTransaction<Result>(
   connection: Connection,
   begin: string,
-  work: () => Promise<Result>,
+  work: (commit: Commit) => Promise<Result>,
 ): Promise<Result> {
   // Not waited for: the work is sent behind it.
   const begun = connection.run(begin).then(
     () => null,
     (error: unknown) => ({ error }),
   );
+  let committed: Promise<void> | null = null;
+  const commit = () => (committed ??= sendCommit(connection));
   try {
-    const result = await work();
-    const ended = await connection.run('COMMIT');
-    if (ended !== 'COMMIT') throw new Error(`A transaction whose statements all succeeded ended with ${ended}.`);
+    const result = await work(commit);
+    await commit();
     return result;
   } catch (error) {
     await rollBack(connection);
     // Where it did not begin, what came after it failed only for that.
     throw (await begun)?.error ?? error;
   }
+}
+
+async function sendCommit(connection: Connection): Promise<void> {
+  const ended = await connection.run('COMMIT');
+  if (ended !== 'COMMIT') throw new Error(`A transaction whose statements all succeeded ended with ${ended}.`);
 }
 
 async function rollBack(connection: Connection): Promise<void> {

@@ -216,23 +216,25 @@ describe('a network', () => {
   });
 });
 
-/** Hands everything on, until a client says the word: from then on nothing comes back, and once something would, all ends. */
+/** Hands everything on, until a client says the word: from then on nothing comes back, and once the server says it too, all ends. */
 async function startLossyRelay(targetPort: number) {
   const port = await freePort();
   let word: string | null = null;
+  let lost = '';
   const listener = createServer((client) => {
     const target = connect(targetPort, '127.0.0.1');
     let isLost = false;
     client.on('data', (chunk) => {
       if (word !== null && chunk.includes(word)) {
         isLost = true;
+        lost = word;
         word = null;
       }
       target.write(chunk);
     });
     target.on('data', (chunk) => {
-      if (isLost) client.resetAndDestroy();
-      else client.write(chunk);
+      if (!isLost) client.write(chunk);
+      else if (chunk.includes(lost)) client.resetAndDestroy();
     });
     for (const side of [client, target]) {
       side.on('error', () => {});

@@ -4,7 +4,7 @@ import { rollupSteps, stepStart } from '../../domain/rollup.ts';
 import type { MaintenanceRequest } from '../event-store.ts';
 import type { Connection } from './connection.ts';
 import type { MaintenanceWork } from './pruning.ts';
-import { addLatencies, merged } from './write.ts';
+import { addLatencies, merged, readLatencies } from './write.ts';
 
 interface Fold {
   readonly partition: number;
@@ -78,6 +78,7 @@ async function foldLatencies(
   );
   if (taken.length === 0) return 0;
   const longer = Map.groupBy(taken, ({ at }) => stepStart(at, toMs));
+  const known = await readLatencies(connection, partition, toMs, [...longer.keys()]);
   await addLatencies(
     connection,
     partition,
@@ -87,6 +88,7 @@ async function foldLatencies(
       histogram: merged(...rows.map(({ histogram }) => JSON.parse(histogram) as HistogramPairs)),
       clockSkewed: rows.reduce((sum, row) => sum + row.clock_skewed, 0),
     })),
+    known,
   );
   return taken.length;
 }

@@ -18,16 +18,21 @@ export async function checkGuard(connection: Connection, guard: Guard): Promise<
   return judgeGuard(guard, row ?? null, log?.log_no ?? null);
 }
 
-/** The end of every guarded transaction. `changes` are its own assignments; their parameters start at $8. */
+/**
+ * The end of every guarded transaction. `changes` are its own assignments; their parameters start at $9. What is not as the guard
+ * has it, although it is locked, breaks the invariant: so nothing is committed, also where COMMIT was sent already.
+ */
 export async function advance(
   connection: Connection,
   guard: Guard,
+  nextOffset: number,
   changes: string,
   values: readonly (string | number | null | Uint8Array)[],
 ): Promise<void> {
   const updated = await connection.changes(
-    `UPDATE progress SET commit_token = $7${changes}
-     WHERE consumer = $1 AND log_no = $2 AND partition = $3 AND owner_epoch = $4 AND next_offset = $5 AND commit_token = $6`,
+    `UPDATE progress SET commit_token = $7,
+       next_offset = CASE WHEN owner_epoch = $4 AND next_offset = $5 AND commit_token = $6 THEN $8::bigint ELSE -1 END${changes}
+     WHERE consumer = $1 AND log_no = $2 AND partition = $3`,
     [
       guard.consumer,
       guard.logNo,
@@ -36,6 +41,7 @@ export async function advance(
       guard.expectedOffset,
       guard.previousToken,
       guard.token,
+      nextOffset,
       ...values,
     ],
   );

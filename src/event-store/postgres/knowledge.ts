@@ -1,6 +1,7 @@
 import { type EventContent, otherEventType } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
 import type { InboxState } from '../../domain/inbox.ts';
+import { rollupSteps, stepStart } from '../../domain/rollup.ts';
 import { asBuffer } from '../../domain/utf8.ts';
 import type { BatchKnowledge, CommitRequest, KnownEvent } from '../batch.ts';
 import { readBounded } from './bounded.ts';
@@ -8,6 +9,7 @@ import type { Connection } from './connection.ts';
 import { postgresSettings } from './settings.ts';
 import { together } from './together.ts';
 import { uuidArray } from './uuid.ts';
+import { type KnownLatencies, readLatencies } from './write.ts';
 
 /** What the first look at the store found; what it leaves open is asked for in `completeKnowledge`. */
 export interface LookedUp {
@@ -16,6 +18,8 @@ export interface LookedUp {
   readonly redriven: Redriven;
   /** Types of the batch. */
   readonly types: ReadonlySet<string>;
+  /** Of the steps that its events may be counted in. */
+  readonly latencies: KnownLatencies;
 }
 
 type Redriven = Pick<BatchKnowledge, 'attempts' | 'discarded'>;
@@ -23,15 +27,16 @@ type Redriven = Pick<BatchKnowledge, 'attempts' | 'discarded'>;
 /** Sends everything that depends on nothing but the batch, so that it may go out with the guard. */
 export async function lookUp(connection: Connection, request: CommitRequest): Promise<LookedUp> {
   const types = typesOf(request);
-  const [events, named, redriven] = await together([
+  const [events, named, redriven, latencies] = await together([
     lookUpEvents(
       connection,
       request.candidates.map(({ event }) => event.id),
     ),
     lookUpTypes(connection, types),
     lookUpRedriven(connection, request),
+    readLatencies(connection, request.partition, rollupSteps.fineMs, stepsOf(request)),
   ]);
-  return { events, named, redriven, types };
+  return { events, named, redriven, types, latencies };
 }
 
 /** Inside the transaction that has locked the partition's progress. */
@@ -124,6 +129,10 @@ function typesOf({ candidates, rejected }: CommitRequest): ReadonlySet<string> {
   for (const { event } of candidates) types.add(event.eventType);
   for (const { eventType } of rejected) if (eventType !== null) types.add(eventType);
   return types;
+}
+
+function stepsOf({ candidates }: CommitRequest): readonly number[] {
+  return [...new Set(candidates.map(({ event }) => stepStart(event.receivedAt, rollupSteps.fineMs)))];
 }
 
 async function lookUpTypes(connection: Connection, types: ReadonlySet<string>): Promise<ReadonlySet<string>> {

@@ -24,7 +24,7 @@ export function createMaintain(
     const jobs = await pruneJobs(connection, request);
     const work = [folded, pruned, failed, jobs];
     if (work.every(({ rows }) => rows === 0)) return { kind: 'idle' };
-    await advance(connection, request, '', []);
+    await advance(connection, request, request.expectedOffset, '', []);
     return {
       kind: 'committed',
       alreadyCommitted: false,

@@ -7,23 +7,29 @@ import type { Connection } from './connection.ts';
 import { copyOfEvents, copyOfInbox } from './copy.ts';
 import { together } from './together.ts';
 
+/*
+ * What is sent here has the commit right behind it. So none of these functions is async: what a value makes them throw is thrown to
+ * whoever would commit, and not kept in a promise beside it.
+ */
+
 /** The fastest way in. An id that is taken meanwhile fails it, and with it the transaction. */
-export async function copyEvents(
+export function copyEvents(
   connection: Connection,
   request: CommitRequest,
   events: readonly EventToStore[],
-): Promise<void> {
-  if (events.length === 0) return;
+): Promise<unknown> {
+  if (events.length === 0) return Promise.resolve();
   const { command, data } = copyOfEvents(request, events);
-  await connection.copyIn(command, data);
+  return connection.copyIn(command, data);
 }
 
-/** Everything that was decided besides the events, and besides progress; sent at once. */
-export async function writeRest(
+/** Everything that was decided besides the events, and besides progress; sent at once. `latencies` are those of its steps. */
+export function writeRest(
   connection: Connection,
   { consumer, partition, storedAt }: CommitRequest,
   write: WriteSet,
-): Promise<void> {
+  latencies: KnownLatencies,
+): Promise<unknown> {
   const sent: Promise<unknown>[] = [];
   if (write.outcomes.lost > 0) sent.push(reopenRedriven(connection, consumer, partition));
   if (write.duplicates.length > 0) sent.push(writeDuplicates(connection, write.duplicates));
@@ -34,14 +40,14 @@ export async function writeRest(
   if (write.settled.length > 0) sent.push(settle(connection, write.settled, storedAt));
   if (write.rollups.counts.length > 0) sent.push(addCounts(connection, partition, write.rollups));
   if (write.rollups.latencies.length > 0) {
-    sent.push(addLatencies(connection, partition, rollupSteps.fineMs, write.rollups.latencies));
+    sent.push(addLatencies(connection, partition, rollupSteps.fineMs, write.rollups.latencies, latencies));
   }
-  await together(sent);
+  return together(sent);
 }
 
 /** No more of one event than its timeline shows. */
-async function writeDuplicates(connection: Connection, duplicates: readonly DuplicateRecord[]): Promise<void> {
-  await connection.changes(
+function writeDuplicates(connection: Connection, duplicates: readonly DuplicateRecord[]): Promise<unknown> {
+  return connection.changes(
     `INSERT INTO duplicates (event_id, log_no, partition, log_offset, received_at)
      SELECT event_id, log_no, partition, log_offset, received_at
      FROM (
@@ -61,16 +67,16 @@ async function writeDuplicates(connection: Connection, duplicates: readonly Dupl
   );
 }
 
-async function reopenRedriven(connection: Connection, consumer: string, partition: number): Promise<void> {
-  await connection.changes(
+function reopenRedriven(connection: Connection, consumer: string, partition: number): Promise<unknown> {
+  return connection.changes(
     `UPDATE inbox SET state = 'open', job_id = NULL WHERE consumer = $1 AND partition = $2 AND state = 'redriving'`,
     [consumer, partition],
   );
 }
 
 /** A row that two records of the batch settle is settled by the first. */
-async function settle(connection: Connection, settled: readonly SettledEntry[], storedAt: number): Promise<void> {
-  await connection.changes(
+function settle(connection: Connection, settled: readonly SettledEntry[], storedAt: number): Promise<unknown> {
+  return connection.changes(
     `UPDATE inbox SET state = 'resolved', resolution = first.resolution::jsonb, settled_at = $3
      FROM (
        SELECT DISTINCT ON (id) id, resolution
@@ -81,8 +87,8 @@ async function settle(connection: Connection, settled: readonly SettledEntry[], 
   );
 }
 
-async function addCounts(connection: Connection, partition: number, { counts }: RollupDelta): Promise<void> {
-  await connection.changes(
+function addCounts(connection: Connection, partition: number, { counts }: RollupDelta): Promise<unknown> {
+  return connection.changes(
     `WITH delta AS (
        SELECT * FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
          AS added (at, event_type, stored, duplicate, failed)
@@ -107,19 +113,34 @@ async function addCounts(connection: Connection, partition: number, { counts }: 
   );
 }
 
-/** Adds to the histograms of steps, each given once; also what folding uses. Nobody else writes this partition's. */
-export async function addLatencies(
+/** Start of a step → the text of its histogram, of those that have one. */
+export type KnownLatencies = ReadonlyMap<number, string>;
+
+/** Good until the transaction ends: nobody else writes this partition's while its progress is locked. */
+export async function readLatencies(
+  connection: Connection,
+  partition: number,
+  stepMs: number,
+  steps: readonly number[],
+): Promise<KnownLatencies> {
+  if (steps.length === 0) return new Map();
+  const known = await connection.rows<{ at: number; histogram: string }>(
+    'SELECT at, histogram FROM rollup_latency WHERE partition = $1 AND step_ms = $2 AND at = ANY($3::bigint[])',
+    [partition, stepMs, steps],
+  );
+  return new Map(known.map(({ at, histogram }) => [at, histogram]));
+}
+
+/** Adds to the histograms of steps, each given once and looked up in `known`; also what folding uses. */
+export function addLatencies(
   connection: Connection,
   partition: number,
   stepMs: number,
   latencies: readonly LatencyDelta[],
-): Promise<void> {
-  const known = await connection.rows<{ at: number; histogram: string }>(
-    'SELECT at, histogram FROM rollup_latency WHERE partition = $1 AND step_ms = $2 AND at = ANY($3::bigint[])',
-    [partition, stepMs, latencies.map(({ at }) => at)],
-  );
-  const histograms = new Map(known.map(({ at, histogram }) => [at, JSON.parse(histogram) as HistogramPairs]));
-  await connection.changes(
+  known: KnownLatencies,
+): Promise<unknown> {
+  const before = (at: number) => JSON.parse(known.get(at) ?? '[]') as HistogramPairs;
+  return connection.changes(
     `INSERT INTO rollup_latency AS r (partition, step_ms, at, histogram, clock_skewed)
      SELECT $1, $2, at, histogram::json, clock_skewed
      FROM unnest($3::bigint[], $4::text[], $5::bigint[]) AS added (at, histogram, clock_skewed)
@@ -129,7 +150,7 @@ export async function addLatencies(
       partition,
       stepMs,
       latencies.map(({ at }) => at),
-      latencies.map(({ at, histogram }) => JSON.stringify(merged(histogram, histograms.get(at) ?? []))),
+      latencies.map(({ at, histogram }) => JSON.stringify(merged(histogram, before(at)))),
       latencies.map(({ clockSkewed }) => clockSkewed),
     ],
   );
