@@ -139,8 +139,8 @@ export const limits = {
   answersReadMax: 4,
   waitStoredDefaultMs: 5_000,
   waitStoredMaxMs: 30_000,
-  /** Between two looks of who waits for events to be stored, all together; sooner where the worker is in this process. */
-  progressPollMs: 10,
+  /** Between two looks of who waits for events to be stored, all together: they hear of it sooner, if the metrics store is there. */
+  progressPollMs: 50,
   /** Records whose outcomes are looked up at a time: a client that has gone is noticed between two of these. */
   outcomesReadMax: 500,
   liveSnapshotMinMs: 100,

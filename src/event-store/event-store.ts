@@ -187,10 +187,11 @@ export type SettledOutcome =
   | { readonly kind: 'duplicate' }
   | { readonly kind: 'failed'; readonly inboxId: string };
 
-/** A record that the log has, by what its event was given. */
+/** A record that the current log has, by what its event was given. */
 export interface AppendedRecord {
   readonly id: string;
-  readonly position: Position;
+  readonly partition: number;
+  readonly offset: number;
 }
 
 export interface Job {
@@ -236,8 +237,8 @@ export interface EventReader {
   inboxEntry(id: string): Promise<InboxEntry | null>;
   /** Newest failed_at first. A cursor the store can't read throws RangeError. */
   inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>>;
-  /** How records ended, in their order. Only for positions below progress; at most limits.outcomesReadMax at a time. */
-  outcomesOf(consumer: string, records: readonly AppendedRecord[]): Promise<readonly SettledOutcome[]>;
+  /** How records of the current log ended, in their order; null where its progress is not past them. At most limits.outcomesReadMax. */
+  outcomesOf(consumer: string, records: readonly AppendedRecord[]): Promise<readonly (SettledOutcome | null)[]>;
   job(id: string): Promise<Job | null>;
   /** Inbox id → the job that has claimed it, of those that one has. */
   claimsOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;

@@ -2,66 +2,80 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
-import type { PartitionProgress, SettledOutcome } from '../event-store/event-store.ts';
+import type { AppendedRecord, PartitionProgress, SettledOutcome } from '../event-store/event-store.ts';
+import type { MetricsChange } from '../metrics-store/metrics-store.ts';
 import { createOutcomeWait } from './outcome-wait.ts';
+import { createProgressWatch } from './progress-watch.ts';
 
 /** Pauses pass their time at once, and a poll sees thousands of them. */
 const longMs = Number.MAX_SAFE_INTEGER;
 const never = new AbortController().signal;
 const failed: SettledOutcome = { kind: 'failed', inboxId: 'store:1:0:2' };
 
-/** A store whose progress the test moves; a look at it takes one pause, and a pause passes its time. */
+/**
+ * A store whose progress the test moves; a look at it takes one pause, and a pause passes its time. `hear` tells of progress
+ * as the metrics store does.
+ */
 function setUp() {
   const clock = { now: 0 };
   const next = new Map<number, number>();
   const outcomes = new Map<string, SettledOutcome>();
-  const asked: { id: string; logNo: number; partition: number; offset: number }[] = [];
+  const asked: AppendedRecord[] = [];
   /** How many records each read was about. */
   const reads: number[] = [];
   const onRead = { call: async () => undefined as unknown };
-  const look = { count: 0, error: null as Error | null, logNo: 1, outcomeFailures: 0 };
-  const wait = createOutcomeWait(
-    {
-      async progress() {
-        look.count += 1;
-        if (look.error !== null) throw look.error;
-        return [...next].map(
-          ([partition, nextOffset]) => ({ partition, nextOffset, logNo: look.logNo }) as PartitionProgress,
-        );
-      },
-      async outcomesOf(_consumer, records) {
-        for (const { id, position } of records) asked.push({ id, ...position });
-        reads.push(records.length);
-        await onRead.call();
-        if (reads.length <= look.outcomeFailures) throw new UnavailableError('store_unavailable', 'away');
-        return records.map(({ id }) => outcomes.get(id) ?? { kind: 'stored' });
+  const look = { count: 0, error: null as Error | null, outcomeFailures: 0 };
+  const listeners: ((change: MetricsChange) => void)[] = [];
+  const store = {
+    async progress() {
+      look.count += 1;
+      if (look.error !== null) throw look.error;
+      return [...next].map(([partition, nextOffset]) => ({ partition, nextOffset }) as PartitionProgress);
+    },
+    async outcomesOf(_consumer: string, records: readonly AppendedRecord[]) {
+      asked.push(...records);
+      reads.push(records.length);
+      await onRead.call();
+      if (reads.length <= look.outcomeFailures) throw new UnavailableError('store_unavailable', 'away');
+      return records.map(({ id, partition, offset }): SettledOutcome | null =>
+        offset < (next.get(partition) ?? 0) ? (outcomes.get(id) ?? { kind: 'stored' }) : null,
+      );
+    },
+  };
+  const watch = createProgressWatch({
+    store,
+    metrics: {
+      subscribe(listener) {
+        listeners.push(listener);
+        return () => undefined;
       },
     },
-    {
-      elapsed: () => clock.now,
-      async pause(ms) {
-        await nextTurn();
-        clock.now += ms;
-      },
+    async pause(ms) {
+      await nextTurn();
+      clock.now += ms;
     },
-  );
-  return { wait, clock, next, outcomes, asked, reads, onRead, look };
+  });
+  const hear = (partition: number, nextOffset: number) => {
+    const watermark = { logNo: 1, nextOffset, commitToken: 'x' };
+    for (const listener of listeners) listener({ partition, watermark, recent: [] });
+  };
+  const wait = createOutcomeWait({ store, watch, elapsed: () => clock.now });
+  return { wait, clock, next, outcomes, asked, reads, onRead, look, hear, listeners };
 }
 
 const at = (id: string, offset: number, partition = 0) => ({ id, partition, offset });
 
 it('answers what became of each record, once progress is past it', async () => {
-  const { wait, next, outcomes, asked, look } = setUp();
+  const { wait, next, outcomes, asked } = setUp();
   outcomes.set('b', { kind: 'duplicate' });
   outcomes.set('c', failed);
-  look.logNo = 3;
   next.set(0, 3);
   expect(await wait([at('a', 0), at('b', 1), at('c', 2)], 1_000, never)).toEqual([
     { kind: 'stored' },
     { kind: 'duplicate' },
     failed,
   ]);
-  expect(asked[1]).toEqual({ id: 'b', logNo: 3, partition: 0, offset: 1 });
+  expect(asked[1]).toEqual({ id: 'b', partition: 0, offset: 1 });
 });
 
 it('waits until then: progress at the record is not past it', async () => {
@@ -135,14 +149,54 @@ it('shares looks: a thousand who wait ask no more often than one', async () => {
   expect(look.count).toBeLessThanOrEqual(looks + 2);
 });
 
-it('never answers by a look that began before it was asked', async () => {
-  const { wait, next, look, asked } = setUp();
+it('hears of progress without a look', async () => {
+  const { wait, next, look, hear, listeners } = setUp();
+  const waits = ['a', 'b'].map((id) => wait([at(id, 0)], longMs, never));
+  next.set(0, 1);
+  hear(0, 1);
+  expect(await Promise.all(waits)).toEqual([[{ kind: 'stored' }], [{ kind: 'stored' }]]);
+  expect(look.count).toBe(0);
+  expect(listeners).toHaveLength(1);
+});
+
+it('answers at once what it has heard of before it was asked', async () => {
+  const { wait, next, look, hear } = setUp();
   next.set(0, 1);
   await wait([at('a', 0)], 1_000, never);
   const looks = look.count;
-  await wait([at('b', 0)], 1_000, never);
-  expect(look.count).toBe(looks + 1);
-  expect(asked.map(({ id }) => id)).toEqual(['a', 'b']);
+  next.set(0, 9);
+  hear(0, 9);
+  expect(await wait([at('b', 8)], 1_000, never)).toEqual([{ kind: 'stored' }]);
+  expect(look.count).toBe(looks);
+});
+
+it('does not believe what it hears: the store has to be past the record', async () => {
+  const { wait, next, reads, hear } = setUp();
+  const waiting = wait([at('a', 5)], longMs, never);
+  hear(0, 1_000);
+  await expect.poll(() => reads.length).toBeGreaterThan(0);
+  next.set(0, 6);
+  expect(await waiting).toEqual([{ kind: 'stored' }]);
+});
+
+it('reads together what several ask for at the same news', async () => {
+  const { wait, next, reads, hear, outcomes } = setUp();
+  outcomes.set('e7', failed);
+  const waits = Array.from({ length: 20 }, (_, n) => wait([at(`e${n}`, n)], longMs, never));
+  next.set(0, 20);
+  hear(0, 20);
+  const found = (await Promise.all(waits)).map(([outcome]) => outcome);
+  expect(found).toEqual(found.map((_, n) => (n === 7 ? failed : { kind: 'stored' })));
+  expect(reads).toEqual([20]);
+});
+
+it('looks no further once nobody waits', async () => {
+  const { wait, next, look } = setUp();
+  next.set(0, 1);
+  await wait([at('a', 0)], 1_000, never);
+  const looks = look.count;
+  for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+  expect(look.count).toBe(looks);
 });
 
 it('waits on while the store is away', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { storeConsumer } from '../domain/inbox.ts';
-import { at, claimOf, commitBatch, eventOf, progressOf, rejectedOf } from './event-store.batches.ts';
+import { claimOf, commitBatch, eventOf, progressOf, rejectedOf } from './event-store.batches.ts';
 import { expectClean, type MakeEventStoreHarness, useStore } from './event-store.contract.harness.ts';
 import { markAll } from './event-store.contract.jobs.ts';
 
@@ -35,15 +35,23 @@ export function inboxCases(makeHarness: MakeEventStoreHarness): void {
       const event = eventOf();
       const changed = { ...event, payloadJson: '{}' };
       const { progress } = await commitBatch(store, await store.claim(claimOf()), [event, event, changed]);
-      const records = [2, 0, 1].map((offset) => ({ id: event.id, position: at(offset) }));
+      const records = [2, 0, 1].map((offset) => ({ id: event.id, partition: 0, offset }));
       const ended = [{ kind: 'failed', inboxId: ids[2] }, { kind: 'stored' }, { kind: 'duplicate' }];
       expect(await store.outcomesOf(storeConsumer, records)).toEqual(ended);
       expect(await store.outcomesOf(storeConsumer, [])).toEqual([]);
 
       const redriven = eventOf({ redriveOf: ids[2] });
+      const next = { id: redriven.id, partition: 0, offset: 3 };
+      expect(await store.outcomesOf(storeConsumer, [...records, next])).toEqual([...ended, null]);
+      const elsewhere = { id: event.id, partition: 1, offset: 0 };
+      expect(await store.outcomesOf(storeConsumer, [elsewhere])).toEqual([null]);
+
       await commitBatch(store, progress, [redriven]);
-      const later = [...records, { id: redriven.id, position: at(3) }];
-      expect(await store.outcomesOf(storeConsumer, later)).toEqual([...ended, { kind: 'stored' }]);
+      expect(await store.outcomesOf(storeConsumer, [...records, next])).toEqual([...ended, { kind: 'stored' }]);
+
+      // Those were records of the log before: on the new one there is nothing yet.
+      await store.adoptLog('log-b', 1);
+      expect(await store.outcomesOf(storeConsumer, records)).toEqual([null, null, null]);
     });
   });
 }

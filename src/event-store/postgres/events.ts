@@ -8,6 +8,7 @@ import type { BoundedSource } from './bounded.ts';
 import type { Connection } from './connection.ts';
 import type { Database } from './database.ts';
 import { allEvents, eventKey, eventRange, eventsOfType, tieOfEvent } from './listings.ts';
+import { readProgress } from './progress.ts';
 import { type EventRow, eventColumns, toStoredEvent } from './rows.ts';
 import { scanNewestFirst } from './scan.ts';
 import { together } from './together.ts';
@@ -95,27 +96,35 @@ async function readOutcomes(
   connection: Connection,
   consumer: string,
   records: readonly AppendedRecord[],
-): Promise<readonly SettledOutcome[]> {
-  const inboxIds = records.map(({ position }) => inboxId(consumer, position));
-  const [stored, failed] = await together([
+): Promise<readonly (SettledOutcome | null)[]> {
+  const [progress, stored, failed] = await together([
+    readProgress(connection, consumer),
     connection.rows<StoredAtRow>('SELECT id, log_no, partition, log_offset FROM events WHERE id = ANY($1::uuid[])', [
       records.map(({ id }) => id),
     ]),
-    connection.rows<{ readonly id: string }>('SELECT id FROM inbox WHERE id = ANY($1::text[])', [inboxIds]),
+    // Ids of the inbox have the number of the log, which is not known here yet.
+    connection.rows<{ readonly id: string }>(
+      `SELECT id FROM inbox WHERE id = ANY(ARRAY(
+         SELECT $1 || ':' || (SELECT max(log_no) FROM logs) || ':' || place FROM unnest($2::text[]) AS place))`,
+      [consumer, records.map(({ partition, offset }) => `${partition}:${offset}`)],
+    ),
   ]);
+  const progressOf = new Map(progress.map((row) => [row.partition, row]));
   const storedAt = new Map(stored.map((row) => [row.id, row]));
   const failedIds = new Set(failed.map(({ id }) => id));
-  return records.map(({ id, position }, index): SettledOutcome => {
+  return records.map(({ id, partition, offset }): SettledOutcome | null => {
+    const { logNo, nextOffset } = progressOf.get(partition) ?? noProgress;
+    if (offset >= nextOffset) return null;
     const row = storedAt.get(id);
-    const isThisOne =
-      row?.log_no === position.logNo && row.partition === position.partition && row.log_offset === position.offset;
-    if (isThisOne) return { kind: 'stored' };
-    const inboxRow = inboxIds[index]!;
+    if (row?.log_no === logNo && row.partition === partition && row.log_offset === offset) return { kind: 'stored' };
+    const inboxRow = inboxId(consumer, { logNo, partition, offset });
     if (failedIds.has(inboxRow)) return { kind: 'failed', inboxId: inboxRow };
     // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
     return { kind: 'duplicate' };
   });
 }
+
+const noProgress = { logNo: 0, nextOffset: 0 };
 
 interface StoredAtRow {
   readonly id: string;

@@ -89,20 +89,26 @@ function indexedConditions({ eventType, from, to }: EventQuery): Condition[] {
 }
 
 function createOutcomesRead(db: DatabaseSync) {
+  const nextOffset = db.prepare(
+    `SELECT log_no, next_offset FROM progress
+     WHERE consumer = ? AND partition = ? AND log_no = (SELECT max(log_no) FROM logs)`,
+  );
   const storedAt = db.prepare(
     'SELECT 1 AS found FROM events WHERE id = ? AND log_no = ? AND partition = ? AND log_offset = ?',
   );
   const failedAt = db.prepare('SELECT 1 AS found FROM inbox WHERE id = ?');
 
-  function outcomeOf(consumer: string, { id, position }: AppendedRecord): SettledOutcome {
-    const { logNo, partition, offset } = position;
+  function outcomeOf(consumer: string, { id, partition, offset }: AppendedRecord): SettledOutcome | null {
+    const progress = firstRow<{ log_no: number; next_offset: number }>(nextOffset, consumer, partition);
+    if (progress === null || offset >= progress.next_offset) return null;
+    const logNo = progress.log_no;
     if (firstRow(storedAt, idToBytes(id), logNo, partition, offset) !== null) return { kind: 'stored' };
-    const failed = inboxId(consumer, position);
+    const failed = inboxId(consumer, { logNo, partition, offset });
     if (firstRow(failedAt, failed) !== null) return { kind: 'failed', inboxId: failed };
     // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
     return { kind: 'duplicate' };
   }
 
-  return (consumer: string, records: readonly AppendedRecord[]): readonly SettledOutcome[] =>
+  return (consumer: string, records: readonly AppendedRecord[]): readonly (SettledOutcome | null)[] =>
     inSnapshot(db, () => records.map((record) => outcomeOf(consumer, record)));
 }

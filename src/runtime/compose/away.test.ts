@@ -60,7 +60,6 @@ async function setUp() {
         pause,
         newId: () => 'job-1',
       }),
-      telemetry,
       halted: () => new Map(),
       verify: () => store.verify('store'),
       ...machineClocks,

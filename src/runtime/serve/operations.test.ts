@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import { encodeRecord } from '../../domain/record-codec.ts';
 import { createMemoryMetricsStore } from '../../metrics-store/memory/metrics-store.memory.ts';
-import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { claimOf, commitBatch, eventOf, eventsOf, startAt } from '../../testing/event-store.batches.ts';
 import { scriptedLog } from '../../testing/scripted-log.ts';
 import { temporaryStore } from '../../testing/temporary-store.ts';
@@ -22,7 +21,6 @@ async function setUp() {
       isRunning: () => false,
       drain: async () => undefined,
     },
-    telemetry: createTelemetry(),
     halted: () => new Map([[1, { message: 'x is not a function' }]]),
     verify: async () => [],
     now: () => clock.now,

@@ -6,20 +6,18 @@ import type { LogReader } from '../../event-log/event-log.ts';
 import type { EventStore } from '../../event-store/event-store.ts';
 import type { Operations } from '../../http/dependencies.ts';
 import type { MetricsStore } from '../../metrics-store/metrics-store.ts';
-import { createCommitPause } from '../../processing/commit-pause.ts';
 import { readLedger } from '../../processing/ledger.ts';
 import { createOutcomeWait } from '../../processing/outcome-wait.ts';
 import { pause } from '../../processing/pause.ts';
+import { createProgressWatch } from '../../processing/progress-watch.ts';
 import type { Redrive } from '../../processing/redrive.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../../processing/unread.ts';
-import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 export interface OperationsParts extends Clocks {
   readonly log: LogReader;
   readonly store: EventStore;
   readonly metrics: MetricsStore;
   readonly redrive: Redrive;
-  readonly telemetry: Telemetry;
   /** Partition → why the worker of this process has stopped working on it. */
   readonly halted: () => ReadonlyMap<number, { readonly message: string }>;
   readonly verify: Operations['verify'];
@@ -27,7 +25,7 @@ export interface OperationsParts extends Clocks {
 
 /** Puts what the API does beyond reading one port together. */
 export function createOperations(parts: OperationsParts): Operations {
-  const { log, store, metrics, redrive, telemetry, now, elapsed } = parts;
+  const { log, store, metrics, redrive, now, elapsed } = parts;
 
   const lagSeconds = cachedFor(limits.lagReadEveryMs, elapsed, async () => {
     const receivedAt = await oldestUnreadReceivedAt(log, await store.progress(storeConsumer));
@@ -70,7 +68,7 @@ export function createOperations(parts: OperationsParts): Operations {
       };
     },
     lagSeconds,
-    waitForOutcomes: createOutcomeWait(store, { elapsed, pause: createCommitPause(telemetry, pause) }),
+    waitForOutcomes: createOutcomeWait({ store, watch: createProgressWatch({ store, metrics, pause }), elapsed }),
     redrive: (request) => redrive.start(request),
     verify: parts.verify,
     rebuildMetrics,

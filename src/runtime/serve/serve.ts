@@ -127,7 +127,6 @@ export async function serve(
     store,
     metrics,
     redrive,
-    telemetry,
     now,
     elapsed,
     halted: () => host?.status().halted ?? new Map(),
