@@ -7,7 +7,7 @@ import { assertBalanced } from '../write-set-check.ts';
 import type { Connection } from './connection.ts';
 import type { Commit, Database } from './database.ts';
 import { copiedRow, isIdTaken, refusesValue } from './errors.ts';
-import { advance, checkGuard } from './guard.ts';
+import { advance, advanceStatement, checkGuard } from './guard.ts';
 import { completeKnowledge, lookUp, withContents } from './knowledge.ts';
 import { together } from './together.ts';
 import { insertUntaken } from './untaken.ts';
@@ -103,21 +103,19 @@ function nameRecord(error: unknown, events: readonly EventToStore[]): unknown {
   });
 }
 
+const countOutcomes = advanceStatement(
+  `, last_offset = coalesce($9, last_offset), last_hash = coalesce($10, last_hash),
+     stored = stored + $11, duplicate = duplicate + $12, failed = failed + $13, lost = lost + $14, skipped = skipped + $15`,
+);
+
 function advanceBy(connection: Connection, request: CommitRequest, outcomes: OutcomeCounts): Promise<void> {
-  return advance(
-    connection,
-    request,
-    request.nextOffset,
-    `, last_offset = coalesce($9, last_offset), last_hash = coalesce($10, last_hash),
-       stored = stored + $11, duplicate = duplicate + $12, failed = failed + $13, lost = lost + $14, skipped = skipped + $15`,
-    [
-      request.last?.offset ?? null,
-      request.last?.hash ?? null,
-      outcomes.stored,
-      outcomes.duplicate,
-      outcomes.failed,
-      outcomes.lost,
-      outcomes.skipped,
-    ],
-  );
+  return advance(connection, request, request.nextOffset, countOutcomes, [
+    request.last?.offset ?? null,
+    request.last?.hash ?? null,
+    outcomes.stored,
+    outcomes.duplicate,
+    outcomes.failed,
+    outcomes.lost,
+    outcomes.skipped,
+  ]);
 }

@@ -1,19 +1,21 @@
 import type { Duplex } from 'node:stream';
 import { Client, DatabaseError, type Connection as PgConnection, Query, type QueryResult, types } from 'pg';
 import { type UnavailableCode, UnavailableError } from '../../domain/failure.ts';
+import { isUnprepared } from './errors.ts';
 import { postgresSettings } from './settings.ts';
+import type { Statement } from './statement.ts';
 import type { ServerAddress } from './url.ts';
 
 /**
  * One connection. What is asked is sent at once, and answered in the order of asking: several statements may be under way,
- * and only who needs an answer waits for it. All of them are sent whole and without names, so that each stands for itself
- * behind a proxy that gives a server connection to one transaction at a time.
+ * and only who needs an answer waits for it. Statements are prepared only where nobody stands between: a proxy may give each
+ * transaction another connection of the server, so there all are sent whole and stand for themselves.
  */
 export interface Connection {
   /** Rows as objects. Every query names its columns beside the type it reads them as. */
-  rows<Row>(text: string, values?: readonly SqlValue[]): Promise<Row[]>;
+  rows<Row>(sql: string | Statement, values?: readonly SqlValue[]): Promise<Row[]>;
   /** Rows that a statement changed. */
-  changes(text: string, values?: readonly SqlValue[]): Promise<number>;
+  changes(sql: string | Statement, values?: readonly SqlValue[]): Promise<number>;
   /** Statements without parameters. Answers what the last of them was: `COMMIT`, `ROLLBACK`, … */
   run(text: string): Promise<string>;
   /** `COPY … FROM STDIN` with all of its data. */
@@ -72,14 +74,32 @@ function createConnection(client: Client, ending: Ending, answerMs: number): Con
     }
   }
 
-  function ask(text: string, values?: readonly SqlValue[]): Promise<QueryResult> {
+  let isDirect = false;
+
+  function ask(sql: string | Statement, values?: readonly SqlValue[]): Promise<QueryResult> {
     holdUntilSent();
-    return answered(client.query(values === undefined ? { text } : { text, values: values as unknown[] }));
+    const { text, name } = typeof sql === 'string' ? { text: sql, name: '' } : sql;
+    return answered(
+      client.query({
+        text,
+        ...(isDirect && name !== '' ? { name } : {}),
+        ...(values === undefined ? {} : { values: values as unknown[] }),
+      }),
+    );
   }
 
+  /** A proxy tells clients numbers of its own, by which they may cancel; the server tells that of its process. */
+  async function findOutWhoAnswers(): Promise<void> {
+    const { processID } = client as unknown as { readonly processID: number };
+    const [{ pid }] = (await ask('SELECT pg_backend_pid() AS pid')).rows as [{ readonly pid: number }];
+    isDirect = pid === processID;
+  }
+
+  // Not waited for, and of no interest to anybody if it fails: whatever is asked next fails too.
+  findOutWhoAnswers().catch(() => undefined);
   return {
-    rows: async <Row>(text: string, values?: readonly SqlValue[]) => (await ask(text, values)).rows as Row[],
-    changes: async (text, values) => (await ask(text, values)).rowCount ?? 0,
+    rows: async <Row>(sql: string | Statement, values?: readonly SqlValue[]) => (await ask(sql, values)).rows as Row[],
+    changes: async (sql, values) => (await ask(sql, values)).rowCount ?? 0,
     async run(text) {
       // One result, or a list of them where there are several statements: the driver's types know only the one.
       const results = (await ask(text)) as QueryResult | QueryResult[];
@@ -171,8 +191,8 @@ function createEnding(client: Client, { shown }: ServerAddress) {
     /** What an error of a statement means. */
     explain(error: unknown): unknown {
       if (!(error instanceof DatabaseError)) return lost ?? error;
-      // The server closes the connection after these.
-      if (error.severity === 'FATAL' || error.severity === 'PANIC') {
+      // The server closes the connection after these; or what was prepared on it is not there, or not what it was.
+      if (error.severity === 'FATAL' || error.severity === 'PANIC' || isUnprepared(error)) {
         lose('store_unavailable', error.message, error);
         destroy();
       }

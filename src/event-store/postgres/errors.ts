@@ -31,6 +31,9 @@ const unavailable: readonly (readonly [state: string, code: UnavailableCode])[] 
   // The server ended a transaction that was idle, or open, for too long.
   ['25P03', 'store_unavailable'],
   ['25P04', 'store_unavailable'],
+  // What was prepared on the connection is gone, or a migration has changed what it answers: it is made anew.
+  ['26000', 'store_unavailable'],
+  ['0A000', 'store_unavailable'],
 ];
 
 const notNullViolation = '23502';
@@ -71,6 +74,11 @@ export function isIdTaken(error: unknown): boolean {
 /** Whether another transaction was in the way: run again from its start, it may well go through. */
 export function isLostRace(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '40001' || error.code === '40P01' || isIdTaken(error));
+}
+
+/** Whether it is for what was prepared on the connection: another one has it anew. */
+export function isUnprepared({ code }: DatabaseError): boolean {
+  return code === '26000' || code === '0A000';
 }
 
 /** Whether somebody's lock was not given up in time. */

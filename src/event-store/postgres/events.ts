@@ -11,6 +11,7 @@ import { allEvents, eventKey, eventRange, eventsOfType, tieOfEvent } from './lis
 import { readProgress } from './progress.ts';
 import { type EventRow, eventColumns, toStoredEvent } from './rows.ts';
 import { scanNewestFirst } from './scan.ts';
+import { statement } from './statement.ts';
 import { together } from './together.ts';
 
 type EventReads = Pick<EventReader, 'event' | 'duplicatesOf' | 'events' | 'outcomesOf'>;
@@ -99,15 +100,11 @@ async function readOutcomes(
 ): Promise<readonly (SettledOutcome | null)[]> {
   const [progress, stored, failed] = await together([
     readProgress(connection, consumer),
-    connection.rows<StoredAtRow>('SELECT id, log_no, partition, log_offset FROM events WHERE id = ANY($1::uuid[])', [
-      records.map(({ id }) => id),
+    connection.rows<StoredAtRow>(placesOfIds, [records.map(({ id }) => id)]),
+    connection.rows<{ readonly id: string }>(inboxOfPlaces, [
+      consumer,
+      records.map(({ partition, offset }) => `${partition}:${offset}`),
     ]),
-    // Ids of the inbox have the number of the log, which is not known here yet.
-    connection.rows<{ readonly id: string }>(
-      `SELECT id FROM inbox WHERE id = ANY(ARRAY(
-         SELECT $1 || ':' || (SELECT max(log_no) FROM logs) || ':' || place FROM unnest($2::text[]) AS place))`,
-      [consumer, records.map(({ partition, offset }) => `${partition}:${offset}`)],
-    ),
   ]);
   const progressOf = new Map(progress.map((row) => [row.partition, row]));
   const storedAt = new Map(stored.map((row) => [row.id, row]));
@@ -123,6 +120,13 @@ async function readOutcomes(
     return { kind: 'duplicate' };
   });
 }
+
+const placesOfIds = statement('SELECT id, log_no, partition, log_offset FROM events WHERE id = ANY($1::uuid[])');
+/** Ids of the inbox have the number of the log, which who asks does not know yet. */
+const inboxOfPlaces = statement(
+  `SELECT id FROM inbox WHERE id = ANY(ARRAY(
+     SELECT $1 || ':' || (SELECT max(log_no) FROM logs) || ':' || place FROM unnest($2::text[]) AS place))`,
+);
 
 const noProgress = { logNo: 0, nextOffset: 0 };
 

@@ -7,6 +7,7 @@ import type { BatchKnowledge, CommitRequest, KnownEvent } from '../batch.ts';
 import { readBounded } from './bounded.ts';
 import type { Connection } from './connection.ts';
 import { postgresSettings } from './settings.ts';
+import { statement } from './statement.ts';
 import { together } from './together.ts';
 import { uuidArray } from './uuid.ts';
 import { type KnownLatencies, readLatencies } from './write.ts';
@@ -66,7 +67,7 @@ export async function lookUpEvents(
     partition: number;
     log_offset: number;
     content_hash: Uint8Array;
-  }>('SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])', [sorted]);
+  }>(eventsOfIds, [sorted]);
   return new Map(
     rows.map(({ id, log_no: logNo, partition, log_offset: offset, content_hash: hash }) => [
       id,
@@ -74,6 +75,10 @@ export async function lookUpEvents(
     ]),
   );
 }
+
+const eventsOfIds = statement(
+  'SELECT id, log_no, partition, log_offset, content_hash FROM events WHERE id = ANY($1::uuid[])',
+);
 
 /** With the contents of those that a candidate may be in conflict with. */
 export async function withContents(
@@ -137,11 +142,11 @@ function stepsOf({ candidates }: CommitRequest): readonly number[] {
 
 async function lookUpTypes(connection: Connection, types: ReadonlySet<string>): Promise<ReadonlySet<string>> {
   if (types.size === 0) return new Set();
-  const rows = await connection.rows<{ name: string }>('SELECT name FROM event_types WHERE name = ANY($1::text[])', [
-    [...types],
-  ]);
+  const rows = await connection.rows<{ name: string }>(typesOfNames, [[...types]]);
   return new Set(rows.map(({ name }) => name));
 }
+
+const typesOfNames = statement('SELECT name FROM event_types WHERE name = ANY($1::text[])');
 
 /** Names types as long as there is room; the first worker to meet a type decides for all. */
 async function countedAs(

@@ -2,9 +2,11 @@ import type { MaintenanceRequest, MaintenanceResult } from '../event-store.ts';
 import type { Connection } from './connection.ts';
 import type { Database } from './database.ts';
 import { fold } from './folding.ts';
-import { advance, checkGuard } from './guard.ts';
+import { advance, advanceStatement, checkGuard } from './guard.ts';
 import { pruneInbox, pruneJobs } from './inbox-pruning.ts';
 import { prune } from './pruning.ts';
+
+const keepOffset = advanceStatement('');
 
 /** Retention and folding: a commit like any other, same guard, new token, same next_offset. */
 export function createMaintain(
@@ -24,7 +26,7 @@ export function createMaintain(
     const jobs = await pruneJobs(connection, request);
     const work = [folded, pruned, failed, jobs];
     if (work.every(({ rows }) => rows === 0)) return { kind: 'idle' };
-    await advance(connection, request, request.expectedOffset, '', []);
+    await advance(connection, request, request.expectedOffset, keepOffset, []);
     return {
       kind: 'committed',
       alreadyCommitted: false,

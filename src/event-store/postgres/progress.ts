@@ -3,17 +3,19 @@ import type { LedgerSnapshot, PartitionProgress } from '../event-store.ts';
 import { type ProgressRow, progressColumns, toProgress } from '../rows.ts';
 import type { Connection } from './connection.ts';
 import { currentLog } from './rows.ts';
+import { statement } from './statement.ts';
 import { together } from './together.ts';
 
 /** Of the consumer's current log. */
 export async function readProgress(connection: Connection, consumer: string): Promise<readonly PartitionProgress[]> {
-  const rows = await connection.rows<ProgressRow>(
-    `SELECT ${progressColumns} FROM progress
-     WHERE consumer = $1 AND log_no = (SELECT max(log_no) FROM logs) ORDER BY partition`,
-    [consumer],
-  );
+  const rows = await connection.rows<ProgressRow>(progressOfLog, [consumer]);
   return rows.map(toProgress);
 }
+
+const progressOfLog = statement(
+  `SELECT ${progressColumns} FROM progress
+   WHERE consumer = $1 AND log_no = (SELECT max(log_no) FROM logs) ORDER BY partition`,
+);
 
 /** Of every log. */
 export async function readHistory(connection: Connection, consumer: string): Promise<readonly PartitionProgress[]> {

@@ -5,6 +5,7 @@ import { type LatencyDelta, type RollupDelta, rollupSteps } from '../../domain/r
 import type { CommitRequest, EventToStore, SettledEntry, WriteSet } from '../batch.ts';
 import type { Connection } from './connection.ts';
 import { copyOfEvents, copyOfInbox } from './copy.ts';
+import { statement } from './statement.ts';
 import { together } from './together.ts';
 
 /*
@@ -45,10 +46,8 @@ export function writeRest(
   return together(sent);
 }
 
-/** No more of one event than its timeline shows. */
-function writeDuplicates(connection: Connection, duplicates: readonly DuplicateRecord[]): Promise<unknown> {
-  return connection.changes(
-    `INSERT INTO duplicates (event_id, log_no, partition, log_offset, received_at)
+const insertDuplicates = statement(
+  `INSERT INTO duplicates (event_id, log_no, partition, log_offset, received_at)
      SELECT event_id, log_no, partition, log_offset, received_at
      FROM (
        SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY place) AS nth
@@ -56,15 +55,18 @@ function writeDuplicates(connection: Connection, duplicates: readonly DuplicateR
          WITH ORDINALITY AS found (event_id, log_no, partition, log_offset, received_at, place)
      ) AS numbered
      WHERE nth + (SELECT count(*) FROM duplicates AS known WHERE known.event_id = numbered.event_id) <= $6`,
-    [
-      duplicates.map(({ eventId }) => eventId),
-      duplicates.map(({ position }) => position.logNo),
-      duplicates.map(({ position }) => position.partition),
-      duplicates.map(({ position }) => position.offset),
-      duplicates.map(({ receivedAt }) => receivedAt),
-      limits.duplicatesKeptPerEvent,
-    ],
-  );
+);
+
+/** No more of one event than its timeline shows. */
+function writeDuplicates(connection: Connection, duplicates: readonly DuplicateRecord[]): Promise<unknown> {
+  return connection.changes(insertDuplicates, [
+    duplicates.map(({ eventId }) => eventId),
+    duplicates.map(({ position }) => position.logNo),
+    duplicates.map(({ position }) => position.partition),
+    duplicates.map(({ position }) => position.offset),
+    duplicates.map(({ receivedAt }) => receivedAt),
+    limits.duplicatesKeptPerEvent,
+  ]);
 }
 
 function reopenRedriven(connection: Connection, consumer: string, partition: number): Promise<unknown> {
@@ -87,9 +89,8 @@ function settle(connection: Connection, settled: readonly SettledEntry[], stored
   );
 }
 
-function addCounts(connection: Connection, partition: number, { counts }: RollupDelta): Promise<unknown> {
-  return connection.changes(
-    `WITH delta AS (
+const addToCounts = statement(
+  `WITH delta AS (
        SELECT * FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
          AS added (at, event_type, stored, duplicate, failed)
      ), counted AS (
@@ -102,19 +103,25 @@ function addCounts(connection: Connection, partition: number, { counts }: Rollup
      SELECT $1, event_type, sum(stored), sum(duplicate), sum(failed) FROM delta GROUP BY event_type
      ON CONFLICT ON CONSTRAINT type_totals_of DO UPDATE SET stored = t.stored + excluded.stored,
        duplicate = t.duplicate + excluded.duplicate, failed = t.failed + excluded.failed`,
-    [
-      partition,
-      counts.map(({ at }) => at),
-      counts.map(({ eventType }) => eventType),
-      counts.map(({ stored }) => stored),
-      counts.map(({ duplicate }) => duplicate),
-      counts.map(({ failed }) => failed),
-    ],
-  );
+);
+
+function addCounts(connection: Connection, partition: number, { counts }: RollupDelta): Promise<unknown> {
+  return connection.changes(addToCounts, [
+    partition,
+    counts.map(({ at }) => at),
+    counts.map(({ eventType }) => eventType),
+    counts.map(({ stored }) => stored),
+    counts.map(({ duplicate }) => duplicate),
+    counts.map(({ failed }) => failed),
+  ]);
 }
 
 /** Start of a step → the text of its histogram, of those that have one. */
 export type KnownLatencies = ReadonlyMap<number, string>;
+
+const histogramsOfSteps = statement(
+  'SELECT at, histogram FROM rollup_latency WHERE partition = $1 AND step_ms = $2 AND at = ANY($3::bigint[])',
+);
 
 /** Good until the transaction ends: nobody else writes this partition's while its progress is locked. */
 export async function readLatencies(
@@ -124,12 +131,17 @@ export async function readLatencies(
   steps: readonly number[],
 ): Promise<KnownLatencies> {
   if (steps.length === 0) return new Map();
-  const known = await connection.rows<{ at: number; histogram: string }>(
-    'SELECT at, histogram FROM rollup_latency WHERE partition = $1 AND step_ms = $2 AND at = ANY($3::bigint[])',
-    [partition, stepMs, steps],
-  );
+  const known = await connection.rows<{ at: number; histogram: string }>(histogramsOfSteps, [partition, stepMs, steps]);
   return new Map(known.map(({ at, histogram }) => [at, histogram]));
 }
+
+const replaceHistograms = statement(
+  `INSERT INTO rollup_latency AS r (partition, step_ms, at, histogram, clock_skewed)
+     SELECT $1, $2, at, histogram::json, clock_skewed
+     FROM unnest($3::bigint[], $4::text[], $5::bigint[]) AS added (at, histogram, clock_skewed)
+     ON CONFLICT ON CONSTRAINT rollup_latency_of DO UPDATE SET histogram = excluded.histogram,
+       clock_skewed = r.clock_skewed + excluded.clock_skewed`,
+);
 
 /** Adds to the histograms of steps, each given once and looked up in `known`; also what folding uses. */
 export function addLatencies(
@@ -140,20 +152,13 @@ export function addLatencies(
   known: KnownLatencies,
 ): Promise<unknown> {
   const before = (at: number) => JSON.parse(known.get(at) ?? '[]') as HistogramPairs;
-  return connection.changes(
-    `INSERT INTO rollup_latency AS r (partition, step_ms, at, histogram, clock_skewed)
-     SELECT $1, $2, at, histogram::json, clock_skewed
-     FROM unnest($3::bigint[], $4::text[], $5::bigint[]) AS added (at, histogram, clock_skewed)
-     ON CONFLICT ON CONSTRAINT rollup_latency_of DO UPDATE SET histogram = excluded.histogram,
-       clock_skewed = r.clock_skewed + excluded.clock_skewed`,
-    [
-      partition,
-      stepMs,
-      latencies.map(({ at }) => at),
-      latencies.map(({ at, histogram }) => JSON.stringify(merged(histogram, before(at)))),
-      latencies.map(({ clockSkewed }) => clockSkewed),
-    ],
-  );
+  return connection.changes(replaceHistograms, [
+    partition,
+    stepMs,
+    latencies.map(({ at }) => at),
+    latencies.map(({ at, histogram }) => JSON.stringify(merged(histogram, before(at)))),
+    latencies.map(({ clockSkewed }) => clockSkewed),
+  ]);
 }
 
 export function merged(...histograms: readonly HistogramPairs[]): HistogramPairs {
