@@ -9,6 +9,7 @@ export interface EmbeddedLatency extends LatencyResult {
   readonly bareAccept: LoadResult['latencyMs'];
 }
 
+const warmUpSeconds = 3;
 const bareSeconds = 3;
 
 export async function measureEmbedded(setup: Setup): Promise<EmbeddedLatency> {
@@ -16,7 +17,8 @@ export async function measureEmbedded(setup: Setup): Promise<EmbeddedLatency> {
   const dataDir = makeDataDir(setup, stack);
   const generator = stack.use(startGenerator());
   const product = stack.use(await startEmbedded({ dataDir, profileDir: setup.profileDir }));
-  const { accepted, ...result } = await measureAtHalf(setup, product, generator, [product.pid]);
+  const pids = [product.pid];
+  const { accepted, ...result } = await measureAtHalf(setup, { product, generator, pids, warmUpSeconds });
   const ledger = await product.settled();
   await product.stop();
   const bare = await startBareHttp(stack);

@@ -23,21 +23,25 @@ export interface LatencyResult {
 }
 
 const connections = 64;
-const warmUpSeconds = 3;
+
+export interface AtHalf {
+  readonly product: Product;
+  readonly generator: Generator;
+  /** At the top rate, before anything is measured. */
+  readonly warmUpSeconds: number;
+  /** Of everything that takes part. */
+  readonly pids: readonly number[];
+  /** As `watch` has it. */
+  readonly cpuBehind?: () => Readonly<Record<string, number>>;
+}
 
 /**
  * Finds what is taken in and stored for as long as one likes (all that was taken in, over the time until it was stored), and looks at
  * latencies at half of that.
- *
- * @param pids of everything that takes part
- * @param cpuBehind as `watch` has it
  */
 export async function measureAtHalf(
   setup: Setup,
-  product: Product,
-  generator: Generator,
-  pids: readonly number[],
-  cpuBehind?: () => Readonly<Record<string, number>>,
+  { product, generator, pids, warmUpSeconds, cpuBehind }: AtHalf,
 ): Promise<Omit<LatencyResult, 'account'> & { readonly accepted: number }> {
   const plan = { port: product.port, connections, eventsPerRequest: 1, form: 'json', idsFile: null } as const;
   const warmUp = await generator.ask({ ...plan, seconds: warmUpSeconds, requestsPerSecond: null });

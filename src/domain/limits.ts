@@ -53,11 +53,11 @@ export const limits = {
   /**
    * Batches that are not full are taken at ticks that all partitions share: a lone event is stored at once, a steady stream in
    * fewer and larger transactions. Between two of them a worker rests for as long as its last batch took, times this: small
-   * batches, for the sake of latency, may take half of the time; where that is not enough, as near the top rate, rests grow to
-   * their maximum and batches with them. (Half as much again, and twice the maximum, stored no more and a fifth later.)
+   * batches, for the sake of latency, may take two thirds of the time; where that is not enough, as near the top rate, rests grow
+   * to their maximum and batches with them. (Twice as much, and at least 5 ms, stored no more, and 19 events of 20 in 48 ms instead of 28.)
    */
-  batchRestFactor: 1,
-  batchRestMinMs: 5,
+  batchRestFactor: 0.5,
+  batchRestMinMs: 3,
   batchRestMaxMs: 20,
 
   /** A record that claims to have been received so long after the log took it is taken to be received then. */
