@@ -19,6 +19,7 @@ import type {
   SettledEntry,
   WriteSet,
 } from '../event-store/batch.ts';
+import { compareTexts, inOrderOfId, repeated, withId } from '../event-store/by-id.ts';
 
 type Seen = Pick<KnownEvent, 'contentHash' | 'content' | 'position'>;
 
@@ -89,32 +90,29 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
 
 /**
  * Answers what was there before with a record's id: in the batch, or else in the store; where nothing was, it is the first from
- * then on. A map of all ids is only made where one may be met again: V8 enters each string that a map is asked for in a
- * table of its own.
+ * then on. Only those records are looked at whose id is met more than once.
  */
-function createMemory(request: CommitRequest, { events }: BatchKnowledge): (record: Candidate) => Seen | undefined {
-  if (events.size === 0 && !hasRepeats(request.candidates)) return () => undefined;
+function createMemory(
+  { logNo, partition, candidates }: CommitRequest,
+  { events }: BatchKnowledge,
+): (record: Candidate) => Seen | undefined {
+  const sorted = inOrderOfId(candidates);
+  const met = new Set(repeated(sorted).map(({ offset }) => offset));
+  for (const id of events.keys()) for (const { offset } of withId(sorted, id)) met.add(offset);
+  if (met.size === 0) return () => undefined;
   const seen = new Map<string, Seen>(events);
   return ({ event, offset, contentHash }) => {
+    if (!met.has(offset)) return undefined;
     const earlier = seen.get(event.id);
-    if (earlier === undefined)
-      seen.set(event.id, { contentHash, content: event, position: positionOf(request, offset) });
+    if (earlier === undefined) {
+      seen.set(event.id, { contentHash, content: event, position: { logNo, partition, offset } });
+    }
     return earlier;
   };
 }
 
-function hasRepeats(candidates: readonly Candidate[]): boolean {
-  // In the order of the log they are nearly sorted, where the server has made them.
-  const ids = candidates.map(({ event }) => event.id).sort();
-  return ids.some((id, index) => index > 0 && id === ids[index - 1]);
-}
-
 function positionOf({ logNo, partition }: CommitRequest, offset: number): Position {
   return { logNo, partition, offset };
-}
-
-function compareTexts(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function isSame(earlier: Seen, { event, contentHash }: Candidate): boolean {

@@ -114,7 +114,10 @@ async function takeBatch(
   batch: LogBatch,
 ): Promise<LoopEnd | null> {
   // A stream may start below progress (a group's own offsets, a repeated fetch): cut, before any work is done on it.
-  let records = batch.records.filter((record) => record.offset >= cursor.nextOffset);
+  let records = batch.records;
+  if (records.length > 0 && records[0]!.offset < cursor.nextOffset) {
+    records = records.filter(({ offset }) => offset >= cursor.nextOffset);
+  }
   for (;;) {
     const from = cursor.nextOffset;
     // Nothing came for a while although the log goes on: a gap at the end.

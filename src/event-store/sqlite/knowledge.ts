@@ -17,16 +17,11 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
 
   function knownEvents(candidates: readonly Candidate[]): Map<string, KnownEvent> {
     const known = new Map<string, KnownEvent>();
-    const unknown = new Set<string>();
     const withContent = new Set<string>();
     for (const { event, contentHash } of candidates) {
       const { id } = event;
-      if (unknown.has(id)) continue;
       let entry = known.get(id) ?? lookUp(id);
-      if (entry === null) {
-        unknown.add(id);
-        continue;
-      }
+      if (entry === null) continue;
       if (!withContent.has(id) && entry.contentHash !== contentHash) {
         withContent.add(id);
         entry = readingContent(entry);
