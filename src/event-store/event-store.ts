@@ -237,7 +237,10 @@ export interface EventReader {
   inboxEntry(id: string): Promise<InboxEntry | null>;
   /** Newest failed_at first. A cursor the store can't read throws RangeError. */
   inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>>;
-  /** How records of the current log ended, in their order; null where its progress is not past them. At most limits.outcomesReadMax. */
+  /**
+   * How records of the current log ended, in their order, at most limits.outcomesReadMax; null where its progress is not past them, or
+   * where it can not be told any more: neither the id is stored nor the record in the inbox. A duplicate is one of something stored.
+   */
   outcomesOf(consumer: string, records: readonly AppendedRecord[]): Promise<readonly (SettledOutcome | null)[]>;
   job(id: string): Promise<Job | null>;
   /** Inbox id → the job that has claimed it, of those that one has. */

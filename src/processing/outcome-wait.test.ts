@@ -1,10 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { AppendedRecord, PartitionProgress, SettledOutcome } from '../event-store/event-store.ts';
 import type { MetricsChange } from '../metrics-store/metrics-store.ts';
 import { createOutcomeWait } from './outcome-wait.ts';
+import { pause } from './pause.ts';
 import { createProgressWatch } from './progress-watch.ts';
 
 /** Pauses pass their time at once, and a poll sees thousands of them. */
@@ -59,9 +60,13 @@ function setUp() {
     const watermark = { logNo: 1, nextOffset, commitToken: 'x' };
     for (const listener of listeners) listener({ partition, watermark, recent: [] });
   };
-  const wait = createOutcomeWait({ store, watch, elapsed: () => clock.now });
+  const wait = createOutcomeWait({ store, watch, elapsed: () => clock.now, pause: untilAborted });
   return { wait, clock, next, outcomes, asked, reads, onRead, look, hear, listeners };
 }
+
+/** The clock of these tests goes by looks: what ends a wait by itself is `silent stores` below. */
+const untilAborted = (_ms: number, signal: AbortSignal) =>
+  new Promise<void>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
 
 const at = (id: string, offset: number, partition = 0) => ({ id, partition, offset });
 
@@ -120,8 +125,7 @@ it('reads many in pieces, and none after whoever asked is gone', async () => {
 
   const gone = new AbortController();
   onRead.call = async () => gone.abort();
-  const outcomes = await wait(many, longMs, gone.signal);
-  expect(outcomes.filter((outcome) => outcome !== null)).toHaveLength(limits.outcomesReadMax);
+  await wait(many, longMs, gone.signal);
   expect(reads).toHaveLength(1);
 });
 
@@ -230,4 +234,37 @@ it('asks again where the store is away just when progress is past the record', a
   look.outcomeFailures = 2;
   expect(await wait([at('a', 0)], longMs, never)).toEqual([{ kind: 'stored' }]);
   expect(asked).toHaveLength(3);
+});
+
+describe('a silent store', () => {
+  /** One that never answers, and a clock that is the machine's. */
+  function setUpSilent(heardOf: boolean) {
+    const silent = () => new Promise<never>(() => undefined);
+    const watch = createProgressWatch({
+      store: { progress: silent },
+      metrics: {
+        subscribe(listener) {
+          const watermark = { logNo: 1, nextOffset: 1, commitToken: 'x' };
+          if (heardOf) listener({ partition: 0, watermark, recent: [] });
+          return () => undefined;
+        },
+      },
+      pause,
+    });
+    return createOutcomeWait({ store: { outcomesOf: silent }, watch, elapsed: () => performance.now(), pause });
+  }
+
+  it.each([
+    ['when it is asked how far it is', false],
+    ['when it is asked what became of records', true],
+  ])('is not waited for longer than was asked for, %s', async (_when, heardOf) => {
+    expect(await setUpSilent(heardOf)([at('a', 0)], 30, never)).toEqual([null]);
+  });
+
+  it('does not keep who stops, or has gone', async () => {
+    const gone = new AbortController();
+    const waiting = setUpSilent(true)([at('a', 0)], 600_000, gone.signal);
+    gone.abort();
+    expect(await waiting).toEqual([null]);
+  });
 });

@@ -14,20 +14,29 @@ export interface OutcomeWaitOptions {
   readonly store: Pick<EventReader, 'outcomesOf'>;
   readonly watch: ProgressWatch;
   readonly elapsed: () => number;
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /** Answers what became of records once the store's progress is past them; null for those it is not past in time. */
-export function createOutcomeWait({ store, watch, elapsed }: OutcomeWaitOptions): WaitForOutcomes {
+export function createOutcomeWait({ store, watch, elapsed, pause }: OutcomeWaitOptions): WaitForOutcomes {
   const read = createSharedReads(store);
 
   return async function waitForOutcomes(appended, timeoutMs, signal) {
     const deadline = elapsed() + timeoutMs;
     const outcomes: (SettledOutcome | null)[] = appended.map(() => null);
     let waiting = appended.map((_, index) => index);
-    const isOver = () => signal.aborted || elapsed() >= deadline;
+    let hasEnded = false;
+    const isOver = () => hasEnded || signal.aborted || elapsed() >= deadline;
     if (waiting.length === 0 || signal.aborted) return outcomes;
 
     const leave = watch.attend();
+    // A store that is silent answers much later than that.
+    const done = new AbortController();
+    const over = pause(timeoutMs, AbortSignal.any([signal, done.signal]))
+      .catch(() => undefined)
+      .then(() => {
+        hasEnded = true;
+      });
     try {
       for (;;) {
         // Before anything is asked: what is told meanwhile must not be missed.
@@ -35,15 +44,16 @@ export function createOutcomeWait({ store, watch, elapsed }: OutcomeWaitOptions)
         const settled = waiting.filter((index) => watch.isPast(appended[index]!.partition, appended[index]!.offset));
         for (let at = 0; at < settled.length && (at === 0 || !isOver()); at += limits.outcomesReadMax) {
           const piece = settled.slice(at, at + limits.outcomesReadMax);
-          const found = await read(piece.map((index) => appended[index]!));
-          for (const [place, outcome] of found.entries()) outcomes[piece[place]!] = outcome;
+          const found = await Promise.race([read(piece.map((index) => appended[index]!)), over]);
+          for (const [place, outcome] of found?.entries() ?? []) outcomes[piece[place]!] = outcome;
         }
         waiting = waiting.filter((index) => outcomes[index] === null);
         if (waiting.length === 0 || isOver()) return outcomes;
-        await change;
+        await Promise.race([change, over]);
       }
     } finally {
       leave();
+      done.abort();
     }
   };
 }

@@ -40,11 +40,11 @@ export function createProgressWatch({ store, metrics, pause }: ProgressWatchOpti
   /** For good, once somebody has waited: a subscription takes longer to begin than most waits. */
   function listen(): void {
     if (isListening) return;
-    isListening = true;
     metrics.subscribe(({ partition, watermark }) => {
       heard.set(partition, watermark.nextOffset);
       tell();
     });
+    isListening = true;
   }
 
   async function lookWhileAttended(): Promise<void> {
@@ -75,8 +75,8 @@ export function createProgressWatch({ store, metrics, pause }: ProgressWatchOpti
   return {
     isPast: (partition, offset) => (heard.get(partition) ?? 0) > offset,
     attend() {
-      attending += 1;
       listen();
+      attending += 1;
       void lookWhileAttended();
       let isOver = false;
       return () => {

@@ -45,6 +45,9 @@ export function inboxCases(makeHarness: MakeEventStoreHarness): void {
       expect(await store.outcomesOf(storeConsumer, [...records, next])).toEqual([...ended, null]);
       const elsewhere = { id: event.id, partition: 1, offset: 0 };
       expect(await store.outcomesOf(storeConsumer, [elsewhere])).toEqual([null]);
+      // Another log's record, perhaps: never a duplicate of nothing.
+      const unknown = { id: eventOf().id, partition: 0, offset: 1 };
+      expect(await store.outcomesOf(storeConsumer, [unknown])).toEqual([null]);
 
       await commitBatch(store, progress, [redriven]);
       expect(await store.outcomesOf(storeConsumer, [...records, next])).toEqual([...ended, { kind: 'stored' }]);

@@ -19,7 +19,10 @@ export function createClaim(
   { now, silentMs }: ClaimOptions,
 ): (request: ClaimRequest) => Promise<PartitionProgress> {
   const claim = (request: ClaimRequest) =>
-    database.writeOf(request.partition, (connection) => claimPartition(connection, request, now()));
+    database.writeOf(request.partition, async (connection, { begun }) => {
+      await begun;
+      return claimPartition(connection, request, now());
+    });
 
   return async (request) => {
     try {
@@ -65,14 +68,14 @@ async function claimPartition(
 }
 
 /**
- * A worker that froze half way through sending a batch keeps its locks: a server that waits for the rest of a COPY heeds no
+ * A worker that froze half way through sending a batch keeps its locks: a server that waits for the rest of what it is sent heeds no
  * timeout of its own, only a signal. Its owner has lost the partition to this claim either way.
  */
 async function endSilentCopies(connection: Connection, silentMs: number): Promise<void> {
   await connection.rows(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE datname = current_database() AND usename = current_user AND state = 'active' AND wait_event = 'ClientRead'
-       AND query LIKE 'COPY events %' AND query_start < clock_timestamp() - $1 * interval '1 millisecond'`,
+       AND application_name = current_setting('application_name') AND query_start < clock_timestamp() - $1 * interval '1 millisecond'`,
     [silentMs],
   );
 }

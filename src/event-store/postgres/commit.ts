@@ -5,7 +5,7 @@ import type { BatchKnowledge, CommitRequest, Decide, EventToStore, WriteSet } fr
 import type { CommitResult } from '../event-store.ts';
 import { assertBalanced } from '../write-set-check.ts';
 import type { Connection } from './connection.ts';
-import type { Commit, Database } from './database.ts';
+import type { Database, Transaction } from './database.ts';
 import { copiedRow, isIdTaken, refusesValue } from './errors.ts';
 import { advance, advanceStatement, checkGuard } from './guard.ts';
 import { completeKnowledge, lookUp, withContents } from './knowledge.ts';
@@ -20,7 +20,7 @@ export function createCommit(
   return (request, decide) => {
     let wasRaced = false;
 
-    async function commitOnce(connection: Connection, commit: Commit): Promise<CommitResult> {
+    async function commitOnce(connection: Connection, { commit }: Transaction): Promise<CommitResult> {
       const [finding, found] = await together([checkGuard(connection, request), lookUp(connection, request)]);
       if (finding.kind === 'landed') return { kind: 'committed', alreadyCommitted: true, written: null };
       if (finding.kind === 'fenced') return finding;
@@ -41,7 +41,7 @@ export function createCommit(
 
 interface Batch {
   readonly connection: Connection;
-  readonly commit: Commit;
+  readonly commit: Transaction['commit'];
   readonly request: CommitRequest;
   readonly decide: Decide;
   readonly knowledge: BatchKnowledge;

@@ -76,7 +76,13 @@ function createConnection(client: Client, ending: Ending, answerMs: number): Con
 
   let isDirect = false;
 
+  /** What is given up takes nothing more, even where its end has not been seen yet. */
+  function assertOpen(): void {
+    if (!ending.isOpen()) throw ending.lose('store_unavailable', 'the connection was given up');
+  }
+
   function ask(sql: string | Statement, values?: readonly SqlValue[]): Promise<QueryResult> {
+    assertOpen();
     holdUntilSent();
     const { text, name } = typeof sql === 'string' ? { text: sql, name: '' } : sql;
     return answered(
@@ -98,21 +104,30 @@ function createConnection(client: Client, ending: Ending, answerMs: number): Con
   // Not waited for, and of no interest to anybody if it fails: whatever is asked next fails too.
   findOutWhoAnswers().catch(() => undefined);
   return {
-    rows: async <Row>(sql: string | Statement, values?: readonly SqlValue[]) => (await ask(sql, values)).rows as Row[],
-    changes: async (sql, values) => (await ask(sql, values)).rowCount ?? 0,
-    async run(text) {
-      // One result, or a list of them where there are several statements: the driver's types know only the one.
-      const results = (await ask(text)) as QueryResult | QueryResult[];
-      return (Array.isArray(results) ? results.at(-1)! : results).command;
-    },
+    rows: <Row>(sql: string | Statement, values?: readonly SqlValue[]) =>
+      kept(ask(sql, values).then(({ rows }) => rows as Row[])),
+    changes: (sql, values) => kept(ask(sql, values).then(({ rowCount }) => rowCount ?? 0)),
+    run: (text) => kept(ask(text).then(commandOf)),
     copyIn(text, data) {
+      assertOpen();
       holdUntilSent();
-      return answered(copyIn(client, text, data));
+      return kept(answered(copyIn(client, text, data)));
     },
     isOpen: ending.isOpen,
     destroy: ending.destroy,
     close: () => ending.close(),
   };
+}
+
+/** An answer that may fail before anybody waits for it: who sends several, and throws in between, waits for none. */
+function kept<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  answer.catch(() => undefined);
+  return answer;
+}
+
+/** One result, or a list of them where there were several statements: the driver's types know only the one. */
+function commandOf(results: QueryResult | QueryResult[]): string {
+  return (Array.isArray(results) ? results.at(-1)! : results).command;
 }
 
 /**

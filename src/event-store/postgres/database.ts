@@ -18,13 +18,20 @@ export interface Database {
 }
 
 /** What is done in a transaction. It may commit itself; else that comes after its end. */
-export type Work<Result> = (connection: Connection, commit: Commit) => Promise<Result>;
+export type Work<Result> = (connection: Connection, transaction: Transaction) => Promise<Result>;
 
-/**
- * Sends COMMIT right behind the statements that were sent before, whose answers need not be there: where one of them fails, nothing is
- * committed and this rejects. Not for statements whose success has to be looked at first.
- */
-export type Commit = () => Promise<void>;
+export interface Transaction {
+  /**
+   * Resolves once it has begun. What is sent before that may change nothing: where BEGIN fails, as when the server is told to cancel
+   * what it does just then, the statements behind it run by themselves.
+   */
+  readonly begun: Promise<void>;
+  /**
+   * Sends COMMIT right behind the statements that were sent before, whose answers need not be there: where one of them fails, nothing
+   * is committed and this rejects. Not for statements whose success has to be looked at first, nor before `begun` is known.
+   */
+  commit(): Promise<void>;
+}
 
 export interface DatabaseOptions {
   readonly address: ServerAddress;
@@ -47,15 +54,15 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
   const beginWrite = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ${bounds}`;
 
   const writeOn = <Result>(pool: Pool, work: Work<Result>) =>
-    explained(
-      pool.run((connection) =>
-        racing(() => inTransaction(connection, beginWrite, (commit) => work(connection, commit))),
-      ),
-    );
+    explained(pool.run((connection) => racing(() => inTransaction(connection, beginWrite, work))));
 
   return {
-    read: (work) => explained(shared.run((connection) => inTransaction(connection, beginRead, () => work(connection)))),
-    write: (work) => writeOn(shared, work),
+    read: (work) => explained(shared.run((connection) => inTransaction(connection, beginRead, work))),
+    write: (work) =>
+      writeOn(shared, async (connection, { begun }) => {
+        await begun;
+        return work(connection);
+      }),
     writeOf(partition, work) {
       const lane = lanes[partition % lanes.length];
       if (lane === undefined) throw new Error('This handle of the event store writes no batches.');
@@ -66,7 +73,7 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
         (async () => {
           const connection = await open();
           try {
-            return await inTransaction(connection, beginRead, () => work(connection));
+            return await inTransaction(connection, beginRead, work);
           } finally {
             await connection.close();
           }
@@ -98,27 +105,42 @@ function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: 
   return settings.map(([name, value]) => `SET LOCAL ${name} = ${value}`).join('; ');
 }
 
-/** All or nothing. `begin` opens a transaction first of all; what it sets after that may fail, and then all of it fails. */
+/**
+ * All or nothing. `begin` opens a transaction first of all; what it sets after that may fail, and then all of it fails. Where it does not
+ * open, the connection is given up with what stands behind it.
+ */
 export async function inTransaction<Result>(
   connection: Connection,
   begin: string,
-  work: (commit: Commit) => Promise<Result>,
+  work: Work<Result>,
 ): Promise<Result> {
-  // Not waited for: the work is sent behind it.
+  let hasBegun = false;
+  // Not waited for: the work may be sent behind it.
   const begun = connection.run(begin).then(
-    () => null,
-    (error: unknown) => ({ error }),
+    () => {
+      hasBegun = true;
+    },
+    (error: unknown) => {
+      connection.destroy();
+      throw error;
+    },
   );
+  begun.catch(() => undefined);
   let committed: Promise<void> | null = null;
-  const commit = () => (committed ??= sendCommit(connection));
+  const commit = () => {
+    if (!hasBegun) throw new Error('A transaction can not be committed before it is known to have begun.');
+    return (committed ??= sendCommit(connection));
+  };
   try {
-    const result = await work(commit);
+    const result = await work(connection, { begun, commit });
+    await begun;
     await commit();
     return result;
   } catch (error) {
     await rollBack(connection);
     // Where it did not begin, what came after it failed only for that.
-    throw (await begun)?.error ?? error;
+    await begun;
+    throw error;
   }
 }
 

@@ -33,6 +33,7 @@ const unavailable: readonly (readonly [state: string, code: UnavailableCode])[] 
   ['25P04', 'store_unavailable'],
   // What was prepared on the connection is gone, or a migration has changed what it answers: it is made anew.
   ['26000', 'store_unavailable'],
+  ['42P05', 'store_unavailable'],
   ['0A000', 'store_unavailable'],
 ];
 
@@ -76,9 +77,9 @@ export function isLostRace(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '40001' || error.code === '40P01' || isIdTaken(error));
 }
 
-/** Whether it is for what was prepared on the connection: another one has it anew. */
+/** Whether it is for what is prepared on the connection, or is not, or another way: another one has it anew. */
 export function isUnprepared({ code }: DatabaseError): boolean {
-  return code === '26000' || code === '0A000';
+  return code === '26000' || code === '42P05' || code === '0A000';
 }
 
 /** Whether somebody's lock was not given up in time. */

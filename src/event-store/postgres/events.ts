@@ -116,8 +116,7 @@ async function readOutcomes(
     if (row?.log_no === logNo && row.partition === partition && row.log_offset === offset) return { kind: 'stored' };
     const inboxRow = inboxId(consumer, { logNo, partition, offset });
     if (failedIds.has(inboxRow)) return { kind: 'failed', inboxId: inboxRow };
-    // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
-    return { kind: 'duplicate' };
+    return row === undefined ? null : { kind: 'duplicate' };
   });
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Connection } from 'pg';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { UnavailableError } from '../../domain/failure.ts';
 import { storeConsumer } from '../../domain/inbox.ts';
@@ -134,20 +135,23 @@ describe('a worker', () => {
     await expectClean(store);
   });
 
-  it('frozen half way through sending a batch loses its locks to who claims the partition', async () => {
+  // A server that waits for the rest heeds no timeout.
+  it.each([
+    ['a command without its data', (wire: Connection) => wire.query('COPY events FROM STDIN')],
+    [
+      'a statement without its end',
+      (wire: Connection) => wire.parse({ text: 'DELETE FROM events', name: '', types: [] }, false),
+    ],
+  ])('frozen half way through sending a batch loses its locks to who claims the partition: %s', async (_what, send) => {
     const store = await harness.open({ timeouts: { lockMs: 1_000, idleInTransactionMs: 900 } });
     const { progress } = await commitBatch(store, await store.claim(claimOf()), eventsOf(5));
     await withPostgres(server().url, async (frozen) => {
+      await frozen.query("SET application_name = 'event-stream-processor'");
       await frozen.query('BEGIN');
       await frozen.query('SELECT FROM progress FOR UPDATE');
-      // The command and no data: a server that waits for it heeds no timeout.
       const ended = Promise.withResolvers<Error>();
-      frozen.query({
-        submit: (connection: { query(text: string): void }) => connection.query('COPY events FROM STDIN'),
-        handleCopyInResponse() {},
-        handleError: ended.resolve,
-      });
-      await waitUntil('the copy to wait for its data', async () => {
+      frozen.query({ submit: send, handleCopyInResponse() {}, handleError: ended.resolve });
+      await waitUntil('the server to wait for the rest', async () => {
         const waits = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'ClientRead'`;
         return (await harness.query(waits)).length > 0;
       });

@@ -88,25 +88,29 @@ function indexedConditions({ eventType, from, to }: EventQuery): Condition[] {
   return conditions;
 }
 
+interface StoredAtRow {
+  readonly log_no: number;
+  readonly partition: number;
+  readonly log_offset: number;
+}
+
 function createOutcomesRead(db: DatabaseSync) {
   const nextOffset = db.prepare(
     `SELECT log_no, next_offset FROM progress
      WHERE consumer = ? AND partition = ? AND log_no = (SELECT max(log_no) FROM logs)`,
   );
-  const storedAt = db.prepare(
-    'SELECT 1 AS found FROM events WHERE id = ? AND log_no = ? AND partition = ? AND log_offset = ?',
-  );
+  const storedAt = db.prepare('SELECT log_no, partition, log_offset FROM events WHERE id = ?');
   const failedAt = db.prepare('SELECT 1 AS found FROM inbox WHERE id = ?');
 
   function outcomeOf(consumer: string, { id, partition, offset }: AppendedRecord): SettledOutcome | null {
     const progress = firstRow<{ log_no: number; next_offset: number }>(nextOffset, consumer, partition);
     if (progress === null || offset >= progress.next_offset) return null;
     const logNo = progress.log_no;
-    if (firstRow(storedAt, idToBytes(id), logNo, partition, offset) !== null) return { kind: 'stored' };
+    const row = firstRow<StoredAtRow>(storedAt, idToBytes(id));
+    if (row?.log_no === logNo && row.partition === partition && row.log_offset === offset) return { kind: 'stored' };
     const failed = inboxId(consumer, { logNo, partition, offset });
     if (firstRow(failedAt, failed) !== null) return { kind: 'failed', inboxId: failed };
-    // Its id is stored under another position, or was until retention removed it: either way this record was not the first.
-    return { kind: 'duplicate' };
+    return row === null ? null : { kind: 'duplicate' };
   }
 
   return (consumer: string, records: readonly AppendedRecord[]): readonly (SettledOutcome | null)[] =>

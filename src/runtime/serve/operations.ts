@@ -68,7 +68,12 @@ export function createOperations(parts: OperationsParts): Operations {
       };
     },
     lagSeconds,
-    waitForOutcomes: createOutcomeWait({ store, watch: createProgressWatch({ store, metrics, pause }), elapsed }),
+    waitForOutcomes: createOutcomeWait({
+      store,
+      watch: createProgressWatch({ store, metrics, pause }),
+      elapsed,
+      pause,
+    }),
     redrive: (request) => redrive.start(request),
     verify: parts.verify,
     rebuildMetrics,

@@ -1,0 +1,142 @@
+import { DatabaseError } from 'pg';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { storeConsumer } from '../../domain/inbox.ts';
+import { decideBatch } from '../../processing/decide-batch.ts';
+import { batchOf, claimOf, commitBatch, eventOf, eventsOf, rejectedOf } from '../../testing/event-store.batches.ts';
+import { expectClean } from '../../testing/event-store.contract.harness.ts';
+import { makePostgresHarness, queryPostgres, useDatabase, withPostgres } from '../../testing/postgres-store.ts';
+import { waitUntil } from '../../testing/stack/wait-until.ts';
+import { type Connection, connect } from './connection.ts';
+import { inTransaction } from './database.ts';
+import { together } from './together.ts';
+import { readServerAddress } from './url.ts';
+
+const url = useDatabase();
+
+async function open(): Promise<Connection> {
+  const connection = await connect({ address: readServerAddress(url()), connectMs: 5_000, answerMs: 10_000 });
+  onTestFinished(() => connection.close());
+  return connection;
+}
+
+/** A table of numbers, with 1 in it. */
+async function makeNumbers(): Promise<() => Promise<unknown[]>> {
+  await queryPostgres(url(), 'DROP TABLE IF EXISTS numbers; CREATE TABLE numbers (n integer PRIMARY KEY)');
+  await queryPostgres(url(), 'INSERT INTO numbers VALUES (1)');
+  return async () => (await queryPostgres(url(), 'SELECT n FROM numbers ORDER BY n')).map(({ n }) => n);
+}
+
+const insert = (connection: Connection, n: number) => connection.changes('INSERT INTO numbers VALUES ($1)', [n]);
+
+describe('a transaction that sends its commit behind its last statements', () => {
+  it('is whole', async () => {
+    const numbers = await makeNumbers();
+    const connection = await open();
+    await inTransaction(connection, 'BEGIN', async (_, { begun, commit }) => {
+      await begun;
+      await together([insert(connection, 2), insert(connection, 3), commit()]);
+    });
+    expect(await numbers()).toEqual([1, 2, 3]);
+    expect(connection.isOpen()).toBe(true);
+  });
+
+  it('is nothing where one of them fails, and the connection goes on', async () => {
+    const numbers = await makeNumbers();
+    const connection = await open();
+    const failing = inTransaction(connection, 'BEGIN', async (_, { begun, commit }) => {
+      await begun;
+      await together([insert(connection, 2), insert(connection, 1), insert(connection, 3), commit()]);
+    });
+    await expect(failing).rejects.toMatchObject({ code: '23505' });
+    expect(await numbers()).toEqual([1]);
+    await inTransaction(connection, 'BEGIN', () => insert(connection, 4));
+    expect(await numbers()).toEqual([1, 4]);
+  });
+
+  it('can not commit before it has begun', async () => {
+    const numbers = await makeNumbers();
+    const connection = await open();
+    const early = inTransaction(connection, 'BEGIN', async (_, { commit }) =>
+      together([insert(connection, 2), commit()]),
+    );
+    await expect(early).rejects.toThrow('before it is known to have begun');
+    expect(await numbers()).toEqual([1]);
+  });
+});
+
+describe('a transaction that does not begin', () => {
+  // As where the server is told to cancel what it does just then: no block is open.
+  const begin = 'BEGIN NONSENSE';
+
+  it('takes nothing, whatever it would have sent after the first answers', async () => {
+    const numbers = await makeNumbers();
+    const connection = await open();
+    const failing = inTransaction(connection, begin, async (_, { commit }) => {
+      await connection.rows('SELECT n FROM numbers FOR UPDATE');
+      await together([insert(connection, 2), insert(connection, 3), commit()]);
+    });
+    await expect(failing).rejects.toMatchObject({ code: '42601' });
+    expect(await numbers()).toEqual([1]);
+    expect(connection.isOpen()).toBe(false);
+  });
+
+  it('answers nothing that it has read', async () => {
+    const connection = await open();
+    const read = inTransaction(connection, begin, () => connection.rows('SELECT 1'));
+    await expect(read).rejects.toBeInstanceOf(DatabaseError);
+  });
+});
+
+it('cancelled at any moment, a batch lands whole and once', async () => {
+  const harness = await makePostgresHarness(url());
+  onTestFinished(() => harness.dispose());
+  const store = await harness.open();
+  let progress = await store.claim(claimOf());
+  let stored = 0;
+  await withPostgres(url(), async (canceller) => {
+    const others = `FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`;
+    let isOver = false;
+    const cancelling = (async () => {
+      let cancelled = 0;
+      while (!isOver) cancelled += (await canceller.query(`SELECT pg_cancel_backend(pid) ${others}`)).rowCount ?? 0;
+      return cancelled;
+    })();
+    for (let round = 0; round < 25; round += 1) {
+      const request = batchOf(progress, eventsOf(20));
+      await waitUntil('the batch to be settled', async () => {
+        const result = await store.commit(request, decideBatch).catch(() => null);
+        return result?.kind === 'committed';
+      });
+      stored += 20;
+      progress = { ...progress, nextOffset: request.nextOffset, commitToken: request.token };
+    }
+    isOver = true;
+    expect(await cancelling).toBeGreaterThan(0);
+  });
+  expect((await store.progress(storeConsumer))[0]).toMatchObject({ outcomes: { stored } });
+  await expectClean(store);
+});
+
+it('a batch that can not be sent whole fails, with what was sent of it, and nothing else does', async () => {
+  const harness = await makePostgresHarness(url());
+  onTestFinished(() => harness.dispose());
+  const store = await harness.open({ timeouts: { lockMs: 500 } });
+  const unheard: unknown[] = [];
+  const hear = (error: unknown) => unheard.push(error);
+  process.on('unhandledRejection', hear);
+  onTestFinished(() => void process.off('unhandledRejection', hear));
+  const progress = await store.claim(claimOf());
+  const event = eventOf();
+  await withPostgres(url(), async (other) => {
+    await other.query('BEGIN');
+    await other.query(`INSERT INTO events (id, log_no, partition, log_offset, received_at, stored_at, counted_as_other,
+      event_type, content_hash, payload) VALUES ('${event.id}', 9, 9, 9, 1, 1, false, 't', '', '{}')`);
+    // The event's COPY waits for the other transaction; what comes behind it can not be written at all.
+    const broken = rejectedOf({ receivedAt: 2 ** 60 });
+    await expect(store.commit(batchOf(progress, [event, broken]), decideBatch)).rejects.toThrow('no column');
+    await other.query('ROLLBACK');
+  });
+  await commitBatch(store, progress, [event]);
+  await expectClean(store);
+  expect(unheard).toEqual([]);
+});
