@@ -17,7 +17,10 @@ export interface OutcomeWaitOptions {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** Answers what became of records once the store's progress is past them; null for those it is not past in time. */
+/**
+ * Answers what became of records once the store's progress is past all of them; null for those of which that is not known in time. None
+ * is asked about before: who waits for several is told of all or of none.
+ */
 export function createOutcomeWait({ store, watch, elapsed, pause }: OutcomeWaitOptions): WaitForOutcomes {
   const read = createSharedReads(store);
 
@@ -29,7 +32,6 @@ export function createOutcomeWait({ store, watch, elapsed, pause }: OutcomeWaitO
     const isOver = () => hasEnded || signal.aborted || elapsed() >= deadline;
     if (waiting.length === 0 || signal.aborted) return outcomes;
 
-    const leave = watch.attend();
     // A store that is silent answers much later than that.
     const done = new AbortController();
     const over = pause(timeoutMs, AbortSignal.any([signal, done.signal]))
@@ -37,25 +39,37 @@ export function createOutcomeWait({ store, watch, elapsed, pause }: OutcomeWaitO
       .then(() => {
         hasEnded = true;
       });
+    const progress = watch.wait(placesOf(appended));
     try {
-      for (;;) {
+      await Promise.race([progress.reached, over]);
+      while (!isOver()) {
         // Before anything is asked: what is told meanwhile must not be missed.
         const change = watch.change();
         const settled = waiting.filter((index) => watch.isPast(appended[index]!.partition, appended[index]!.offset));
-        for (let at = 0; at < settled.length && (at === 0 || !isOver()); at += limits.outcomesReadMax) {
+        for (let at = 0; at < settled.length && !isOver(); at += limits.outcomesReadMax) {
           const piece = settled.slice(at, at + limits.outcomesReadMax);
           const found = await Promise.race([read(piece.map((index) => appended[index]!)), over]);
           for (const [place, outcome] of found?.entries() ?? []) outcomes[piece[place]!] = outcome;
         }
         waiting = waiting.filter((index) => outcomes[index] === null);
-        if (waiting.length === 0 || isOver()) return outcomes;
+        if (waiting.length === 0) break;
         await Promise.race([change, over]);
       }
+      return outcomes;
     } finally {
-      leave();
+      progress.leave();
       done.abort();
     }
   };
+}
+
+/** The last offset in each partition. */
+function placesOf(appended: readonly AppendedRecord[]): ReadonlyMap<number, number> {
+  const places = new Map<number, number>();
+  for (const { partition, offset } of appended) {
+    if (offset > (places.get(partition) ?? -1)) places.set(partition, offset);
+  }
+  return places;
 }
 
 type Read = (records: readonly AppendedRecord[]) => Promise<readonly (SettledOutcome | null)[]>;

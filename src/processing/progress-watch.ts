@@ -12,10 +12,16 @@ import type { MetricsStore } from '../metrics-store/metrics-store.ts';
 export interface ProgressWatch {
   /** Whether the last that was heard of the partition is past the offset. */
   isPast(partition: number, offset: number): boolean;
-  /** Looks go on until what it answers is called. */
-  attend(): () => void;
-  /** Resolves when something is heard the next time, whatever it is. Rejects where a look has found a bug. */
+  /** Waits for all of these places: partition → offset. Looks go on until it leaves. */
+  wait(places: ReadonlyMap<number, number>): ProgressWait;
+  /** Resolves when anything is heard the next time. Rejects where a look has found a bug. */
   change(): Promise<void>;
+}
+
+export interface ProgressWait {
+  /** Resolves once what was heard of each partition is past its place. Rejects where a look has found a bug. */
+  readonly reached: Promise<void>;
+  leave(): void;
 }
 
 export interface ProgressWatchOptions {
@@ -24,13 +30,32 @@ export interface ProgressWatchOptions {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
+interface Waiter {
+  /** What is still to be reached. */
+  readonly places: Map<number, number>;
+  readonly reached: PromiseWithResolvers<void>;
+}
+
 export function createProgressWatch({ store, metrics, pause }: ProgressWatchOptions): ProgressWatch {
   /** The last, not the furthest: an adopted log begins at its own start. */
   const heard = new Map<number, number>();
+  const waiters = new Set<Waiter>();
+  /** By partition, so that a batch wakes nobody who waits for another one. */
+  const waitersOf = new Map<number, Set<Waiter>>();
   let next = promised();
-  let attending = 0;
   let isLooking = false;
   let isListening = false;
+
+  function hear(partition: number, nextOffset: number): void {
+    heard.set(partition, nextOffset);
+    const concerned = waitersOf.get(partition);
+    for (const waiter of concerned ?? []) {
+      if (nextOffset <= waiter.places.get(partition)!) continue;
+      concerned!.delete(waiter);
+      waiter.places.delete(partition);
+      if (waiter.places.size === 0) waiter.reached.resolve();
+    }
+  }
 
   function tell(): void {
     next.resolve();
@@ -41,7 +66,7 @@ export function createProgressWatch({ store, metrics, pause }: ProgressWatchOpti
   function listen(): void {
     if (isListening) return;
     metrics.subscribe(({ partition, watermark }) => {
-      heard.set(partition, watermark.nextOffset);
+      hear(partition, watermark.nextOffset);
       tell();
     });
     isListening = true;
@@ -50,23 +75,21 @@ export function createProgressWatch({ store, metrics, pause }: ProgressWatchOpti
   async function lookWhileAttended(): Promise<void> {
     if (isLooking) return;
     isLooking = true;
-    try {
-      while (attending > 0) {
-        await pause(limits.progressPollMs, neverAborted);
-        if (attending > 0) await look();
-      }
-    } finally {
-      isLooking = false;
+    while (waiters.size > 0) {
+      await pause(limits.progressPollMs, neverAborted);
+      if (waiters.size > 0) await look();
     }
+    isLooking = false;
   }
 
   async function look(): Promise<void> {
     try {
-      for (const { partition, nextOffset } of await store.progress(storeConsumer)) heard.set(partition, nextOffset);
+      for (const { partition, nextOffset } of await store.progress(storeConsumer)) hear(partition, nextOffset);
       tell();
     } catch (error) {
-      // One that is away may be back at the next look; who waits looks at the clock meanwhile.
+      // One that is away may be back at the next look; who waits has an eye on the clock.
       if (error instanceof UnavailableError) return tell();
+      for (const { reached } of waiters) reached.reject(error);
       next.reject(error);
       next = promised();
     }
@@ -74,14 +97,22 @@ export function createProgressWatch({ store, metrics, pause }: ProgressWatchOpti
 
   return {
     isPast: (partition, offset) => (heard.get(partition) ?? 0) > offset,
-    attend() {
+    wait(places) {
       listen();
-      attending += 1;
+      const waiter: Waiter = { places: new Map(places), reached: promised() };
+      waiters.add(waiter);
+      for (const [partition, offset] of places) {
+        if ((heard.get(partition) ?? 0) > offset) waiter.places.delete(partition);
+        else waitersOf.set(partition, (waitersOf.get(partition) ?? new Set()).add(waiter));
+      }
+      if (waiter.places.size === 0) waiter.reached.resolve();
       void lookWhileAttended();
-      let isOver = false;
-      return () => {
-        if (!isOver) attending -= 1;
-        isOver = true;
+      return {
+        reached: waiter.reached.promise,
+        leave() {
+          waiters.delete(waiter);
+          for (const partition of waiter.places.keys()) waitersOf.get(partition)?.delete(waiter);
+        },
       };
     },
     change: () => next.promise,

@@ -16,12 +16,12 @@ export interface CopyData {
   readonly data: Uint8Array;
 }
 
-type Batch = Pick<CommitRequest, 'logNo' | 'partition' | 'storedAt'>;
+type BatchStamp = Pick<CommitRequest, 'logNo' | 'partition' | 'storedAt'>;
 
 const eventFields = eventColumns.split(', ').length;
 
 /** @throws RejectedByStoreError where a value is none of its column's type */
-export function copyOfEvents({ logNo, partition, storedAt }: Batch, events: readonly EventToStore[]): CopyData {
+export function copyOfEvents({ logNo, partition, storedAt }: BatchStamp, events: readonly EventToStore[]): CopyData {
   const writer = createCopyWriter(events.length * 512);
   for (const { candidate, countedAs } of events) {
     const { event, offset, contentHash } = candidate;
