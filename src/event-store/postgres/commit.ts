@@ -20,8 +20,8 @@ export function createCommit(
   return (request, decide) => {
     let wasRaced = false;
 
-    async function commitOnce(connection: Connection, { commit }: Transaction): Promise<CommitResult> {
-      const [finding, found] = await together([checkGuard(connection, request), lookUp(connection, request)]);
+    async function commitOnce(connection: Connection, { begun, commit }: Transaction): Promise<CommitResult> {
+      const [, finding, found] = await together([begun, checkGuard(connection, request), lookUp(connection, request)]);
       if (finding.kind === 'landed') return { kind: 'committed', alreadyCommitted: true, written: null };
       if (finding.kind === 'fenced') return finding;
       const knowledge = await completeKnowledge(connection, request, found, eventTypesMax);

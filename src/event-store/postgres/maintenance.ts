@@ -1,10 +1,11 @@
 import type { MaintenanceRequest, MaintenanceResult } from '../event-store.ts';
 import type { Connection } from './connection.ts';
-import type { Database } from './database.ts';
+import type { Database, Transaction } from './database.ts';
 import { fold } from './folding.ts';
 import { advance, advanceStatement, checkGuard } from './guard.ts';
 import { pruneInbox, pruneJobs } from './inbox-pruning.ts';
 import { prune } from './pruning.ts';
+import { together } from './together.ts';
 
 const keepOffset = advanceStatement('');
 
@@ -12,8 +13,12 @@ const keepOffset = advanceStatement('');
 export function createMaintain(
   database: Pick<Database, 'writeOf'>,
 ): (request: MaintenanceRequest) => Promise<MaintenanceResult> {
-  async function maintain(connection: Connection, request: MaintenanceRequest): Promise<MaintenanceResult> {
-    const finding = await checkGuard(connection, request);
+  async function maintain(
+    connection: Connection,
+    { begun }: Transaction,
+    request: MaintenanceRequest,
+  ): Promise<MaintenanceResult> {
+    const [, finding] = await together([begun, checkGuard(connection, request)]);
     // How much the earlier try did is not known any more; one more call finds out whether anything is left.
     if (finding.kind === 'landed') {
       return { kind: 'committed', alreadyCommitted: true, prunedRows: 0, prunedFailed: 0, foldedRows: 0, more: true };
@@ -37,5 +42,6 @@ export function createMaintain(
     };
   }
 
-  return (request) => database.writeOf(request.partition, (connection) => maintain(connection, request));
+  return (request) =>
+    database.writeOf(request.partition, (connection, transaction) => maintain(connection, transaction, request));
 }
