@@ -38,7 +38,8 @@ interface LatencyRow {
   clockSkewed: number;
 }
 
-function isWithin(atMs: number, fineStepAt: number): boolean {
+/** Whether it lies in the 10 s step that begins there; false of NaN, which is none. */
+export function isWithin(atMs: number, fineStepAt: number): boolean {
   return atMs >= fineStepAt && atMs < fineStepAt + rollupSteps.fineMs;
 }
 

@@ -92,11 +92,8 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
  * Answers what was there before with a record's id: in the batch, or else in the store; where nothing was, it is the first from
  * then on. Only those records are looked at whose id is met more than once.
  */
-function createMemory(
-  { logNo, partition, candidates }: CommitRequest,
-  { events }: BatchKnowledge,
-): (record: Candidate) => Seen | undefined {
-  const sorted = inOrderOfId(candidates);
+function createMemory(request: CommitRequest, { events }: BatchKnowledge): (record: Candidate) => Seen | undefined {
+  const sorted = inOrderOfId(request.candidates);
   const met = new Set(repeated(sorted).map(({ offset }) => offset));
   for (const id of events.keys()) for (const { offset } of withId(sorted, id)) met.add(offset);
   if (met.size === 0) return () => undefined;
@@ -105,7 +102,7 @@ function createMemory(
     if (!met.has(offset)) return undefined;
     const earlier = seen.get(event.id);
     if (earlier === undefined) {
-      seen.set(event.id, { contentHash, content: event, position: { logNo, partition, offset } });
+      seen.set(event.id, { contentHash, content: event, position: positionOf(request, offset) });
     }
     return earlier;
   };

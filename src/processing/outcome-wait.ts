@@ -13,7 +13,6 @@ export type WaitForOutcomes = (
 export interface OutcomeWaitOptions {
   readonly store: Pick<EventReader, 'outcomesOf'>;
   readonly watch: ProgressWatch;
-  readonly elapsed: () => number;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
@@ -21,15 +20,14 @@ export interface OutcomeWaitOptions {
  * Answers what became of records once the store's progress is past all of them; null for those of which that is not known in time. None
  * is asked about before: who waits for several is told of all or of none.
  */
-export function createOutcomeWait({ store, watch, elapsed, pause }: OutcomeWaitOptions): WaitForOutcomes {
+export function createOutcomeWait({ store, watch, pause }: OutcomeWaitOptions): WaitForOutcomes {
   const read = createSharedReads(store);
 
   return async function waitForOutcomes(appended, timeoutMs, signal) {
-    const deadline = elapsed() + timeoutMs;
     const outcomes: (SettledOutcome | null)[] = appended.map(() => null);
     let waiting = appended.map((_, index) => index);
     let hasEnded = false;
-    const isOver = () => hasEnded || signal.aborted || elapsed() >= deadline;
+    const isOver = () => hasEnded || signal.aborted;
     if (waiting.length === 0 || signal.aborted) return outcomes;
 
     // A store that is silent answers much later than that.

@@ -1,6 +1,9 @@
 import { DatabaseError } from 'pg';
 import { RejectedByStoreError, type UnavailableCode, UnavailableError } from '../../domain/failure.ts';
 
+/** What was prepared on the connection is gone or another's, or a migration has changed what it answers. */
+const unprepared = ['26000', '42P05', '0A000'];
+
 /** Beginnings of SQLSTATEs, the longest that fits first; PostgreSQL's documentation, appendix A, has them all. */
 const unavailable: readonly (readonly [state: string, code: UnavailableCode])[] = [
   ['53100', 'disk_full'],
@@ -31,10 +34,7 @@ const unavailable: readonly (readonly [state: string, code: UnavailableCode])[] 
   // The server ended a transaction that was idle, or open, for too long.
   ['25P03', 'store_unavailable'],
   ['25P04', 'store_unavailable'],
-  // What was prepared on the connection is gone, or a migration has changed what it answers: it is made anew.
-  ['26000', 'store_unavailable'],
-  ['42P05', 'store_unavailable'],
-  ['0A000', 'store_unavailable'],
+  ...unprepared.map((state) => [state, 'store_unavailable'] as const),
 ];
 
 const notNullViolation = '23502';
@@ -77,9 +77,9 @@ export function isLostRace(error: unknown): boolean {
   return error instanceof DatabaseError && (error.code === '40001' || error.code === '40P01' || isIdTaken(error));
 }
 
-/** Whether it is for what is prepared on the connection, or is not, or another way: another one has it anew. */
+/** Whether another connection would have anew what this one has prepared, or has not. */
 export function isUnprepared({ code }: DatabaseError): boolean {
-  return code === '26000' || code === '42P05' || code === '0A000';
+  return code !== undefined && unprepared.includes(code);
 }
 
 /** Whether somebody's lock was not given up in time. */

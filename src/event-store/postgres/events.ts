@@ -1,12 +1,13 @@
 import type { DuplicateRecord, StoredEvent } from '../../domain/event.ts';
 import { isUuid } from '../../domain/identity.ts';
-import { inboxId } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
 import type { AppendedRecord, EventQuery, EventReader, Page, SettledOutcome } from '../event-store.ts';
+import { type OutcomeFacts, outcomeOf } from '../outcome-of.ts';
 import { decodeCursor, encodeCursor } from '../page-cursor.ts';
 import type { BoundedSource } from './bounded.ts';
 import type { Connection } from './connection.ts';
 import type { Database } from './database.ts';
+import { lookUpEvents } from './knowledge.ts';
 import { allEvents, eventKey, eventRange, eventsOfType, tieOfEvent } from './listings.ts';
 import { readProgress } from './progress.ts';
 import { type EventRow, eventColumns, toStoredEvent } from './rows.ts';
@@ -100,38 +101,27 @@ async function readOutcomes(
 ): Promise<readonly (SettledOutcome | null)[]> {
   const [progress, stored, failed] = await together([
     readProgress(connection, consumer),
-    connection.rows<StoredAtRow>(placesOfIds, [records.map(({ id }) => id)]),
+    lookUpEvents(
+      connection,
+      records.map(({ id }) => id),
+    ),
     connection.rows<{ readonly id: string }>(inboxOfPlaces, [
       consumer,
       records.map(({ partition, offset }) => `${partition}:${offset}`),
     ]),
   ]);
   const progressOf = new Map(progress.map((row) => [row.partition, row]));
-  const storedAt = new Map(stored.map((row) => [row.id, row]));
   const failedIds = new Set(failed.map(({ id }) => id));
-  return records.map(({ id, partition, offset }): SettledOutcome | null => {
-    const { logNo, nextOffset } = progressOf.get(partition) ?? noProgress;
-    if (offset >= nextOffset) return null;
-    const row = storedAt.get(id);
-    if (row?.log_no === logNo && row.partition === partition && row.log_offset === offset) return { kind: 'stored' };
-    const inboxRow = inboxId(consumer, { logNo, partition, offset });
-    if (failedIds.has(inboxRow)) return { kind: 'failed', inboxId: inboxRow };
-    return row === undefined ? null : { kind: 'duplicate' };
-  });
+  const facts: OutcomeFacts = {
+    progressOf: (partition) => progressOf.get(partition) ?? null,
+    placeOf: (id) => stored.get(id)?.position ?? null,
+    isInInbox: (id) => failedIds.has(id),
+  };
+  return records.map((record) => outcomeOf(consumer, record, facts));
 }
 
-const placesOfIds = statement('SELECT id, log_no, partition, log_offset FROM events WHERE id = ANY($1::uuid[])');
 /** Ids of the inbox have the number of the log, which who asks does not know yet. */
 const inboxOfPlaces = statement(
   `SELECT id FROM inbox WHERE id = ANY(ARRAY(
      SELECT $1 || ':' || (SELECT max(log_no) FROM logs) || ':' || place FROM unnest($2::text[]) AS place))`,
 );
-
-const noProgress = { logNo: 0, nextOffset: 0 };
-
-interface StoredAtRow {
-  readonly id: string;
-  readonly log_no: number;
-  readonly partition: number;
-  readonly log_offset: number;
-}

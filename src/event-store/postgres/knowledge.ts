@@ -1,7 +1,7 @@
 import { type EventContent, otherEventType } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
 import type { InboxState } from '../../domain/inbox.ts';
-import { rollupSteps, stepStart } from '../../domain/rollup.ts';
+import { isWithin, rollupSteps, stepStart } from '../../domain/rollup.ts';
 import { asBuffer } from '../../domain/utf8.ts';
 import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../batch.ts';
 import { inOrderOfId, withId } from '../by-id.ts';
@@ -139,7 +139,7 @@ function surveyOf({ candidates, rejected }: CommitRequest) {
     types.add(event.eventType);
     if (event.redriveOf !== null) redriveOf.add(event.redriveOf);
     // Neighbours share their step.
-    if (event.receivedAt >= lastStep && event.receivedAt < lastStep + rollupSteps.fineMs) continue;
+    if (isWithin(event.receivedAt, lastStep)) continue;
     lastStep = stepStart(event.receivedAt, rollupSteps.fineMs);
     steps.add(lastStep);
   }

@@ -48,13 +48,13 @@ export function writeRest(
 
 const insertDuplicates = statement(
   `INSERT INTO duplicates (event_id, log_no, partition, log_offset, received_at)
-     SELECT event_id, log_no, partition, log_offset, received_at
-     FROM (
-       SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY place) AS nth
-       FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[])
-         WITH ORDINALITY AS found (event_id, log_no, partition, log_offset, received_at, place)
-     ) AS numbered
-     WHERE nth + (SELECT count(*) FROM duplicates AS known WHERE known.event_id = numbered.event_id) <= $6`,
+   SELECT event_id, log_no, partition, log_offset, received_at
+   FROM (
+     SELECT *, row_number() OVER (PARTITION BY event_id ORDER BY place) AS nth
+     FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::bigint[], $5::bigint[])
+       WITH ORDINALITY AS found (event_id, log_no, partition, log_offset, received_at, place)
+   ) AS numbered
+   WHERE nth + (SELECT count(*) FROM duplicates AS known WHERE known.event_id = numbered.event_id) <= $6`,
 );
 
 /** No more of one event than its timeline shows. */
@@ -91,18 +91,18 @@ function settle(connection: Connection, settled: readonly SettledEntry[], stored
 
 const addToCounts = statement(
   `WITH delta AS (
-       SELECT * FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
-         AS added (at, event_type, stored, duplicate, failed)
-     ), counted AS (
-       INSERT INTO rollup_counts AS r (partition, step_ms, at, event_type, stored, duplicate, failed)
-       SELECT $1, ${rollupSteps.fineMs}, at, event_type, stored, duplicate, failed FROM delta
-       ON CONFLICT ON CONSTRAINT rollup_counts_of DO UPDATE SET stored = r.stored + excluded.stored,
-         duplicate = r.duplicate + excluded.duplicate, failed = r.failed + excluded.failed
-     )
-     INSERT INTO type_totals AS t (partition, event_type, stored, duplicate, failed)
-     SELECT $1, event_type, sum(stored), sum(duplicate), sum(failed) FROM delta GROUP BY event_type
-     ON CONFLICT ON CONSTRAINT type_totals_of DO UPDATE SET stored = t.stored + excluded.stored,
-       duplicate = t.duplicate + excluded.duplicate, failed = t.failed + excluded.failed`,
+     SELECT * FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+       AS added (at, event_type, stored, duplicate, failed)
+   ), counted AS (
+     INSERT INTO rollup_counts AS r (partition, step_ms, at, event_type, stored, duplicate, failed)
+     SELECT $1, ${rollupSteps.fineMs}, at, event_type, stored, duplicate, failed FROM delta
+     ON CONFLICT ON CONSTRAINT rollup_counts_of DO UPDATE SET stored = r.stored + excluded.stored,
+       duplicate = r.duplicate + excluded.duplicate, failed = r.failed + excluded.failed
+   )
+   INSERT INTO type_totals AS t (partition, event_type, stored, duplicate, failed)
+   SELECT $1, event_type, sum(stored), sum(duplicate), sum(failed) FROM delta GROUP BY event_type
+   ON CONFLICT ON CONSTRAINT type_totals_of DO UPDATE SET stored = t.stored + excluded.stored,
+     duplicate = t.duplicate + excluded.duplicate, failed = t.failed + excluded.failed`,
 );
 
 function addCounts(connection: Connection, partition: number, { counts }: RollupDelta): Promise<unknown> {
@@ -137,10 +137,10 @@ export async function readLatencies(
 
 const replaceHistograms = statement(
   `INSERT INTO rollup_latency AS r (partition, step_ms, at, histogram, clock_skewed)
-     SELECT $1, $2, at, histogram::json, clock_skewed
-     FROM unnest($3::bigint[], $4::text[], $5::bigint[]) AS added (at, histogram, clock_skewed)
-     ON CONFLICT ON CONSTRAINT rollup_latency_of DO UPDATE SET histogram = excluded.histogram,
-       clock_skewed = r.clock_skewed + excluded.clock_skewed`,
+   SELECT $1, $2, at, histogram::json, clock_skewed
+   FROM unnest($3::bigint[], $4::text[], $5::bigint[]) AS added (at, histogram, clock_skewed)
+   ON CONFLICT ON CONSTRAINT rollup_latency_of DO UPDATE SET histogram = excluded.histogram,
+     clock_skewed = r.clock_skewed + excluded.clock_skewed`,
 );
 
 /** Adds to the histograms of steps, each given once and looked up in `known`; also what folding uses. */

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { DuplicateRecord, StoredEvent } from '../../domain/event.ts';
+import type { DuplicateRecord, Position, StoredEvent } from '../../domain/event.ts';
 import { isUuid } from '../../domain/identity.ts';
-import { inboxId } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
 import type { AppendedRecord, EventQuery, EventReader, Page, SettledOutcome } from '../event-store.ts';
+import { type OutcomeFacts, outcomeOf } from '../outcome-of.ts';
 import { decodeCursor, encodeCursor } from '../page-cursor.ts';
 import { type Attempt, allRows, firstRow, inSnapshot } from './connection.ts';
 import { bytesToId, type EventRow, eventColumns, idToBytes, toStoredEvent } from './rows.ts';
@@ -88,31 +88,20 @@ function indexedConditions({ eventType, from, to }: EventQuery): Condition[] {
   return conditions;
 }
 
-interface StoredAtRow {
-  readonly log_no: number;
-  readonly partition: number;
-  readonly log_offset: number;
-}
-
 function createOutcomesRead(db: DatabaseSync) {
-  const nextOffset = db.prepare(
-    `SELECT log_no, next_offset FROM progress
+  const progressOf = db.prepare(
+    `SELECT log_no AS logNo, next_offset AS nextOffset FROM progress
      WHERE consumer = ? AND partition = ? AND log_no = (SELECT max(log_no) FROM logs)`,
   );
-  const storedAt = db.prepare('SELECT log_no, partition, log_offset FROM events WHERE id = ?');
-  const failedAt = db.prepare('SELECT 1 AS found FROM inbox WHERE id = ?');
+  const placeOf = db.prepare('SELECT log_no AS logNo, partition, log_offset AS offset FROM events WHERE id = ?');
+  const inInbox = db.prepare('SELECT 1 AS found FROM inbox WHERE id = ?');
 
-  function outcomeOf(consumer: string, { id, partition, offset }: AppendedRecord): SettledOutcome | null {
-    const progress = firstRow<{ log_no: number; next_offset: number }>(nextOffset, consumer, partition);
-    if (progress === null || offset >= progress.next_offset) return null;
-    const logNo = progress.log_no;
-    const row = firstRow<StoredAtRow>(storedAt, idToBytes(id));
-    if (row?.log_no === logNo && row.partition === partition && row.log_offset === offset) return { kind: 'stored' };
-    const failed = inboxId(consumer, { logNo, partition, offset });
-    if (firstRow(failedAt, failed) !== null) return { kind: 'failed', inboxId: failed };
-    return row === null ? null : { kind: 'duplicate' };
-  }
-
-  return (consumer: string, records: readonly AppendedRecord[]): readonly (SettledOutcome | null)[] =>
-    inSnapshot(db, () => records.map((record) => outcomeOf(consumer, record)));
+  return (consumer: string, records: readonly AppendedRecord[]): readonly (SettledOutcome | null)[] => {
+    const facts: OutcomeFacts = {
+      progressOf: (partition) => firstRow<{ logNo: number; nextOffset: number }>(progressOf, consumer, partition),
+      placeOf: (id) => firstRow<Position>(placeOf, idToBytes(id)),
+      isInInbox: (id) => firstRow(inInbox, id) !== null,
+    };
+    return inSnapshot(db, () => records.map((record) => outcomeOf(consumer, record, facts)));
+  };
 }

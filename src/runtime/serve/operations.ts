@@ -71,7 +71,7 @@ export function createOperations(parts: OperationsParts): Operations {
     waitForOutcomes: createOutcomeWait({
       store,
       watch: createProgressWatch({ store, metrics, pause }),
-      elapsed,
+
       pause,
     }),
     redrive: (request) => redrive.start(request),
