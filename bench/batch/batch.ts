@@ -27,7 +27,11 @@ async function measure(setup: Setup): Promise<Measured> {
   if (!('leftOut' in servers)) {
     const shorter = { ...setup, seconds: setup.seconds * kafkaSeconds };
     // One for every two cores, since a broker and a generator want some too.
-    const sides = { withBare: false, processes: Math.max(2, Math.floor(availableParallelism() / 2)) };
+    const sides = {
+      withBare: false,
+      withThreads: false,
+      processes: Math.max(2, Math.floor(availableParallelism() / 2)),
+    };
     kafka.push(await measureOnKafka(shorter, servers, arrays, { ...sides, withFastify: true }));
     marks.push(...batchMarks(kafka[0]!, ['2a', '2b']));
     kafka.push(await measureOnKafka(shorter, servers, ndjson, { ...sides, withFastify: false }));

@@ -8,14 +8,14 @@ import { type KafkaIngest, measureOnKafka } from './kafka.ts';
 import { embeddedMark, kafkaMarks } from './marks.ts';
 
 const single = { connections: 64, eventsPerRequest: 1, form: 'json' } as const;
-const kafkaSides = { withBare: true, withFastify: true, processes: 2 };
+const kafkaSides = { withBare: true, withFastify: true, withThreads: true, processes: 2 };
 
 export const ingest: Measurement = { name: 'ingest', isDefault: true, measure };
 
 async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup, single);
   const servers = await setup.servers();
-  // Six sides: shorter rounds of each, or nobody would run it.
+  // Seven sides: shorter rounds of each, or nobody would run it.
   const shorter = { ...setup, seconds: setup.seconds * 0.5 };
   const kafka = 'leftOut' in servers ? [] : [await measureOnKafka(shorter, servers, single, kafkaSides)];
   const kafkaPart = 'leftOut' in servers ? [leftOutText(servers)] : kafka.map(kafkaText);
@@ -48,13 +48,16 @@ function embeddedText(result: EmbeddedIngest): string {
 }
 
 function kafkaText(result: KafkaIngest): string {
-  const { one, several, peer, bare, load, sides } = result;
+  const { threaded, one, several, peer, bare, load, sides } = result;
+  const own = [threaded, one].filter((side) => side !== null);
   const beside = [peer, bare].filter((side) => side !== null);
   return lines(`On Kafka: single events of 200 bytes over ${load.connections} connections, no worker meanwhile`, [
     ...sideRows(sides),
-    threadRow(one),
+    ...own.map(threadRow),
     threadRow(several),
-    ...beside.map((side): [string, string] => [`esp api / ${side.name}`, show(ratioOf(one, side), fixed(2))]),
+    ...own.flatMap((side) =>
+      beside.map((other): [string, string] => [`${side.name} / ${other.name}`, show(ratioOf(side, other), fixed(2))]),
+    ),
     ...closingRows(result, sides),
   ]);
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { goPrograms } from '../baselines/go-programs.ts';
 import { miscounts, startFastify, startGoBaselines } from '../baselines/sides.ts';
@@ -13,9 +14,11 @@ export interface KafkaIngest {
   readonly bare: SideResult | null;
   /** The faster of the two in Go; null where there is no Go. */
   readonly peer: SideResult | null;
-  /** One process of the product's. */
+  /** One process of the product's, with as many threads that serve HTTP as there are cores, two at least; null where it was not asked for. */
+  readonly threaded: SideResult | null;
+  /** One process as it comes: a thread serves. */
   readonly one: SideResult;
-  /** Several, which share the load. */
+  /** Several of these, which share the load. */
   readonly several: SideResult;
   readonly processes: number;
   /** All of them, in the order in which they took turns. */
@@ -30,19 +33,22 @@ export interface KafkaIngest {
 export interface KafkaSides {
   readonly withBare: boolean;
   readonly withFastify: boolean;
+  readonly withThreads: boolean;
   /** Of the product, beside the one. */
   readonly processes: number;
 }
 
+const threads = String(Math.max(2, availableParallelism()));
+
 /**
- * `esp api` in turn with the baselines, while no worker runs: one process of it, and several that share the load over a port
+ * `esp api` in turn with the baselines, while no worker runs: one process of it, one with several threads, and several that share the load over a port
  * each. What the product took in is stored and counted when the load is over, and what the baselines took in is counted in their topics.
  */
 export async function measureOnKafka(
   setup: Setup,
   servers: Servers,
   load: Load,
-  { withBare, withFastify, processes }: KafkaSides,
+  { withBare, withFastify, withThreads, processes }: KafkaSides,
 ): Promise<KafkaIngest> {
   await using stack = new AsyncDisposableStack();
   const idsFile = load.eventsPerRequest === 1 ? join(makeDataDir(setup, stack), 'accepted-ids') : null;
@@ -52,25 +58,31 @@ export async function measureOnKafka(
   const baselines = [...inGo, ...(withFastify ? [await startFastify(stack, installation)] : [])];
   const starting = Array.from({ length: processes }, () => startPart('api', installation, setup));
   const apis = (await Promise.all(starting)).map((api) => stack.use(api));
+  const threaded = withThreads
+    ? [stack.use(await startPart('api', installation, setup, { ESP_HTTP_THREADS: threads }))]
+    : [];
   const generator = stack.use(startGenerator());
   const bare: Side[] = withBare ? [{ name: 'bare node:http', ...(await startBareHttp(stack)), idsFile: null }] : [];
   const sides: Side[] = [
     ...bare,
     ...baselines,
+    ...threaded.map(({ port, pid }) => ({ name: `esp api --threads ${threads}`, port, pid, idsFile })),
     { name: 'esp api', port: apis[0]!.port, pid: apis[0]!.pid, idsFile },
     { name: `${processes} × esp api`, port: apis.map(({ port }) => port), pid: apis.map(({ pid }) => pid), idsFile },
   ];
   const results = await takeTurns(setup, load, generator, sides, servers.cpuSeconds);
-  const [one, several] = results.slice(-2);
-  const events = one!.accepted + several!.accepted;
+  const ofProduct = results.slice(-(threaded.length + 2));
+  const [one, several] = ofProduct.slice(-2);
+  const events = ofProduct.reduce((sum, { accepted }) => sum + accepted, 0);
   const account = await storeAndCount(setup, installation, apis[0]!, { events, ids: readIds(idsFile) });
-  for (const api of apis) await api.stop();
+  for (const api of [...threaded, ...apis]) await api.stop();
   const ofGo = results.filter(({ name }) => inGo.some((side) => side.name === name));
   const [firstOfGo, ...others] = ofGo;
   return {
     load,
     bare: withBare ? results[0]! : null,
     peer: firstOfGo === undefined ? null : fastestOf([firstOfGo, ...others]),
+    threaded: withThreads ? ofProduct[0]! : null,
     one: one!,
     several: several!,
     processes,

@@ -6,7 +6,7 @@ import { encodeRecord } from '../../src/domain/record-codec.ts';
 import type { EventLog, RecordToAppend } from '../../src/event-log/event-log.ts';
 import { createKafkaEventLog } from '../../src/event-log/kafka/event-log.kafka.ts';
 import { createSegmentEventLog } from '../../src/event-log/segment/event-log.segment.ts';
-import { createStickyPartitioner } from '../../src/ingest/sticky-partitioner.ts';
+import { beginStickyRun, createStickyPartitioner } from '../../src/ingest/sticky-partitioner.ts';
 import { answerParent } from '../parts/child.ts';
 import { sampleEvent } from './sample-event.ts';
 
@@ -67,7 +67,7 @@ answerParent(async (plan: BacklogPlan): Promise<Backlog> => {
   const { events, secondsMax = Number.POSITIVE_INFINITY, withDuplicates = false } = plan;
   const log = await openLog(plan);
   const ids: string[] = [];
-  const sticky = createStickyPartitioner(0);
+  const sticky = createStickyPartitioner(beginStickyRun(0));
   let duplicates = 0;
   const deadline = performance.now() + secondsMax * 1000;
   for (let first = 0; first < events && performance.now() < deadline; first += groupRecords) {

@@ -11,9 +11,10 @@ export function startPart(
   command: 'api' | 'worker',
   { settings }: ServerInstallation,
   { profileDir }: Pick<Setup, 'profileDir'>,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Product> {
   // Neither is ready without the other, and a worker that is waited for has stored already.
-  return startProduct({ command, settings, profileDir, waitUntilReady: false });
+  return startProduct({ command, settings: { ...settings, ...more }, profileDir, waitUntilReady: false });
 }
 
 /** Outcomes that the database has, of all records; asked there, and not of the product. */

@@ -11,6 +11,10 @@ interface StartOptions {
   readonly dataDir?: string;
 }
 
+interface ApiOptions extends StartOptions {
+  readonly threads?: number;
+}
+
 const ending = 'SIGTERM or Ctrl-C ends it in order: what was accepted is stored first. A second one ends it at once.';
 
 export function addStartCommand(program: Command, context: CliContext): void {
@@ -38,11 +42,16 @@ export function addApiCommand(program: Command, context: CliContext): void {
     )
     .option('--port <port>', 'instead of PORT (3000); 0: any free one', parseCount)
     .option('--host <address>', 'instead of HOST (127.0.0.1)', parseText)
+    .option('--threads <count>', 'that serve HTTP, instead of ESP_HTTP_THREADS (1)', parseCount)
     .addHelpText('after', '\nExamples:\n  $ esp api\n  $ esp api --port 8080 --host 0.0.0.0')
-    .action((options: StartOptions) => start(options, 'api', context));
+    .action((options: ApiOptions) => start(options, 'api', context));
 }
 
-async function start({ port, host, dataDir }: StartOptions, role: 'all' | 'api', context: CliContext): Promise<void> {
+async function start(
+  { port, host, dataDir, threads }: ApiOptions,
+  role: 'all' | 'api',
+  context: CliContext,
+): Promise<void> {
   const config = requireConfig(
     loadConfig({
       ...logDefaults(context),
@@ -50,6 +59,7 @@ async function start({ port, host, dataDir }: StartOptions, role: 'all' | 'api',
       ...(port === undefined ? {} : { PORT: String(port) }),
       ...(host === undefined ? {} : { HOST: host }),
       ...(dataDir === undefined ? {} : { ESP_DATA_DIR: dataDir }),
+      ...(threads === undefined ? {} : { ESP_HTTP_THREADS: String(threads) }),
     }),
   );
   if (role === 'all') boundHeapGrowth(60);

@@ -29,8 +29,7 @@ export type UnavailableCode =
   | 'store_unusable'
   | 'disk_full'
   | 'metrics_unavailable'
-  | 'thread_gone'
-  | 'worker_ended';
+  | 'thread_gone';
 
 /** Something the program depends on does not answer, or answers that it can't now. Nothing is lost by trying again. */
 export class UnavailableError extends Error {

@@ -8,6 +8,8 @@ export const limits = {
   eventBytesMax: 256 * 1024,
   /** What a record may have beyond the event as it was sent: id, client_id, received_at, redrive_of and their names. */
   envelopeBytesMax: 1_024,
+  /** Partitions of a log: each has a loop of its own in a worker. */
+  partitionsMax: 256,
   /** One request after decompression: thirty-two of the largest events, or about 40,000 of a usual size. */
   requestBytesMax: 8 * 1024 * 1024,
   /** Events of one request: bounds the receipt (about 80 bytes each) to under 1 MiB. */
@@ -176,6 +178,10 @@ export const limits = {
   partRetryMaxMs: 5_000,
   /** How long a start waits for parts that are away before it serves what can be served without them. */
   partsFirstTryMs: 3_000,
+  /** How long it waits for the further threads that serve HTTP, each of which loads its own modules. */
+  threadsListenMs: 5_000,
+  /** Each of them takes some 80 MiB, and has connections of its own. Past this many cores, more processes are no worse. */
+  httpThreadsMax: 16,
   /** Halted partitions are looked at this often: an operator may have adopted the log. */
   haltedCheckEveryMs: 5_000,
   /** A partition that was halted for a bug is tried again after so long, then after twice as long, and so on. */

@@ -66,7 +66,7 @@ function registerRoutes({ app, routes }: BareApp, deps: HttpDependencies, httpLi
 
   // Scopes of their own, since each takes other content types.
   app.register((scope, _options, done) => {
-    registerIngestRoute(scope, deps);
+    registerIngestRoute(scope, deps, httpLimits);
     done();
   });
   app.register((scope, _options, done) => {

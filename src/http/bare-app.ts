@@ -29,6 +29,8 @@ export interface HttpLimits {
   readonly liveEventsPerTick: number;
   readonly liveEventBytesPerTick: number;
   readonly liveStalledMs: number;
+  /** Of bodies that are on their way, all together. */
+  readonly arrivingBodiesBytesMax: number;
   /** Of large answers that wait for their clients, in characters, and how many are put together at a time. */
   readonly answersHeldMax: number;
   readonly answersReadMax: number;

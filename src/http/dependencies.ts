@@ -15,7 +15,8 @@ export interface HttpDependencies {
   readonly telemetry: Telemetry;
   /** Prometheus text exposition, with its content type. */
   readonly prometheus: () => Promise<{ readonly contentType: string; readonly body: string }>;
-  readonly readiness: () => Readiness;
+  /** Of the whole process, whichever of its threads is asked. */
+  readonly readiness: () => Readiness | Promise<Readiness>;
   /** From then on a connection ends with its next answer, so that clients look for another server while this one still serves. */
   readonly isStopping: () => boolean;
   readonly options: HttpOptions;

@@ -128,7 +128,6 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
     const snapshots = new Map<MetricsWindow, Uint8Array>();
     let stored: number | null = null;
     const hasOldLedger = isLedgerFresh();
-    const readinessJson = JSON.stringify(readinessView(readiness()));
     const ledgerRead = hasOldLedger ? null : readOrRepeat(readLedger);
     const metricsRead = readOrRepeat(async () => {
       const lagSeconds = await operations.lagSeconds();
@@ -138,7 +137,8 @@ export function createLive({ metrics, operations, readiness, telemetry }: Source
         lastMetrics.set(window, JSON.stringify(liveMetricsView(window, reading, lagSeconds, now)));
       }
     });
-    await Promise.all([ledgerRead, metricsRead]);
+    const [ready] = await Promise.all([readiness(), ledgerRead, metricsRead]);
+    const readinessJson = JSON.stringify(readinessView(ready));
     for (const window of windows) {
       const parts = `"metrics":${lastMetrics.get(window) ?? 'null'},"ledger":${lastLedger},"readiness":${readinessJson}`;
       snapshots.set(window, Buffer.from(message('snapshot', `{${parts}}`)));

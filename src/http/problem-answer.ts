@@ -94,7 +94,6 @@ const unavailableProblems: Readonly<Record<UnavailableCode, ProblemCode>> = {
   metrics_unavailable: 'metrics_unavailable',
   // The threads beside the one that answers work on the store.
   thread_gone: 'store_unavailable',
-  worker_ended: 'store_unavailable',
 };
 
 function internalProblem(error: unknown): ProblemError {

@@ -9,7 +9,7 @@ import { createDecompressor, readFormat, readUtf8, tooLarge } from './read-body.
 import { idempotentIds, moreProblems, type Rejected } from './read-event.ts';
 import { type Item, isRecord, readRequest } from './read-request.ts';
 import { refuse } from './refuse.ts';
-import { createStickyPartitioner } from './sticky-partitioner.ts';
+import { beginStickyRun, createStickyPartitioner, type StickyRun } from './sticky-partitioner.ts';
 
 export interface IngestRequest {
   readonly body: Uint8Array;
@@ -47,6 +47,8 @@ export interface IngestOptions {
   /** Why nothing may be appended now, or null. */
   readonly gate?: () => ClosedCode | null;
   readonly limits?: Partial<IngestLimits>;
+  /** Where events go that nothing ties to a partition, if others of this process share it. */
+  readonly run?: StickyRun;
 }
 
 const closedDetails: Record<ClosedCode, string> = {
@@ -70,7 +72,7 @@ export function createIngest(options: IngestOptions): Ingest {
     groupBytesMax: bounds.appendGroupBytesMax,
     groupRecordsMax: bounds.appendGroupRecordsMax,
   });
-  const sticky = createStickyPartitioner(Math.floor(Math.random() * log.partitions));
+  const sticky = createStickyPartitioner(options.run ?? beginStickyRun(Math.floor(Math.random() * log.partitions)));
   let isDraining = false;
 
   function refused(refusal: Refusal): Refusal {

@@ -28,6 +28,7 @@ export const logLevels: Readonly<Record<TelemetryEventName, Level>> = {
   'overload.began': 'warn',
   'overload.ended': 'info',
   'request.shed': 'trace',
+  'http_thread.ended': 'error',
   'ingest.appended': 'trace',
   'ingest.refused': 'debug',
   'append.failed': 'warn',

@@ -194,6 +194,18 @@ describe('what is read at the scrape', () => {
   });
 });
 
+it('a process is overloaded while one of its threads is', async () => {
+  const { telemetry, scrape } = setUp();
+  const overloaded = async () => (await scrape()).get('esp_overloaded');
+  expect(await overloaded()).toBe(0);
+  for (const from of [{}, { thread: 1 }, { thread: 2 }]) telemetry.emit('overload.began', { underWayMax: 1, ...from });
+  telemetry.emit('overload.ended', { underWayMax: 1 });
+  telemetry.emit('http_thread.ended', { thread: 1, message: 'broken' });
+  expect(await overloaded()).toBe(1);
+  telemetry.emit('overload.ended', { underWayMax: 1, thread: 2 });
+  expect(await overloaded()).toBe(0);
+});
+
 describe('parts that are servers of their own', () => {
   it('show whether they answer, and how often they did not', async () => {
     const { telemetry, scrape } = setUp();
@@ -209,6 +221,21 @@ describe('parts that are servers of their own', () => {
     expect(samples.get('esp_part_up{part="store"}')).toBe(1);
     expect(samples.get('esp_part_up{part="metrics"}')).toBe(1);
     expect(samples.get('esp_part_outages_total{part="metrics"}')).toBe(1);
+  });
+
+  it('are up once every thread that waits for one has it, or has ended', async () => {
+    const { telemetry, scrape } = setUp();
+    const up = async () => (await scrape()).get('esp_part_up{part="store"}');
+    const waiting = { part: 'store', reason: 'away', retryInMs: 1, attempt: 0 } as const;
+    telemetry.emit('part.waiting', waiting);
+    telemetry.emit('part.waiting', { ...waiting, thread: 1 });
+    telemetry.emit('part.waiting', { ...waiting, thread: 2 });
+    telemetry.emit('part.opened', { part: 'store', waitedMs: 1 });
+    telemetry.emit('part.opened', { part: 'store', waitedMs: 1, thread: 2 });
+    expect(await up()).toBe(0);
+    telemetry.emit('http_thread.ended', { thread: 1, message: 'broken' });
+    expect(await up()).toBe(1);
+    expect((await scrape()).get('esp_http_thread_ends_total')).toBe(1);
   });
 
   it('show that the log was replaced, and that it was recognised', async () => {

@@ -6,7 +6,7 @@ import type { Telemetry } from './telemetry.ts';
 /** Numbers that nobody announces: they are read when Prometheus asks. */
 export interface PrometheusGauges {
   /** What waits in the ingest queue. */
-  readonly queue?: () => { readonly records: number; readonly bytes: number };
+  readonly queue?: () => QueueSize | Promise<QueueSize>;
   readonly ledger?: () => Promise<{
     readonly inFlight: number;
     readonly openInInbox: number;
@@ -16,6 +16,11 @@ export interface PrometheusGauges {
   }>;
   readonly lagSeconds?: () => Promise<number>;
   readonly freeDiskBytes?: () => number | null;
+}
+
+interface QueueSize {
+  readonly records: number;
+  readonly bytes: number;
 }
 
 export interface PrometheusOptions {
@@ -33,6 +38,9 @@ export interface Prometheus {
 
 /** Below Prometheus' own scrape timeout of 10 s, with room for the rest of the scrape. */
 const readTimeoutDefaultMs = 3_000;
+
+/** Which does not say that it is one. */
+const mainThread = 0;
 
 /** Seconds: from a disk's flush to the longest pause that a client would sit through. */
 const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -219,8 +227,19 @@ function listenToParts(registry: Registry, telemetry: Telemetry): void {
   const outages = counter(registry, 'esp_part_outages_total', 'Times that a part stopped answering', ['part']);
   const replaced = gauge(registry, 'esp_log_replaced', '1 while the log is not the one that the store belongs to');
   replaced.set(0);
-  telemetry.on('part.waiting', ({ part }) => up.set({ part }, 0));
-  telemetry.on('part.opened', ({ part }) => up.set({ part }, 1));
+  /** Part → the threads that wait for it: each has opened it for itself. */
+  const waiting = new Map<string, Set<number>>();
+  function opened(part: string, thread: number): void {
+    if (waiting.get(part)?.delete(thread) && waiting.get(part)?.size === 0) up.set({ part }, 1);
+  }
+  telemetry.on('part.waiting', ({ part, thread = mainThread }) => {
+    waiting.set(part, (waiting.get(part) ?? new Set()).add(thread));
+    up.set({ part }, 0);
+  });
+  telemetry.on('part.opened', ({ part, thread = mainThread }) => opened(part, thread));
+  telemetry.on('http_thread.ended', ({ thread }) => {
+    for (const part of waiting.keys()) opened(part, thread);
+  });
   telemetry.on('part.away', ({ part }) => {
     up.set({ part }, 0);
     outages.inc({ part });
@@ -271,8 +290,21 @@ function listenToRest(registry: Registry, telemetry: Telemetry): void {
   );
   overloaded.set(0);
   telemetry.on('request.shed', () => shed.inc());
-  telemetry.on('overload.began', () => overloaded.set(1));
-  telemetry.on('overload.ended', () => overloaded.set(0));
+  const overloadedNow = new Set<number>();
+  function calm(thread: number): void {
+    overloadedNow.delete(thread);
+    overloaded.set(overloadedNow.size > 0 ? 1 : 0);
+  }
+  telemetry.on('overload.began', ({ thread = mainThread }) => {
+    overloadedNow.add(thread);
+    overloaded.set(1);
+  });
+  telemetry.on('overload.ended', ({ thread = mainThread }) => calm(thread));
+  const ends = counter(registry, 'esp_http_thread_ends_total', 'Times that a thread that serves HTTP ended by itself');
+  telemetry.on('http_thread.ended', ({ thread }) => {
+    ends.inc();
+    calm(thread);
+  });
 }
 
 function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTimeoutMs: number): () => Promise<void> {

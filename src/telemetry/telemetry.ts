@@ -13,13 +13,13 @@ export interface TelemetryEvents {
   'process.stopped': { readonly forced: boolean };
 
   /** Something the process works with is not there at its start and is waited for. */
-  'part.waiting': {
+  'part.waiting': OfThread & {
     readonly part: PartName;
     readonly reason: string;
     readonly retryInMs: number;
     readonly attempt: number;
   };
-  'part.opened': { readonly part: PartName; readonly waitedMs: number };
+  'part.opened': OfThread & { readonly part: PartName; readonly waitedMs: number };
   /** Told at the first look that gets no answer, and at the first one that does again. */
   'part.away': { readonly part: PartName; readonly reason: string };
   'part.back': { readonly part: PartName; readonly awayMs: number };
@@ -40,8 +40,10 @@ export interface TelemetryEvents {
     readonly durationMs: number;
   };
   /** More comes in than the thread that serves HTTP can do: what is over this many requests under way is refused, or no longer. */
-  'overload.began': { readonly underWayMax: number };
-  'overload.ended': { readonly underWayMax: number };
+  'overload.began': OfThread & { readonly underWayMax: number };
+  'overload.ended': OfThread & { readonly underWayMax: number };
+  /** One of several that serve HTTP ended by itself, and is started anew. */
+  'http_thread.ended': { readonly thread: number; readonly message: string };
   /** Refused for that, before anything of it was read. */
   'request.shed': { readonly route: string };
   /** The log has a group of records. `late`: those whose clients had been told to send them again by then. */
@@ -147,6 +149,12 @@ export interface TelemetryEvents {
   'disk.full': { readonly freeBytes: number; readonly floorBytes: number };
   'disk.recovered': { readonly freeBytes: number };
   'listener.failed': { readonly event: string; readonly error: string };
+}
+
+/** What each thread that serves HTTP tells for itself. */
+export interface OfThread {
+  /** The second and further ones are numbered from 1; the first, which is the main thread, does not say. */
+  readonly thread?: number;
 }
 
 /** The parts that may be away. */

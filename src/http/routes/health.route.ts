@@ -38,7 +38,7 @@ export function registerHealthRoutes(app: FastifyInstance, { readiness, promethe
       },
     },
     async (_request, reply) => {
-      const view = readinessView(readiness());
+      const view = readinessView(await readiness());
       return reply.code(view.ready ? 200 : 503).send(view);
     },
   );

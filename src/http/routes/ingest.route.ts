@@ -4,6 +4,7 @@ import type { SettledOutcome } from '../../event-store/event-store.ts';
 import type { EventResult, IngestAnswer, Refusal } from '../../ingest/ingest-answer.ts';
 import { readFormat } from '../../ingest/read-body.ts';
 import { answerAtOnce } from '../answer-at-once.ts';
+import type { HttpLimits } from '../bare-app.ts';
 import type { HttpDependencies } from '../dependencies.ts';
 import { describeIngest } from '../describe-ingest.ts';
 import { IngestQuery } from '../parameters.ts';
@@ -22,10 +23,14 @@ type Accepted = Extract<IngestAnswer, { kind: 'accepted' }>;
 type Many = Extract<IngestAnswer, { kind: 'many' }>;
 
 /** POST /api/events. Its parsers take any content type, so `app` must be a scope of its own. */
-export function registerIngestRoute(app: FastifyInstance, deps: Dependencies): void {
+export function registerIngestRoute(
+  app: FastifyInstance,
+  deps: Dependencies,
+  { arrivingBodiesBytesMax }: Pick<HttpLimits, 'arrivingBodiesBytesMax'>,
+): void {
   const readBody = createBodyReader({
     bytesMax: limits.requestBytesMax,
-    arrivingBytesMax: limits.arrivingBodiesBytesMax,
+    arrivingBytesMax: arrivingBodiesBytesMax,
   });
   const closing = new AbortController();
   app.addHook('preClose', (done) => {

@@ -1,6 +1,6 @@
 import { Worker as Thread } from 'node:worker_threads';
 import type { Discrepancy } from '../../event-store/event-store.ts';
-import { siblingModule } from '../worker/sibling-module.ts';
+import { siblingModule } from '../threads/sibling-module.ts';
 
 /** Runs the store's verification in a thread of its own. */
 export function verifyInThread(storePath: string, eventTypesMax: number): Promise<readonly Discrepancy[]> {

@@ -7,7 +7,7 @@ import type { MetricsStore, MetricsWriter } from '../../metrics-store/metrics-st
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import type { ProductionConfig } from '../config/config.production.ts';
 import type { Lifecycle } from '../serve/lifecycle.ts';
-import type { Caller, Handlers } from '../worker/thread-channel.ts';
+import type { Caller, Handlers } from '../threads/thread-channel.ts';
 import type { FreeDisk } from './free-disk.ts';
 import type { LatePart } from './late-part.ts';
 

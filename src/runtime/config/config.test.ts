@@ -45,6 +45,7 @@ describe('the configuration', () => {
       maintenanceEveryMs: limits.maintenanceEveryMs,
       drainMs: null,
       reusePort: false,
+      httpThreads: 1,
       workerPort: 0,
       production: null,
     });
@@ -67,6 +68,7 @@ describe('the configuration', () => {
       ESP_DRAIN_SECONDS: '1.5',
       ESP_WORKER_PORT: '9100',
       ESP_REUSE_PORT: 'true',
+      ESP_HTTP_THREADS: '4',
     };
     expect(configOf(env)).toEqual({
       host: '0.0.0.0',
@@ -85,6 +87,7 @@ describe('the configuration', () => {
       drainMs: 1_500,
       workerPort: 9100,
       reusePort: true,
+      httpThreads: 4,
       production: null,
     });
   });

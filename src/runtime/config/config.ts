@@ -10,6 +10,8 @@ export interface Config {
   readonly port: number;
   /** Whether several APIs of this machine may listen at one port, the system handing each connection to one of them. */
   readonly reusePort: boolean;
+  /** Threads of `esp api` that serve HTTP. */
+  readonly httpThreads: number;
   readonly dataDir: string;
   readonly partitions: number;
   /** Null: rows are kept for ever. */
@@ -71,8 +73,9 @@ export function loadConfig(env: Environment): Loaded<Config> {
     host,
     port: read.integer('PORT', 3000, { min: 0, max: 65_535 }),
     reusePort: read.flag('ESP_REUSE_PORT') ?? false,
+    httpThreads: read.integer('ESP_HTTP_THREADS', 1, { min: 1, max: limits.httpThreadsMax }),
     dataDir: resolve(read.text('ESP_DATA_DIR', './data')),
-    partitions: read.integer('ESP_PARTITIONS', 8, { min: 1, max: 256 }),
+    partitions: read.integer('ESP_PARTITIONS', 8, { min: 1, max: limits.partitionsMax }),
     retentionMs,
     // An event may be sent again as long as the log could still deliver its first copy, so rows must outlive the log.
     logRetentionMs: Math.min(limits.logRetentionMs, retentionMs ?? Number.POSITIVE_INFINITY),

@@ -9,8 +9,8 @@ async function start(name: string, port: number, reusePort: boolean) {
   const app = Fastify();
   onTestFinished(() => app.close());
   app.get('/', () => name);
-  const url = await listen(app, { host: '127.0.0.1', port, reusePort, portVariable: 'PORT' });
-  return { app, port: Number(new URL(url).port) };
+  const listening = await listen(app, { host: '127.0.0.1', port, reusePort, portVariable: 'PORT' });
+  return { app, port: listening.port };
 }
 
 /** Who answers, each time over a connection of its own. Forty of them all at one of two: once in 10^12 runs. */
@@ -40,9 +40,27 @@ test.runIf(process.platform === 'linux')(
   },
 );
 
+test.runIf(process.platform === 'linux')(
+  'threads share a port with each other, and with no other process',
+  async () => {
+    const apps = [Fastify(), Fastify(), Fastify()] as const;
+    for (const app of apps) onTestFinished(() => app.close());
+    const at = { host: '127.0.0.1', portVariable: 'PORT' };
+    const { port } = await listen(apps[0], { ...at, port: 0, amongThreads: 'first' });
+    expect(await listen(apps[1], { ...at, port, amongThreads: 'further' })).toEqual({
+      url: `http://localhost:${port}`,
+      port,
+    });
+    await expect(listen(apps[2], { ...at, port, amongThreads: 'first' })).rejects.toThrow(`Port ${port} is taken`);
+    // Unless the operator says so.
+    await listen(apps[2], { ...at, port, amongThreads: 'first', reusePort: true });
+  },
+);
+
 test('localhost is one address, so that there is one server', async () => {
   const app = Fastify();
   onTestFinished(() => app.close());
-  expect(await listen(app, { host: 'localhost', port: 0, portVariable: 'PORT' })).toMatch(/^http:\/\/localhost:\d+$/);
+  const { url } = await listen(app, { host: 'localhost', port: 0, portVariable: 'PORT' });
+  expect(url).toMatch(/^http:\/\/localhost:\d+$/);
   expect(app.addresses()).toMatchObject([{ address: '127.0.0.1' }]);
 });

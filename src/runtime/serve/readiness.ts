@@ -93,6 +93,13 @@ export function joiningReasons(isOpening: boolean): Reason[] {
   return [{ code: 'not_joined', message: 'The worker is joining its group.', isInTheWay: true }];
 }
 
+/** @param down threads that serve HTTP, and do not listen: others of the process do */
+export function httpThreadReasons(down: number): Reason[] {
+  if (down === 0) return [];
+  const message = `Of the threads that serve HTTP, ${down} ${down === 1 ? 'is' : 'are'} being started again.`;
+  return [{ code: 'http_threads_down', message, isInTheWay: false }];
+}
+
 /** Workers run elsewhere as well: what is known of them is what they do to the progress in the store. */
 export function sharedWorkReasons(watch: Pick<PartsWatch, 'unclaimed' | 'idle'>): Reason[] {
   const reasons: Reason[] = [];

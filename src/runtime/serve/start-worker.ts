@@ -90,7 +90,9 @@ async function listenForHealth(config: Config, work: Work, surroundings: Surroun
     },
   });
   lifecycle.add('http', () => app.close());
-  return listen(app, { host: config.host, port: config.workerPort, portVariable: 'ESP_WORKER_PORT' });
+  const { host, workerPort: port } = config;
+  const { url } = await listen(app, { host, port, portVariable: 'ESP_WORKER_PORT' });
+  return url;
 }
 
 /** Returns when every part has been tried once, or after a while; the work begins as soon as they are there. */

@@ -29,7 +29,8 @@ export async function startServer(config: Config, role: ServerRole = 'all'): Pro
   const lifecycle = createLifecycle({ telemetry, deadlineMs: drainMs + limits.shutdownMs });
 
   try {
-    const url = await serve({ ...config, drainMs }, role, { telemetry, lifecycle, ...machineClocks });
+    const settings = { drainMs, httpThreads: httpThreadsOf(config, role) };
+    const url = await serve(config, settings, role, { telemetry, lifecycle, ...machineClocks });
     telemetry.emit('process.started', { role, readyMs: Math.round(performance.now() - startedAt) });
     if (!isLoopback(config.host)) telemetry.emit('process.exposed', { host: config.host, advice: exposedAdvice });
     return { url, stop: (reason) => lifecycle.stop(reason) };
@@ -38,6 +39,14 @@ export async function startServer(config: Config, role: ServerRole = 'all'): Pro
     await lifecycle.stop('failed to start');
     throw error;
   }
+}
+
+/** @throws StartupError where one has to serve */
+function httpThreadsOf({ httpThreads }: Config, role: ServerRole): number {
+  if (role === 'api' || httpThreads === 1) return httpThreads;
+  throw new StartupError(
+    'ESP_HTTP_THREADS is for esp api: in esp start one thread serves HTTP. Unset it, or set it to 1.',
+  );
 }
 
 const exposedAdvice = 'let only a proxy with authentication reach it';

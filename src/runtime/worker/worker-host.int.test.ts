@@ -13,7 +13,7 @@ import { createTelemetry, type TelemetryEventName, type TelemetryEvents } from '
 import { eventOf } from '../../testing/event-store.batches.ts';
 import { samplesOf } from '../../testing/prometheus-samples.ts';
 import { temporaryDirectory } from '../../testing/temporary-store.ts';
-import type { Handlers } from './thread-channel.ts';
+import type { Handlers } from '../threads/thread-channel.ts';
 import { startWorkerHost } from './worker-host.ts';
 
 async function setUp() {

@@ -1,16 +1,13 @@
-import { getCompileCacheDir } from 'node:module';
-import { MessageChannel, Worker as Thread } from 'node:worker_threads';
-import { StartupError, UnavailableError } from '../../domain/failure.ts';
-import { limits } from '../../domain/limits.ts';
+import { StartupError } from '../../domain/failure.ts';
 import type { Telemetry, TelemetryEventName, TelemetryEvents } from '../../telemetry/telemetry.ts';
-import { processEnvironment } from '../config/config.ts';
-import { siblingModule } from './sibling-module.ts';
-import { type Caller, createCaller, type Handlers, serveCalls } from './thread-channel.ts';
+import { keepThread, type ThreadPorts } from '../threads/kept-thread.ts';
+import { siblingModule } from '../threads/sibling-module.ts';
+import type { Handlers } from '../threads/thread-channel.ts';
 import type { WorkerThreadData, WorkerThreadMessage } from './worker-thread.ts';
 
 /**
- * Keeps the worker's thread running: starts it, passes its telemetry on, and starts it anew should it end by itself. What
- * it had not committed is read from the log again, so a lost thread loses nothing.
+ * Keeps the worker's thread running and passes its telemetry on. What a thread that ended by itself had not committed is read
+ * from the log again, so it loses nothing.
  */
 export interface WorkerHost {
   /** Resolves once the thread has opened its parts (embedded: migrations are done). Rejects with what ended a first start. */
@@ -28,7 +25,7 @@ export interface WorkerStatus {
 }
 
 export interface WorkerHostOptions {
-  readonly data: Omit<WorkerThreadData, 'toMain' | 'fromMain'>;
+  readonly data: Omit<WorkerThreadData, keyof ThreadPorts>;
   /** What the thread may call: metrics and trimming. */
   readonly handlers: Handlers;
   readonly telemetry: Telemetry;
@@ -40,38 +37,7 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
   // A caller may wait for one of them only.
   for (const { promise } of [opened, claimed]) promise.catch(() => undefined);
   let status: WorkerStatus = { running: false, working: [], halted: new Map() };
-  let isStopping = false;
-  let thread: Thread;
-  let caller: Caller;
-  let exited: Promise<void>;
-  let restartMs: number = limits.backoffMinMs;
   let refusal: StartupError | null = null;
-
-  function start(): void {
-    const toMain = new MessageChannel();
-    const fromMain = new MessageChannel();
-    serveCalls(toMain.port1, handlers);
-    caller = createCaller(fromMain.port1);
-    thread = new Thread(siblingModule('worker-thread', import.meta.url), {
-      name: 'worker',
-      // A thread does not inherit the compile cache: without, it strips types again in memory that stays (measured: 20 MB).
-      env: { ...processEnvironment(), NODE_COMPILE_CACHE: getCompileCacheDir() ?? '' },
-      workerData: { ...data, toMain: toMain.port2, fromMain: fromMain.port2 } satisfies WorkerThreadData,
-      transferList: [toMain.port2, fromMain.port2],
-    });
-    status = { running: true, working: [], halted: new Map() };
-    thread.on('message', (messages: readonly WorkerThreadMessage[]) => messages.forEach(onMessage));
-    exited = new Promise((resolve) => {
-      let reason: Error = new UnavailableError('worker_ended', 'the worker thread ended');
-      thread.on('error', (error) => {
-        reason = error instanceof Error ? error : new Error(String(error));
-      });
-      thread.once('exit', () => {
-        resolve();
-        onExit(reason);
-      });
-    });
-  }
 
   function onMessage(message: WorkerThreadMessage): void {
     if (message.kind === 'telemetry') {
@@ -82,36 +48,35 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
     } else if (message.kind === 'refused') {
       refusal = new StartupError(message.message);
     } else {
-      restartMs = limits.backoffMinMs;
+      thread.markWell();
       status = { running: true, working: message.working, halted: message.halted };
       claimed.resolve();
     }
   }
 
-  function onExit(reason: Error): void {
-    status = { ...status, running: false, working: [] };
-    if (isStopping) return;
-    opened.reject(refusal ?? reason);
-    const message = refusal?.message ?? reason.stack ?? reason.message;
-    refusal = null;
-    telemetry.emit('worker.ended', { message });
-    setTimeout(() => {
-      if (!isStopping) start();
-    }, restartMs).unref();
-    restartMs = Math.min(restartMs * 2, limits.backoffMaxMs);
-  }
+  const thread = keepThread<WorkerThreadMessage>({
+    name: 'worker',
+    module: siblingModule('worker-thread', import.meta.url),
+    data,
+    handlers,
+    onMessage,
+    onStart() {
+      status = { running: true, working: [], halted: new Map() };
+    },
+    onExit(reason) {
+      status = { ...status, running: false, working: [] };
+      if (reason === null) return;
+      opened.reject(refusal ?? reason);
+      const message = refusal?.message ?? reason.stack ?? reason.message;
+      refusal = null;
+      telemetry.emit('worker.ended', { message });
+    },
+  });
 
-  start();
   return {
     opened: opened.promise,
     claimed: claimed.promise,
     status: () => status,
-    async stop() {
-      isStopping = true;
-      if (!status.running) return;
-      // A thread that ended meanwhile answers nothing; its exit is as good.
-      await Promise.race([caller.call('stop').catch(() => undefined), exited]);
-      await thread.terminate();
-    },
+    stop: () => thread.stop(),
   };
 }

@@ -1,20 +1,17 @@
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { StartupError } from '../../domain/failure.ts';
 import { createTelemetry, type TelemetryEventName } from '../../telemetry/telemetry.ts';
 import { openWorkerParts } from '../compose/compose.ts';
 import type { WorkerPartsOpening, WorkerSettings, WorkerSource } from '../compose/parts.ts';
 import { machineClocks } from '../serve/machine-clocks.ts';
+import type { ThreadPorts } from '../threads/kept-thread.ts';
+import { createCaller, createOutbox, serveCalls } from '../threads/thread-channel.ts';
 import { type RunningWorker, runWorker } from './run-worker.ts';
-import { createCaller, createOutbox, serveCalls } from './thread-channel.ts';
 
 /** What the main thread hands over. */
-export interface WorkerThreadData {
+export interface WorkerThreadData extends ThreadPorts {
   readonly source: WorkerSource;
   readonly settings: WorkerSettings;
-  /** Calls from this thread to the main one: metrics and trimming. */
-  readonly toMain: MessagePort;
-  /** Calls from the main thread to this one: stop. */
-  readonly fromMain: MessagePort;
 }
 
 export type WorkerThreadMessage =

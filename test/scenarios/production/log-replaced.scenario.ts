@@ -11,9 +11,15 @@ const send = (server: RunningServer, from: number, to: number) =>
     Array.from({ length: to - from }, (_, n) => ({ event_type: 'a', source: 's', id: `${from + n}`, payload: {} })),
   );
 
+const isRefused = ({ status, body }: Awaited<ReturnType<typeof send>>) =>
+  status === 503 && (body as unknown as { code: string }).code === 'log_replaced';
+
 it('a topic that was made anew stops everything until it is adopted', async () => {
   const installation = await createInstallation({ partitions: 2 });
-  const [api, worker] = await Promise.all([installation.startApi(), installation.startWorker()]);
+  const [api, worker] = await Promise.all([
+    installation.startApi({ env: { ESP_HTTP_THREADS: '3' } }),
+    installation.startWorker(),
+  ]);
   expect((await send(api, 0, 50)).status).toBe(202);
   await waitFor('the events to be stored', async () => (await api.settled()).stored === 50);
 
@@ -27,10 +33,9 @@ it('a topic that was made anew stops everything until it is adopted', async () =
   ]);
   expect(await installation.esp(['topics', 'create'])).toMatchObject({ code: 0 });
 
-  await waitFor('the API to refuse', async () => {
-    const answer = await send(api, 50, 51);
-    return answer.status === 503 && (answer.body as unknown as { code: string }).code === 'log_replaced';
-  });
+  await waitFor('the API to refuse', async () => isRefused(await send(api, 50, 51)));
+  // By all of its threads: so many at once are as many connections, and each thread has some of them.
+  expect((await Promise.all(Array.from({ length: 40 }, () => send(api, 50, 51)))).filter(isRefused)).toHaveLength(40);
   for (const server of [api, worker]) {
     const ready = await waitFor('its readiness to tell', async () => {
       const answer = await server.request<ReadinessView>('/health/ready');

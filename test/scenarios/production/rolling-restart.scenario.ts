@@ -11,7 +11,8 @@ import { startLoadBalancer } from './load-balancer.ts';
 it('nobody who sends or reads notices', async () => {
   const installation = await createInstallation();
   const ports = [await freePort(), await freePort()];
-  const startApi = (port: string) => installation.startApi({ env: { PORT: port, ESP_DRAIN_SECONDS: '1' } });
+  const startApi = (port: string) =>
+    installation.startApi({ env: { PORT: port, ESP_DRAIN_SECONDS: '1', ESP_HTTP_THREADS: '2' } });
   const [apis, workers] = await Promise.all([
     Promise.all(ports.map(startApi)),
     Promise.all([installation.startWorker(), installation.startWorker()]),
