@@ -110,6 +110,15 @@ describe('shape', () => {
     expect(found).toEqual([]);
   });
 
+  it('every package that is installed with the product is used by it', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      dependencies: Readonly<Record<string, string>>;
+    };
+    const imported = new Set(shipped.flatMap(({ imports }) => imports.map(({ specifier }) => specifier)));
+    const isUsed = (name: string) => [...imported].some((each) => each === name || each.startsWith(`${name}/`));
+    expect(Object.keys(dependencies).filter((name) => !isUsed(name))).toEqual([]);
+  });
+
   it('no barrel files but the package entry', () => {
     const found = [...shipped, ...dashboard].filter(({ path, isBarrel }) => path !== 'src/index.ts' && isBarrel);
     expect(found.map(({ path }) => path)).toEqual([]);

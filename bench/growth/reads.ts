@@ -22,7 +22,7 @@ export interface ReadTimes {
 }
 
 /** Every read there is, each so that both sides answer as many rows. */
-export async function readsOf({ port }: Product): Promise<readonly Read[]> {
+async function readsOf({ port }: Product): Promise<readonly Read[]> {
   const type = `event_type=${encodeURIComponent(typeName(7))}`;
   const older = `to=${new Date(Date.now() - 3 * dayMs).toISOString()}`;
   const newest = await fetchJson<EventPage>(port, '/api/events');

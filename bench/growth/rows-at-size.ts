@@ -45,7 +45,7 @@ export async function fillInstallation(servers: Servers, fill: Fill): Promise<Se
   return installation;
 }
 
-export async function compareSizes(
+async function compareSizes(
   setup: Setup,
   empty: ServerInstallation,
   full: ServerInstallation,

@@ -39,6 +39,8 @@ export interface KafkaSides {
 }
 
 const threads = String(Math.max(2, availableParallelism()));
+const bareName = 'bare node:http';
+const oneName = 'esp api';
 
 /**
  * `esp api` in turn with the baselines, while no worker runs: one process of it, one with several threads, and several that share the load over a port
@@ -62,27 +64,25 @@ export async function measureOnKafka(
     ? [stack.use(await startPart('api', installation, setup, { ESP_HTTP_THREADS: threads }))]
     : [];
   const generator = stack.use(startGenerator());
-  const bare: Side[] = withBare ? [{ name: 'bare node:http', ...(await startBareHttp(stack)), idsFile: null }] : [];
-  const sides: Side[] = [
-    ...bare,
-    ...baselines,
+  const bare: Side[] = withBare ? [{ name: bareName, ...(await startBareHttp(stack)), idsFile: null }] : [];
+  const own: Side[] = [
     ...threaded.map(({ port, pid }) => ({ name: `esp api --threads ${threads}`, port, pid, idsFile })),
-    { name: 'esp api', port: apis[0]!.port, pid: apis[0]!.pid, idsFile },
-    { name: `${processes} × esp api`, port: apis.map(({ port }) => port), pid: apis.map(({ pid }) => pid), idsFile },
+    { name: oneName, port: apis[0]!.port, pid: apis[0]!.pid, idsFile },
+    { name: `${processes} × ${oneName}`, port: apis.map(({ port }) => port), pid: apis.map(({ pid }) => pid), idsFile },
   ];
-  const results = await takeTurns(setup, load, generator, sides, servers.cpuSeconds);
-  const ofProduct = results.slice(-(threaded.length + 2));
-  const [one, several] = ofProduct.slice(-2);
-  const events = ofProduct.reduce((sum, { accepted }) => sum + accepted, 0);
+  const results = await takeTurns(setup, load, generator, [...bare, ...baselines, ...own], servers.cpuSeconds);
+  const resultsOf = (sides: readonly Pick<Side, 'name'>[]) =>
+    sides.map((side) => results.find(({ name }) => name === side.name)!);
+  const events = resultsOf(own).reduce((sum, { accepted }) => sum + accepted, 0);
   const account = await storeAndCount(setup, installation, apis[0]!, { events, ids: readIds(idsFile) });
   for (const api of [...threaded, ...apis]) await api.stop();
-  const ofGo = results.filter(({ name }) => inGo.some((side) => side.name === name));
-  const [firstOfGo, ...others] = ofGo;
+  const [firstOfGo, ...others] = resultsOf(inGo);
+  const [one, several] = resultsOf(own.slice(threaded.length));
   return {
     load,
-    bare: withBare ? results[0]! : null,
+    bare: resultsOf(bare)[0] ?? null,
     peer: firstOfGo === undefined ? null : fastestOf([firstOfGo, ...others]),
-    threaded: withThreads ? ofProduct[0]! : null,
+    threaded: resultsOf(own.slice(0, threaded.length))[0] ?? null,
     one: one!,
     several: several!,
     processes,

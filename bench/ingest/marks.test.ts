@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { SideResult } from '../parts/rounds.ts';
 import { spreadOf } from '../parts/statistics.ts';
-import { scalingMark } from './marks.ts';
+import type { KafkaIngest } from './kafka.ts';
+import { kafkaMarks, scalingMark } from './marks.ts';
 
 const side = (cpuSeconds: number, rate: number) => ({
   cpuSecondsPer100k: spreadOf([cpuSeconds]),
@@ -15,5 +17,37 @@ describe('scaling', () => {
     ['not where the rate does not follow', side(1.1, 150), 8, false],
   ])('is judged %s', (_, several, cores, held) => {
     expect(scalingMark(side(1, 100), several, 2, cores).held).toBe(held);
+  });
+});
+
+describe('single events on Kafka', () => {
+  /** What marks look at of a side that took so many events a second, with such a tail. */
+  const took = (name: string, eventsPerSecond: number, p99: number) =>
+    ({
+      name,
+      ...side(1, eventsPerSecond),
+      p99Ms: spreadOf([p99]),
+      rounds: [{ load: { eventsPerSecond } }],
+    }) as unknown as SideResult;
+  const base = {
+    bare: took('bare', 200, 1),
+    peer: took('peer', 100, 5),
+    one: took('one', 90, 6),
+    threaded: took('threaded', 120, 8),
+    several: took('several', 150, 6),
+    processes: 2,
+  } as unknown as KafkaIngest;
+  const judge = (found: Partial<KafkaIngest>) =>
+    Object.fromEntries(
+      kafkaMarks({ ...base, ...found }, 2).map(({ number, figure, held }) => [number, [figure, held]]),
+    );
+
+  it('are judged by the process that uses all cores, as the peer does', () => {
+    expect(judge({})).toMatchObject({ '1a': ['1.20', true], '1b': ['0.60', true], '1c': ['8.0 ms, 5.0 ms', false] });
+  });
+
+  it('are judged by the one with a thread where there is no other, and by what there is beside it', () => {
+    expect(judge({ threaded: null })).toMatchObject({ '1a': ['0.90', false], '1b': ['0.45', false] });
+    expect(Object.keys(judge({ threaded: null, peer: null, bare: null }))).toEqual(['1e']);
   });
 });

@@ -17,11 +17,11 @@ const scalingCoresMin = 6;
 export function kafkaMarks({ threaded, one, several, peer, bare, processes }: KafkaIngest, cores: number): Mark[] {
   const marks: Mark[] = [];
   // The peer uses all cores as well.
-  const process = threaded ?? one;
+  const judged = threaded ?? one;
   if (peer !== null) {
-    marks.push(ratioMark('1a', process, peer, peerRatioMin), tailMark(process, peer));
+    marks.push(ratioMark('1a', judged, peer, peerRatioMin), tailMark(judged, peer));
   }
-  if (bare !== null) marks.push(ratioMark('1b', process, bare, bareRatioMin));
+  if (bare !== null) marks.push(ratioMark('1b', judged, bare, bareRatioMin));
   return [...marks, scalingMark(one, several, processes, cores)];
 }
 

@@ -1,5 +1,5 @@
 /** Events as they are sent: real fields, a few types, exactly 200 bytes each, no id (the server makes them). */
-export const sampleEventBytes = 200;
+const sampleEventBytes = 200;
 
 const eventTypes = [
   'order.created',

@@ -118,6 +118,7 @@ const adviceFor: Advice = {
   disk_full: ['make room on the disk, or lower ESP_FREE_DISK_BYTES_MIN'],
   not_claimed: ['look into the server log for store errors; it tries again by itself'],
   worker_down: ['wait a moment; if it stays, the server log says why'],
+  http_threads_down: ['wait a moment; if it stays, the server log says why: http_thread.ended'],
   shutting_down: ['wait until it has ended'],
   bug: ['the server log has the error; report it, then start the server again: no event is lost meanwhile'],
 };

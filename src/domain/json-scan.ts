@@ -14,7 +14,7 @@ import { latin1Text } from './utf8.ts';
  * What breaks the grammar ends the scan (`syntaxError`). What breaks a limit is noted in `violations` and the scan goes on, so
  * that all of them can be told at once and the neighbours of a bad event are still found.
  */
-export const jsonKinds = ['object', 'array', 'string', 'number', 'boolean', 'null'] as const;
+const jsonKinds = ['object', 'array', 'string', 'number', 'boolean', 'null'] as const;
 export type JsonKind = (typeof jsonKinds)[number];
 
 export type ViolationCode = 'nested_too_deep' | 'number_out_of_range' | 'nul_character' | 'lone_surrogate';

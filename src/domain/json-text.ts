@@ -63,7 +63,7 @@ function stringEnd(json: Uint8Array, at: number): number {
 }
 
 /** The value of a string token. */
-export function unquote(token: string, escaped: boolean): string {
+function unquote(token: string, escaped: boolean): string {
   return escaped ? (JSON.parse(token) as string) : token.slice(1, -1);
 }
 

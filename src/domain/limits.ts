@@ -136,7 +136,7 @@ export const limits = {
   pageReadItemsMax: 100,
   pageBytesMax: 8 * 1024 * 1024,
   /** Large answers that wait for their clients, all together, in characters: sixteen of the largest pages. */
-  answersHeldMax: 128 * 1024 * 1024,
+  answersHeldCharactersMax: 128 * 1024 * 1024,
   /** Reading is one thread's work: more at a time would only hold more in memory. */
   answersReadMax: 4,
   waitStoredDefaultMs: 5_000,

@@ -65,7 +65,7 @@ test('some are read at a time, the others in their turn, and none for a client t
 
 test('what is asked for many times in one packet is answered or refused, and nothing is held afterwards', async () => {
   const { dependencies } = createHttpDependencies();
-  const app = createHttpApp(dependencies, { ...limits, answersHeldMax: 1 });
+  const app = createHttpApp(dependencies, { ...limits, answersHeldCharactersMax: 1 });
   await app.listen({ host: '127.0.0.1', port: 0 });
   try {
     const { port } = app.server.address() as AddressInfo;

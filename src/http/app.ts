@@ -58,7 +58,10 @@ function registerRoutes({ app, routes }: BareApp, deps: HttpDependencies, httpLi
     eventBytesPerTick: httpLimits.liveEventBytesPerTick,
     stalledMs: httpLimits.liveStalledMs,
   });
-  const room = createAnswerRoom({ heldMax: httpLimits.answersHeldMax, readingMax: httpLimits.answersReadMax });
+  const room = createAnswerRoom({
+    heldMax: httpLimits.answersHeldCharactersMax,
+    readingMax: httpLimits.answersReadMax,
+  });
   app.addHook('preClose', (done) => {
     live.close();
     done();

@@ -32,7 +32,7 @@ export interface HttpLimits {
   /** Of bodies that are on their way, all together. */
   readonly arrivingBodiesBytesMax: number;
   /** Of large answers that wait for their clients, in characters, and how many are put together at a time. */
-  readonly answersHeldMax: number;
+  readonly answersHeldCharactersMax: number;
   readonly answersReadMax: number;
 }
 

@@ -1,7 +1,8 @@
-import type { EventReader, InboxWriter, SettledOutcome } from '../event-store/event-store.ts';
+import type { EventReader, InboxWriter } from '../event-store/event-store.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { MetricsStore } from '../metrics-store/metrics-store.ts';
 import type { Ledger } from '../processing/ledger.ts';
+import type { WaitForOutcomes } from '../processing/outcome-wait.ts';
 import type { RedriveRequest, RedriveStarted } from '../processing/redrive.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { Admission } from './admission.ts';
@@ -45,15 +46,7 @@ export interface Operations {
   ledger(): Promise<Ledger & { readonly halted: ReadonlyMap<number, string> }>;
   /** Seconds, over partitions the oldest; 0 when nothing waits. Read at most once a second. */
   lagSeconds(): Promise<number>;
-  /**
-   * Waits until the store's progress is past each position, at most `timeoutMs`; null where it is not yet.
-   * Answers in order of `appended`.
-   */
-  waitForOutcomes(
-    appended: readonly { readonly id: string; readonly partition: number; readonly offset: number }[],
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<readonly (SettledOutcome | null)[]>;
+  readonly waitForOutcomes: WaitForOutcomes;
   /** Starts a job, or (dryRun) only counts. Ids that are not open are left out and counted in `skipped`. */
   redrive(request: RedriveRequest): Promise<RedriveStarted>;
   verify(): Promise<readonly { readonly code: string; readonly message: string }[]>;

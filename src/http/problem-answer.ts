@@ -47,7 +47,7 @@ const frameworkProblems: Readonly<Record<string, { readonly code: ProblemCode; r
 };
 
 /** Every error that can reach the one error handler, as a problem. An unknown one is a bug and says nothing of itself. */
-export function toProblem(error: unknown): ProblemError {
+function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof UnavailableError) {
     return new ProblemError(unavailableProblems[error.code], error.message, { cause: error });

@@ -6,7 +6,8 @@ import type { UnconfirmedCode } from './ingest-answer.ts';
 
 /**
  * Group commit. Each lane of the log has one append in flight; what arrives meanwhile, and what is just arriving when that one
- * is over, is the next group. There is no timer to tune: an idle log is written to at once, a busy one in larger groups.
+ * is over, is the next group. There is no timer to tune: an idle log is written to after one turn of the event loop, a busy one in
+ * larger groups.
  *
  *   add ─▶ waiting ─▶ in flight ─▶ settled: appended, or failed
  *             │           │
@@ -20,9 +21,15 @@ export interface AppendQueue {
   hasRoomFor(bytes: number): boolean;
   /** Resolves when every record has settled or the deadline has passed; never rejects. */
   add(records: readonly RecordToAppend[]): Promise<AppendOutcome>;
-  size(): { readonly records: number; readonly bytes: number };
+  size(): QueueSize;
   /** Resolves when nothing waits and nothing is in flight. */
   idle(): Promise<void>;
+}
+
+/** Records that wait for the log. */
+export interface QueueSize {
+  readonly records: number;
+  readonly bytes: number;
 }
 
 export interface AppendOutcome {
@@ -78,8 +85,8 @@ interface Group {
 
 /**
  * How long a group is gathered at most. Measured with 64 clients that share two cores with Kafka, against taking only what waits
- * when the append before is over: groups of 35 events and not of 25, 17 % less of this process and 59 % less of Kafka for each
- * event, a quarter more of them, and a p99 that is a quarter lower.
+ * when the append before is over: groups of 35 events and not of 25, for each event 17 % less processor time of this process and 59 %
+ * less of Kafka, a quarter more events a second, and a p99 that is a quarter lower.
  */
 const gatherMsMax = 2;
 /** Deadlines are looked at this often at most: a sweep walks through all that waits. */

@@ -1,5 +1,6 @@
 import type { JsonProblem } from '../domain/json-problem.ts';
 import type { RecordToAppend } from '../event-log/event-log.ts';
+import type { AppendedRecord } from '../event-store/event-store.ts';
 
 /** Why nothing, or nothing for certain, of a request was taken. http/problems.ts has status and title of each. */
 export type RefusalCode =
@@ -24,14 +25,8 @@ export type ClosedCode = 'disk_full' | 'log_replaced' | 'shutting_down';
 
 export type UnconfirmedCode = 'not_confirmed' | 'log_unavailable' | 'disk_full' | 'log_replaced' | 'internal';
 
-export interface Appended {
-  readonly id: string;
-  readonly partition: number;
-  readonly offset: number;
-}
-
 export type EventResult =
-  | ({ readonly status: 'accepted' } & Appended)
+  | ({ readonly status: 'accepted' } & AppendedRecord)
   | { readonly status: 'rejected'; readonly problem: JsonProblem }
   /** Perhaps in the log, perhaps not: to be sent again under this id. */
   | { readonly status: 'retry'; readonly id: string };
@@ -50,7 +45,7 @@ export interface Refusal {
 
 export type IngestAnswer =
   /** One event that was sent as one: durable in the log. */
-  | ({ readonly kind: 'accepted' } & Appended)
+  | ({ readonly kind: 'accepted' } & AppendedRecord)
   /** Many, at least one of them accepted. */
   | {
       readonly kind: 'many';

@@ -3,7 +3,7 @@ import { limits } from '../domain/limits.ts';
 import { recordId } from '../domain/record-codec.ts';
 import type { AppendedAt, LogAppender, RecordToAppend } from '../event-log/event-log.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { type AppendOutcome, type AppendQueue, bytesOf, createAppendQueue } from './append-queue.ts';
+import { type AppendOutcome, bytesOf, createAppendQueue, type QueueSize } from './append-queue.ts';
 import type { ClosedCode, EventResult, IngestAnswer, Refusal, RefusalCode } from './ingest-answer.ts';
 import { createDecompressor, readFormat, readUtf8, tooLarge } from './read-body.ts';
 import { idempotentIds, moreProblems, type Rejected } from './read-event.ts';
@@ -24,7 +24,7 @@ export interface Ingest {
   /** Reads and judges the whole request before anything of it is appended; answers when the log has it, or won't say. */
   submit(request: IngestRequest): Promise<IngestAnswer>;
   /** Records that wait for the log, and their bytes. */
-  queue(): { readonly records: number; readonly bytes: number };
+  queue(): QueueSize;
   /** Takes nothing more; resolves when every append has settled. */
   drain(): Promise<void>;
 }
@@ -116,7 +116,7 @@ export function createIngest(options: IngestOptions): Ingest {
   }
 
   async function appendOne(record: RecordToAppend): Promise<IngestAnswer> {
-    if (!queue.hasRoomFor(record.value.byteLength)) return full(queue, 1);
+    if (!queue.hasRoomFor(record.value.byteLength)) return full(1);
     const outcome = await append([record]);
     const id = recordId(record.value);
     const at = outcome.appended[0];
@@ -126,7 +126,7 @@ export function createIngest(options: IngestOptions): Ingest {
 
   async function appendMany(items: readonly Item[]): Promise<IngestAnswer> {
     const records = items.filter(isRecord);
-    if (!queue.hasRoomFor(bytesOf(records))) return full(queue, items.length);
+    if (!queue.hasRoomFor(bytesOf(records))) return full(items.length);
     reportRejected(items);
     const outcome = await append(records);
     return manyAnswer(items, records, outcome);
@@ -164,8 +164,8 @@ export function createIngest(options: IngestOptions): Ingest {
     };
   }
 
-  function full({ size }: AppendQueue, events: number): Refusal {
-    const detail = `${size().bytes} bytes wait for the log already. Nothing of this request was taken: send it again a little later.`;
+  function full(events: number): Refusal {
+    const detail = `${queue.size().bytes} bytes wait for the log already. Nothing of this request was taken: send it again a little later.`;
     return refused(refuse('queue_full', detail, { events }));
   }
 

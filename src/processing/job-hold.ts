@@ -42,7 +42,7 @@ export function createJobHold(
       return true;
     } catch (error) {
       if (error instanceof UnavailableError) return false;
-      telemetry.emit('listener.failed', { event: 'redrive job', error: String(error) });
+      telemetry.emit('job.unsaved', { error: String(error) });
       return true;
     }
   }

@@ -19,6 +19,8 @@ const failed: SettledOutcome = { kind: 'failed', inboxId: 'store:1:0:2' };
  */
 function setUp() {
   const clock = { now: 0 };
+  /** Of each wait, what ends its clock. */
+  const clocks: AbortSignal[] = [];
   const next = new Map<number, number>();
   const outcomes = new Map<string, SettledOutcome>();
   const asked: AppendedRecord[] = [];
@@ -64,11 +66,12 @@ function setUp() {
     store,
     watch,
     async pause(ms, signal) {
+      clocks.push(signal);
       const until = clock.now + ms;
       while (clock.now < until && !signal.aborted) await nextTurn();
     },
   });
-  return { wait, clock, next, outcomes, asked, reads, onRead, look, hear, listeners };
+  return { wait, clock, clocks, next, outcomes, asked, reads, onRead, look, hear, listeners };
 }
 
 const at = (id: string, offset: number, partition = 0) => ({ id, partition, offset });
@@ -199,6 +202,23 @@ it('reads together what several ask for at the same news', async () => {
   const found = (await Promise.all(waits)).map(([outcome]) => outcome);
   expect(found).toEqual(found.map((_, n) => (n === 7 ? failed : { kind: 'stored' })));
   expect(reads).toEqual([20]);
+});
+
+it('asks for no more at a time than the store takes, however many ask together', async () => {
+  const { wait, next, reads, hear } = setUp();
+  const many = (from: number) => Array.from({ length: 400 }, (_, n) => at(`e${from + n}`, from + n));
+  const waits = [wait(many(0), longMs, never), wait(many(400), longMs, never)];
+  next.set(0, 800);
+  hear(0, 800);
+  expect((await Promise.all(waits)).flat()).toEqual(Array(800).fill({ kind: 'stored' }));
+  expect(reads).toEqual([limits.outcomesReadMax, 800 - limits.outcomesReadMax]);
+});
+
+it('leaves no clock running for who has been answered', async () => {
+  const { wait, next, clocks } = setUp();
+  next.set(0, 1);
+  await wait([at('a', 0)], longMs, never);
+  expect(clocks.map(({ aborted }) => aborted)).toEqual([true]);
 });
 
 it('looks no further once nobody waits', async () => {

@@ -4,6 +4,7 @@ import { limits } from '../domain/limits.ts';
 import type { AppendedRecord, EventReader, SettledOutcome } from '../event-store/event-store.ts';
 import type { ProgressWatch } from './progress-watch.ts';
 
+/** @param signal who asked is gone, or the server stops */
 export type WaitForOutcomes = (
   appended: readonly AppendedRecord[],
   timeoutMs: number,
@@ -17,8 +18,8 @@ export interface OutcomeWaitOptions {
 }
 
 /**
- * Answers what became of records once the store's progress is past all of them; null for those of which that is not known in time. None
- * is asked about before: who waits for several is told of all or of none.
+ * Answers what became of records, in their order, once the store's progress is past all of them; null for those of which that is not
+ * known in time. None is asked about before.
  */
 export function createOutcomeWait({ store, watch, pause }: OutcomeWaitOptions): WaitForOutcomes {
   const read = createSharedReads(store);
@@ -30,7 +31,7 @@ export function createOutcomeWait({ store, watch, pause }: OutcomeWaitOptions): 
     const isOver = () => hasEnded || signal.aborted;
     if (waiting.length === 0 || signal.aborted) return outcomes;
 
-    // A store that is silent answers much later than that.
+    // A silent store must not hold up whoever asked for longer than that.
     const done = new AbortController();
     const over = pause(timeoutMs, AbortSignal.any([signal, done.signal]))
       .catch(() => undefined)

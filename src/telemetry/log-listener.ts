@@ -62,10 +62,12 @@ export const logLevels: Readonly<Record<TelemetryEventName, Level>> = {
   'metrics.rebuilt': 'debug',
   'metrics.unavailable': 'warn',
   'jobs.ended': 'warn',
+  'job.unsaved': 'error',
   'jobs.unended': 'warn',
   'redrive.finished': 'info',
   'disk.full': 'error',
   'disk.recovered': 'info',
+  'stop.failed': 'error',
   'listener.failed': 'error',
 };
 

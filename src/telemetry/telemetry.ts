@@ -42,10 +42,10 @@ export interface TelemetryEvents {
   /** More comes in than the thread that serves HTTP can do: what is over this many requests under way is refused, or no longer. */
   'overload.began': OfThread & { readonly underWayMax: number };
   'overload.ended': OfThread & { readonly underWayMax: number };
-  /** One of several that serve HTTP ended by itself, and is started anew. */
-  'http_thread.ended': { readonly thread: number; readonly message: string };
   /** Refused for that, before anything of it was read. */
   'request.shed': { readonly route: string };
+  /** One of several that serve HTTP ended by itself, and is started anew. */
+  'http_thread.ended': { readonly thread: number; readonly message: string };
   /** The log has a group of records. `late`: those whose clients had been told to send them again by then. */
   'ingest.appended': {
     readonly events: number;
@@ -142,12 +142,16 @@ export interface TelemetryEvents {
   'metrics.rebuilt': { readonly partition: number; readonly reason: string; readonly durationMs: number };
   'metrics.unavailable': { readonly partition: number; readonly error: string };
 
+  /** A bug kept a redrive job from saving how far it is. */
+  'job.unsaved': { readonly error: string };
   'jobs.ended': { readonly count: number };
   /** Jobs of a process that has ended may still be told as running; it is tried again. */
   'jobs.unended': { readonly error: string };
   'redrive.finished': { readonly jobId: string; readonly redriven: number; readonly failed: number };
   'disk.full': { readonly freeBytes: number; readonly floorBytes: number };
   'disk.recovered': { readonly freeBytes: number };
+  /** A step of a stop; the next one is taken all the same. */
+  'stop.failed': { readonly step: string; readonly error: string };
   'listener.failed': { readonly event: string; readonly error: string };
 }
 

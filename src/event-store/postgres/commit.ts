@@ -9,9 +9,10 @@ import type { Database, Transaction } from './database.ts';
 import { copiedRow, isIdTaken, refusesValue } from './errors.ts';
 import { advance, advanceStatement, checkGuard } from './guard.ts';
 import { completeKnowledge, lookUp, withContents } from './knowledge.ts';
+import type { KnownLatencies } from './latencies.ts';
 import { together } from './together.ts';
 import { insertUntaken } from './untaken.ts';
-import { copyEvents, type KnownLatencies, writeRest } from './write.ts';
+import { copyEvents, writeRest } from './write.ts';
 
 export function createCommit(
   database: Pick<Database, 'writeOf'>,

@@ -4,7 +4,7 @@ import { createPool, type Pool } from './pool.ts';
 import { type PostgresTimeouts, postgresSettings } from './settings.ts';
 import type { ServerAddress } from './url.ts';
 
-/** The server as the store's parts see it: transactions of three kinds, whose errors say what is to be made of them. */
+/** The server as the store's parts see it: transactions of several kinds, whose errors say what is to be made of them. */
 export interface Database {
   /** Several reads that see one and the same state. */
   read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;

@@ -3,8 +3,9 @@ import { limits } from '../../domain/limits.ts';
 import { rollupSteps, stepStart } from '../../domain/rollup.ts';
 import type { MaintenanceRequest } from '../event-store.ts';
 import type { Connection } from './connection.ts';
+import { readLatencies } from './latencies.ts';
 import type { MaintenanceWork } from './pruning.ts';
-import { addLatencies, merged, readLatencies } from './write.ts';
+import { addLatencies, merged } from './write.ts';
 
 interface Fold {
   readonly partition: number;

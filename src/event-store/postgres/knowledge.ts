@@ -7,11 +7,11 @@ import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../ba
 import { inOrderOfId, withId } from '../by-id.ts';
 import { readBounded } from './bounded.ts';
 import type { Connection } from './connection.ts';
+import { type KnownLatencies, readLatencies } from './latencies.ts';
 import { postgresSettings } from './settings.ts';
 import { statement } from './statement.ts';
 import { together } from './together.ts';
 import { uuidArray } from './uuid.ts';
-import { type KnownLatencies, readLatencies } from './write.ts';
 
 /** What the first look at the store found; what it leaves open is asked for in `completeKnowledge`. */
 export interface LookedUp {

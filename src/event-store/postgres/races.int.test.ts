@@ -18,7 +18,7 @@ import {
   useDatabase,
   withPostgres,
 } from '../../testing/postgres-store.ts';
-import { createRandom } from '../../testing/random.ts';
+import { createRandom, testSeed } from '../../testing/random.ts';
 import { waitUntil } from '../../testing/stack/wait-until.ts';
 import type { EventStore } from '../event-store.ts';
 
@@ -42,7 +42,7 @@ async function commitAll(store: EventStore, partition: number, batches: readonly
 
 describe('workers at the same store', () => {
   it('store each id once, however their partitions share ids', async () => {
-    const seed = Date.now() % 1_000_000;
+    const seed = testSeed();
     const random = createRandom(seed);
     const stores = await openStores(2);
     const events = eventsOf(1_500);

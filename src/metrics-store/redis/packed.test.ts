@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createRandom } from '../../testing/random.ts';
+import { createRandom, testSeed } from '../../testing/random.ts';
 import { pack, unpack } from './packed.ts';
 
 const roundTrip = (values: readonly number[]) => [...unpack(pack(values))];
@@ -12,7 +12,7 @@ it('gives back every count up to 2^53, and leaves out zeros at the end', () => {
 });
 
 it('gives back whatever it was given', () => {
-  const seed = Date.now();
+  const seed = testSeed();
   const random = createRandom(seed);
   for (let round = 0; round < 300; round += 1) {
     const values = Array.from({ length: random.below(400) }, () => {

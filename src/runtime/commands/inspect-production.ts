@@ -81,7 +81,7 @@ const clockApartMsMax = 1_000;
 /** Sessions that are left, below which the next process that starts may find none. */
 const connectionsLeftMin = 20;
 
-export function judgePostgres(report: PostgresReport): PartFindings {
+function judgePostgres(report: PostgresReport): PartFindings {
   const { version, clockAheadMs, isStandby, settings, connections, missingMigrations, missingRights } = report;
   const findings: Finding[] = [{ level: 'ok', what: `PostgreSQL ${version} answers` }];
   const problem = (what: string, ...advice: string[]) => findings.push({ level: 'problem', what, advice });

@@ -8,7 +8,6 @@ import { migrateSqlite } from '../../event-store/sqlite/migrations.ts';
 import { createMemoryMetricsStore } from '../../metrics-store/memory/metrics-store.memory.ts';
 import type { MetricsSnapshot, MetricsUpdate, MetricsWatermark } from '../../metrics-store/metrics-store.ts';
 import { pause } from '../../processing/pause.ts';
-import { verifyInThread } from '../commands/verify.ts';
 import { type Config, dataFiles } from '../config/config.ts';
 import { type CommandParts, createCommandParts } from './command-parts.ts';
 import { acquireDirectoryLock } from './directory-lock.ts';
@@ -22,6 +21,7 @@ import type {
   WorkerPartsOpening,
   WorkerSource,
 } from './parts.ts';
+import { verifyInThread } from './verify-in-thread.ts';
 
 /** The embedded parts: one directory, owned by one process. */
 

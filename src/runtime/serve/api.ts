@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clocks } from '../../domain/clocks.ts';
 import { UnavailableError } from '../../domain/failure.ts';
-import { limits } from '../../domain/limits.ts';
 import type { EventLog } from '../../event-log/event-log.ts';
 import type { EventStore } from '../../event-store/event-store.ts';
 import { createHttpApp } from '../../http/app.ts';
 import type { HttpDependencies, Operations } from '../../http/dependencies.ts';
 import { createIngest, type Ingest } from '../../ingest/ingest.ts';
+import type { ClosedCode } from '../../ingest/ingest-answer.ts';
 import type { StickyRun } from '../../ingest/sticky-partitioner.ts';
 import type { MetricsStore } from '../../metrics-store/metrics-store.ts';
 import { pause } from '../../processing/pause.ts';
@@ -21,7 +21,7 @@ import type { ServerParts } from '../compose/parts.ts';
 import type { Config } from '../config/config.ts';
 import { createOperations, type OperationsParts } from './operations.ts';
 import { dashboardDir, productVersion } from './package-files.ts';
-import type { Closed } from './readiness.ts';
+import { boundsOfThread } from './thread-bounds.ts';
 
 export interface ApiOptions extends Clocks, Pick<HttpDependencies, 'prometheus' | 'readiness' | 'isStopping'> {
   readonly config: Pick<Config, 'allowedHosts' | 'allowedOrigins'>;
@@ -29,11 +29,11 @@ export interface ApiOptions extends Clocks, Pick<HttpDependencies, 'prometheus' 
   readonly store: LatePart<EventStore>;
   readonly telemetry: Telemetry;
   /** Why nothing may be appended now. */
-  readonly closed: () => Closed | null;
+  readonly closed: () => ClosedCode | null;
   readonly halted: OperationsParts['halted'];
-  /** That serve HTTP in this process, and share its bounds. */
-  readonly threads: number;
-  readonly run: StickyRun;
+  /** How many serve HTTP in this process, and share its bounds. */
+  readonly httpThreads: number;
+  readonly stickyRun: StickyRun;
 }
 
 /** What one thread serves HTTP with. Its ports are there at once, over parts that may not be open yet. */
@@ -55,12 +55,12 @@ export function createApi({
   now,
   elapsed,
   closed,
-  threads,
-  run,
+  httpThreads,
+  stickyRun,
   ...options
 }: ApiOptions): Api {
   const [log, store, metrics] = [lateLog(parts.log), callsOf(options.store), lateMetrics(parts.metrics)];
-  const bounds = boundsOf(threads);
+  const bounds = boundsOfThread(httpThreads);
   const redrive = createRedrive({
     log,
     store,
@@ -73,7 +73,7 @@ export function createApi({
     newId: randomUUID,
   });
   const ingest = lateIngest(parts.log, (open) =>
-    createIngest({ log: open, telemetry, now, gate: closed, limits: bounds.ingest, run }),
+    createIngest({ log: open, telemetry, now, gate: closed, limits: bounds.ingest, run: stickyRun }),
   );
   const operations = createOperations({
     log,
@@ -108,22 +108,8 @@ export function createApi({
   return { log, store, metrics, redrive, ingest, operations, app };
 }
 
-/** The records of one request, however its events are made up. */
-const requestRecordsBytesMax = limits.requestBytesMax + limits.requestEventsMax * limits.envelopeBytesMax;
-
-/** Bounds in bytes are those of the process: each thread has its part of them, and room for one of the largest requests. */
-function boundsOf(threads: number) {
-  return {
-    http: {
-      ...limits,
-      arrivingBodiesBytesMax: limits.arrivingBodiesBytesMax / threads,
-      answersHeldMax: limits.answersHeldMax / threads,
-    },
-    ingest: { ingestQueueBytesMax: Math.max(limits.ingestQueueBytesMax / threads, requestRecordsBytesMax) },
-  };
-}
-
-function assertOpen(code: Closed | null): void {
+/** A redrive may begin while the process stops: it is waited for. */
+function assertOpen(code: ClosedCode | null): void {
   if (code === 'disk_full') throw new UnavailableError(code, 'There is too little free disk space to append events.');
   if (code === 'log_replaced') {
     throw new UnavailableError(

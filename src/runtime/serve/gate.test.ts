@@ -14,9 +14,9 @@ test('another thread sees what one decides, at once and when it comes later', ()
 
 test('who stops takes what comes until it is drained, and then nothing, whatever the log is', () => {
   const gate = createGate();
-  gate.stop();
+  gate.setPhase('stopping');
   expect([gate.isStopping(), gate.closed()]).toEqual([true, null]);
-  gate.drained();
+  gate.setPhase('drained');
   expect([gate.isStopping(), gate.closed()]).toEqual([true, 'shutting_down']);
   gate.setReplaced(true);
   expect(gate.closed()).toBe('shutting_down');

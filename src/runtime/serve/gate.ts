@@ -1,37 +1,37 @@
-import type { Closed } from './readiness.ts';
+import type { ClosedCode } from '../../ingest/ingest-answer.ts';
 
 /**
- * Whether the process takes requests, as one thread decides it and all that serve HTTP go by it: asked for each request, so it lies
- * in shared memory. A thread that is started anew finds it as it is.
+ * Whether the process takes events, as the main thread decides it and all threads that serve HTTP go by it: asked for each request, so
+ * it lies in shared memory. A thread that is started anew finds it as it is.
  */
-export interface SharedGate {
+export interface Gate {
+  /** From then on connections end with their next answer. */
+  isStopping(): boolean;
+  closed(): Extract<ClosedCode, 'shutting_down' | 'log_replaced'> | null;
+}
+
+export interface GateWriter extends Gate {
   /** For `openGate` in another thread. */
   readonly memory: SharedArrayBuffer;
-  /** From then on connections end with their next answer. */
-  stop(): void;
-  /** From then on nothing is taken. */
-  drained(): void;
+  /** `drained`: whoever hands out requests has had time to look away, and nothing is taken any more. */
+  setPhase(phase: Exclude<Phase, 'serving'>): void;
   setReplaced(isReplaced: boolean): void;
 }
 
-export interface Gate {
-  isStopping(): boolean;
-  closed(): Extract<Closed, 'shutting_down' | 'log_replaced'> | null;
-}
+const phases = { serving: 0, stopping: 1, drained: 2 } as const;
+type Phase = keyof typeof phases;
 
 const phaseAt = 0;
 const replacedAt = 1;
 const cellCount = 2;
-const phases = { serving: 0, stopping: 1, drained: 2 } as const;
 
-export function createGate(): SharedGate & Gate {
+export function createGate(): GateWriter {
   const cells = new Int32Array(new SharedArrayBuffer(cellCount * Int32Array.BYTES_PER_ELEMENT));
   const memory = cells.buffer;
   return {
     ...openGate(memory),
     memory,
-    stop: () => void Atomics.store(cells, phaseAt, phases.stopping),
-    drained: () => void Atomics.store(cells, phaseAt, phases.drained),
+    setPhase: (phase) => void Atomics.store(cells, phaseAt, phases[phase]),
     setReplaced: (isReplaced) => void Atomics.store(cells, replacedAt, Number(isReplaced)),
   };
 }

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { limits } from '../../domain/limits.ts';
 import type { Readiness } from '../../http/dependencies.ts';
+import type { QueueSize } from '../../ingest/append-queue.ts';
 import type { StickyRun } from '../../ingest/sticky-partitioner.ts';
 import { createTelemetry } from '../../telemetry/telemetry.ts';
 import { openServerParts } from '../compose/compose.ts';
@@ -20,20 +21,15 @@ export interface HttpThreadData extends ThreadPorts {
   /** See gate.ts. */
   readonly gate: SharedArrayBuffer;
   /** See sticky-partitioner.ts. */
-  readonly run: StickyRun;
-  /** That serve HTTP in this process. */
-  readonly threads: number;
-}
-
-export interface QueueSize {
-  readonly records: number;
-  readonly bytes: number;
+  readonly stickyRun: StickyRun;
+  /** How many serve HTTP in this process. */
+  readonly httpThreads: number;
 }
 
 /** `opened`: it can listen as soon as it is told where. */
 export type HttpThreadMessage = ToldMessage | { readonly kind: 'opened' };
 
-const { config, gate: memory, run, threads, toMain, fromMain } = workerData as HttpThreadData;
+const { config, gate: memory, stickyRun, httpThreads, toMain, fromMain } = workerData as HttpThreadData;
 const main = createCaller(toMain);
 const post = (messages: readonly HttpThreadMessage[]) => parentPort!.postMessage(messages);
 const telemetry = createTelemetry();
@@ -43,7 +39,7 @@ const gate = openGate(memory);
 const lifecycle = createLifecycle({ telemetry, deadlineMs: limits.shutdownMs });
 const surroundings = { telemetry, lifecycle, ...machineClocks };
 const parts = await openServerParts(config, surroundings);
-// What waiting does not mend ends the start of the main thread, which opens the same.
+// A wrong setting ends the start of the main thread, which opens the same.
 const store = parts.openStore(Promise.resolve());
 lifecycle.add('event store', () => store.close());
 const { redrive, ingest, app } = createApi({
@@ -57,8 +53,8 @@ const { redrive, ingest, app } = createApi({
   prometheus: () => main.call('prometheus'),
   readiness: () => main.call<Readiness>('readiness'),
   isStopping: () => gate.isStopping(),
-  threads,
-  run,
+  httpThreads,
+  stickyRun,
 });
 lifecycle.add('redrive jobs', () => redrive.drain());
 lifecycle.add('ingest', () => ingest.drain());

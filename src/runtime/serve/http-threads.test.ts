@@ -11,7 +11,7 @@ function start(count: number) {
   const threads = startHttpThreads({
     count,
     module: new URL('../../testing/scripted-http-thread.ts', import.meta.url),
-    data: { config: {} as never, gate: gate.memory, run: new SharedArrayBuffer(8), threads: count + 1 },
+    data: { config: {} as never, gate: gate.memory, stickyRun: new SharedArrayBuffer(8), httpThreads: count + 1 },
     handlers: {
       readiness: async () => ({ ready: true, reasons: [] }),
       prometheus: async () => ({ contentType: 'text/plain', body: '' }),
@@ -35,7 +35,7 @@ test('they listen where they are told to, once they are told, and are asked and 
   await expect.poll(() => told).toHaveLength(4);
   expect(told).toEqual(expect.arrayContaining(ofListening));
 
-  gate.drained();
+  gate.setPhase('drained');
   await threads.stop();
   expect(told.slice(4)).toEqual(Array(2).fill(['request.shed', { route: 'shutting_down' }]));
 });

@@ -1,8 +1,9 @@
 import type { Readiness } from '../../http/dependencies.ts';
+import type { QueueSize } from '../../ingest/append-queue.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 import { type KeptThread, keepThread, type ThreadPorts } from '../threads/kept-thread.ts';
 import { siblingModule } from '../threads/sibling-module.ts';
-import type { HttpThreadData, HttpThreadMessage, QueueSize } from './http-thread.ts';
+import type { HttpThreadData, HttpThreadMessage } from './http-thread.ts';
 import { announceTold } from './thread-telling.ts';
 
 /**
@@ -56,7 +57,7 @@ export function startHttpThreads({ count, data, handlers, telemetry, ...options 
       kept.call('listen', port).then(
         () => {
           state = 'listening';
-          kept.markWell();
+          kept.markHealthy();
           listened.resolve();
         },
         () => undefined,

@@ -44,9 +44,9 @@ it('tells of an end that fails, and goes on with the next', async () => {
   });
   expect(await lifecycle.stop('SIGTERM')).toEqual({ forced: false });
   expect(ended).toEqual(['log']);
-  expect(told.filter(([name]) => name === 'listener.failed')).toEqual([
-    ['listener.failed', { event: 'stop http', error: 'Error: thrown at once' }],
-    ['listener.failed', { event: 'stop worker', error: 'Error: stuck' }],
+  expect(told.filter(([name]) => name === 'stop.failed')).toEqual([
+    ['stop.failed', { step: 'http', error: 'Error: thrown at once' }],
+    ['stop.failed', { step: 'worker', error: 'Error: stuck' }],
   ]);
 });
 

@@ -17,7 +17,7 @@ export function createLifecycle(options: { readonly telemetry: Telemetry; readon
       try {
         await end();
       } catch (error) {
-        options.telemetry.emit('listener.failed', { event: `stop ${name}`, error: String(error) });
+        options.telemetry.emit('stop.failed', { step: name, error: String(error) });
       }
     }
   }

@@ -71,7 +71,6 @@ export function createOperations(parts: OperationsParts): Operations {
     waitForOutcomes: createOutcomeWait({
       store,
       watch: createProgressWatch({ store, metrics, pause }),
-
       pause,
     }),
     redrive: (request) => redrive.start(request),

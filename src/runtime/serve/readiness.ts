@@ -1,4 +1,5 @@
 import type { Readiness } from '../../http/dependencies.ts';
+import type { ClosedCode } from '../../ingest/ingest-answer.ts';
 import type { PartsWatch } from '../../processing/parts-watch.ts';
 import type { PartName } from '../../telemetry/telemetry.ts';
 import type { WorkerStatus } from '../worker/worker-host.ts';
@@ -26,10 +27,7 @@ export function toReadiness(all: readonly Reason[]): Readiness {
   };
 }
 
-/** Why ingest takes nothing. */
-export type Closed = 'shutting_down' | 'disk_full' | 'log_replaced';
-
-export function closedReason(closed: Closed | null, replaced: string | null): Reason[] {
+export function closedReason(closed: ClosedCode | null, replaced: string | null): Reason[] {
   if (closed === 'shutting_down') return [{ code: closed, message: 'The server is stopping.', isInTheWay: true }];
   if (closed === 'disk_full') {
     const message = 'Free disk is below the floor: make room, or lower ESP_FREE_DISK_BYTES_MIN.';

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { limits } from '../../domain/limits.ts';
 import type { Readiness } from '../../http/dependencies.ts';
+import type { ClosedCode } from '../../ingest/ingest-answer.ts';
 import { beginStickyRun } from '../../ingest/sticky-partitioner.ts';
 import { createPartsWatch, type PartsWatch } from '../../processing/parts-watch.ts';
 import { pause } from '../../processing/pause.ts';
@@ -18,7 +19,6 @@ import { startHttpThreads } from './http-threads.ts';
 import { listen } from './listen.ts';
 import {
   awayReasons,
-  type Closed,
   closedReason,
   httpThreadReasons,
   oneWorkerReasons,
@@ -32,7 +32,7 @@ export type ServerRole = 'all' | 'api';
 
 export interface ServeSettings {
   readonly drainMs: number;
-  /** That serve HTTP, this one among them. */
+  /** How many threads serve HTTP, the main one among them. */
   readonly httpThreads: number;
 }
 
@@ -54,7 +54,7 @@ export async function serve(
   const prometheus = createPrometheus({
     telemetry,
     gauges: {
-      queue: () => threads.withQueues(api.ingest.queue()),
+      queue: () => otherThreads.withQueues(api.ingest.queue()),
       ledger: () => api.operations.ledger(),
       lagSeconds: () => api.operations.lagSeconds(),
       ...(parts.freeDisk === null ? {} : { freeDiskBytes: parts.freeDisk.freeBytes }),
@@ -63,39 +63,40 @@ export async function serve(
   lifecycle.add('metrics exposition', async () => prometheus.close());
 
   const { source, handlers } = parts.worker;
-  const host =
+  const workerHost =
     role === 'all'
       ? startWorkerHost({ telemetry, data: { source, settings: workerSettings(config) }, handlers })
       : null;
-  if (host !== null) lifecycle.add('worker', () => host.stop());
+  if (workerHost !== null) lifecycle.add('worker', () => workerHost.stop());
   // Not before: the worker's thread starts up meanwhile.
   const loading = import('./api.ts');
-  const lateStore = parts.openStore(host?.opened ?? Promise.resolve());
+  const lateStore = parts.openStore(workerHost?.opened ?? Promise.resolve());
   lifecycle.add('event store', () => lateStore.close());
   const opening = { log: parts.log, store: lateStore, metrics: parts.metrics };
   const firstTries = firstTriesOf(Object.values(opening));
   await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
   const { createApi } = await loading;
 
-  let isDrained = false;
-  function closed(): Closed | null {
-    if (isDrained) return 'shutting_down';
+  const gate = createGate();
+  function closed(): ClosedCode | null {
+    const code = gate.closed();
+    if (code !== null) return code;
     if (parts.freeDisk?.isFull()) return 'disk_full';
-    return replacedLog(watch, host) === null ? null : 'log_replaced';
+    return replacedLog(watch, workerHost) === null ? null : 'log_replaced';
   }
   const ofWorker = parts.isShared ? oneWorkerReasons : soleWorkerReasons;
   function readiness(): Readiness {
     const problems = Object.entries(opening).map(([part, late]) => [part as PartName, late.problem()] as const);
     return toReadiness([
-      ...closedReason(lifecycle.isStopping() ? 'shutting_down' : closed(), replacedLog(watch, host)),
+      ...closedReason(lifecycle.isStopping() ? 'shutting_down' : closed(), replacedLog(watch, workerHost)),
       ...awayReasons(problems, watch.away(), ['log']),
       ...(parts.isShared ? sharedWorkReasons(watch) : []),
-      ...(host === null ? [] : ofWorker(host.status())),
-      ...httpThreadReasons(threads.down()),
+      ...(workerHost === null ? [] : ofWorker(workerHost.status())),
+      ...httpThreadReasons(otherThreads.down()),
     ]);
   }
   const { isStopping } = lifecycle;
-  const run = beginStickyRun(Math.floor(Math.random() * limits.partitionsMax));
+  const stickyRun = beginStickyRun(Math.floor(Math.random() * limits.partitionsMax));
   const api = createApi({
     config,
     parts,
@@ -104,20 +105,19 @@ export async function serve(
     now,
     elapsed,
     closed,
-    halted: () => host?.status().halted ?? new Map(),
+    halted: () => workerHost?.status().halted ?? new Map(),
     prometheus: () => prometheus.expose(),
     readiness,
     isStopping,
-    threads: httpThreads,
-    run,
+    httpThreads,
+    stickyRun,
   });
   const { log, store, metrics, redrive, ingest, app } = api;
 
   const { isShared } = parts;
   const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
   lifecycle.add('abandoned jobs', () => jobs.stop());
-  // What the watch finds before it is told to the other threads is found for them too.
-  const gate = createGate();
+  // Before the watch looks for the first time.
   telemetry.on('log.replaced', () => gate.setReplaced(true));
   telemetry.on('log.recognised', () => gate.setReplaced(false));
   const watch = createPartsWatch({
@@ -133,17 +133,17 @@ export async function serve(
   lifecycle.add('parts watch', () => watch.stop());
   lifecycle.add('redrive jobs', () => redrive.drain());
   lifecycle.add('ingest', () => ingest.drain());
-  const threads = startHttpThreads({
+  const otherThreads = startHttpThreads({
     count: httpThreads - 1,
-    data: { config, gate: gate.memory, run, threads: httpThreads },
+    data: { config, gate: gate.memory, stickyRun, httpThreads },
     handlers: { readiness: async () => readiness(), prometheus: () => prometheus.expose() },
     telemetry,
   });
-  lifecycle.add('http', () => Promise.all([app.close(), threads.stop()]));
+  lifecycle.add('http', () => Promise.all([app.close(), otherThreads.stop()]));
 
   // The log must be known to be the right one before anything is appended to it; a store that is away must not hold up ingest
   // for longer than this. Who follows a job must not see one run that nobody goes on with.
-  const claimed = parts.isShared ? null : host?.claimed;
+  const claimed = parts.isShared ? null : workerHost?.claimed;
   await atMost(limits.partsFirstTryMs, Promise.all([claimed, jobs.first, watch.looked]));
 
   const { url, port } = await listen(app, {
@@ -151,20 +151,19 @@ export async function serve(
     portVariable: 'PORT',
     amongThreads: httpThreads > 1 ? 'first' : null,
   });
-  await atMost(limits.threadsListenMs, threads.listen(port));
+  await atMost(limits.threadsListenMs, otherThreads.listen(port));
   // The first thing of a stop: whoever hands out requests finds out from the readiness, and stops handing them to this one,
   // before any of them is refused.
   lifecycle.add('draining', async () => {
-    gate.stop();
+    gate.setPhase('stopping');
     await setTimeout(drainMs);
-    isDrained = true;
-    gate.drained();
+    gate.setPhase('drained');
   });
   return url;
 }
 
 /** Why the log is not the one that the store belongs to, by what was read here or by what the worker here has found. */
-function replacedLog(watch: PartsWatch, host: WorkerHost | null): string | null {
-  const halted = [...(host?.status().halted.values() ?? [])];
+function replacedLog(watch: PartsWatch, workerHost: WorkerHost | null): string | null {
+  const halted = [...(workerHost?.status().halted.values() ?? [])];
   return watch.replaced() ?? halted.find(({ reason }) => reason === 'log_replaced')?.message ?? null;
 }

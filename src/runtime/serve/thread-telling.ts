@@ -9,7 +9,10 @@ export type ToldMessage =
 
 type Answered = Omit<TelemetryEvents['request.completed'], 'durationMs'>;
 
-/** Metrics may be so old. A message each turn of the event loop, of which there are thousands, would cost both threads a part of each. */
+/** Told by the main thread of all. */
+const ofProcess: ReadonlySet<TelemetryEventName> = new Set(['process.stopping', 'process.stopped']);
+
+/** By so much metrics may lag. A message each turn of the event loop, of which there are thousands, would cost both threads a part of each. */
 const tellEveryMs = 50;
 
 /**
@@ -38,7 +41,7 @@ export function tellMain(telemetry: Telemetry, post: (messages: readonly ToldMes
   }
 
   telemetry.onAny((name, payload) => {
-    if (name.startsWith('process.')) return;
+    if (ofProcess.has(name)) return;
     timer ??= setTimeout(flush, tellEveryMs);
     if (name === 'request.completed') complete(payload as TelemetryEvents['request.completed']);
     else if (name === 'request.shed') refuse(payload as TelemetryEvents['request.shed']);

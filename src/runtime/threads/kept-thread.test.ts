@@ -34,7 +34,7 @@ test('one that breaks is started again, and again, with why', async () => {
   const life = ['start', 'hello', 'exit: broken as told'];
   for (let lives = 1; lives <= 2; lives += 1) {
     await expect.poll(() => happened.at(-1)).toBe('hello');
-    kept.markWell();
+    kept.markHealthy();
     // It may be gone before its answer is.
     await kept.call('break').catch(() => undefined);
     await expect.poll(() => happened.slice(0, lives * life.length)).toEqual(Array(lives).fill(life).flat());

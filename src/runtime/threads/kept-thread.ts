@@ -14,14 +14,14 @@ export interface ThreadPorts {
 }
 
 /**
- * A thread that is kept running: should it end by itself it is started anew, after a while that doubles each time until it was
- * marked as well.
+ * A thread that is kept running: should it end by itself it is started anew, after a while that doubles each time until it is
+ * marked healthy.
  */
 export interface KeptThread {
   isRunning(): boolean;
   call<T>(name: string, ...args: unknown[]): Promise<T>;
   /** It does its work: should it end, the next one is started soon. */
-  markWell(): void;
+  markHealthy(): void;
   /** Calls `stop` in the thread, and ends it when that is done. */
   stop(): Promise<void>;
 }
@@ -88,7 +88,7 @@ export function keepThread<Message>(options: KeptThreadOptions<Message>): KeptTh
   return {
     isRunning: () => isRunning,
     call: (name, ...args) => caller.call(name, ...args),
-    markWell() {
+    markHealthy() {
       restartMs = limits.backoffMinMs;
     },
     async stop() {

@@ -48,7 +48,7 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
     } else if (message.kind === 'refused') {
       refusal = new StartupError(message.message);
     } else {
-      thread.markWell();
+      thread.markHealthy();
       status = { running: true, working: message.working, halted: message.halted };
       claimed.resolve();
     }

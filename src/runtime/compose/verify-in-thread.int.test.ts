@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { createSqliteEventStore } from '../../event-store/sqlite/event-store.sqlite.ts';
 import { claimOf, commitBatch, eventsOf } from '../../testing/event-store.batches.ts';
 import { temporaryDirectory } from '../../testing/temporary-store.ts';
-import { verifyInThread } from './verify.ts';
+import { verifyInThread } from './verify-in-thread.ts';
 
 it('verifies in a thread of its own, and answers what it found', async () => {
   const path = join(await temporaryDirectory(), 'store.sqlite');
