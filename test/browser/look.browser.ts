@@ -54,7 +54,7 @@ it('keeps the buttons of a list apart, for a pointer and for a finger', async ()
   await server.settled();
   for (const hasTouch of [false, true]) {
     await visit(server, { path: '/failed', width: 768, height: 1024, hasTouch }, async (page) => {
-      const buttons = page.getByRole('table').getByRole('button', { name: /^Redrive / });
+      const buttons = page.getByRole('table').getByRole('button', { name: /^Review / });
       await eventually(() => buttons.count()).toBe(4);
       const boxes = (await Promise.all((await buttons.all()).map((button) => button.boundingBox()))).map((box) => box!);
       for (const box of boxes) expect(box.height).toBeGreaterThanOrEqual(hasTouch ? 36 : 24);

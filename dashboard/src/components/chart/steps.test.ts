@@ -22,3 +22,11 @@ it('shows the running step of a long window after ten seconds', () => {
   expect(hours(3_609)).toEqual([2]);
   expect(hours(3_610)).toEqual([2, 30]);
 });
+it('tells which step is not over', () => {
+  const running = (nowSeconds: number) =>
+    stepsOf({ step_seconds: 10, as_of: at(nowSeconds), series: [step(0, 1), step(10, 1)] }).map(
+      ({ isRunning }) => isRunning,
+    );
+  expect(running(15)).toEqual([false, true]);
+  expect(running(20)).toEqual([false, false]);
+});

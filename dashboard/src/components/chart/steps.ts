@@ -9,6 +9,8 @@ export interface Step {
   readonly p50: number | null;
   readonly p95: number | null;
   readonly p99: number | null;
+  /** It is not over: its rate may still fall. */
+  readonly isRunning: boolean;
 }
 
 /** Of the step that is not over yet, the share that must have passed before its rate says anything. */
@@ -31,7 +33,8 @@ export function stepsOf(metrics: Pick<MetricsView, 'series' | 'step_seconds' | '
     const lastedMs = Math.min(stepMs, now - start);
     const isFlowing = (steps.at(-1)?.count ?? 0) > 0;
     if (lastedMs < leastMs && (isFlowing || count === 0)) continue;
-    steps.push({ at: start, count, perSecond: (count * 1_000) / Math.max(leastMs, lastedMs), p50, p95, p99 });
+    const perSecond = (count * 1_000) / Math.max(leastMs, lastedMs);
+    steps.push({ at: start, count, perSecond, p50, p95, p99, isRunning: lastedMs < stepMs });
   }
   return steps;
 }

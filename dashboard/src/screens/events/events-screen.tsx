@@ -2,7 +2,7 @@ import { api, type EventFilter } from '../../api/request.ts';
 import type { Event } from '../../api/shapes.ts';
 import { type PagesState, usePages } from '../../api/use-pages.ts';
 import { Button } from '../../components/button.tsx';
-import { ListFoot } from '../../components/list-foot.tsx';
+import { ListFoot, ListProblem } from '../../components/list-foot.tsx';
 import { Empty, Failure, Loading } from '../../components/states.tsx';
 import '../../components/table.css';
 import { useTitle } from '../../components/use-title.ts';
@@ -81,11 +81,12 @@ function EventList({ pages, isByIdAlone }: EventListProps) {
         <Empty title="No event matches">
           {isByIdAlone
             ? 'An id that a client gave is looked for under its source: fill in both. What failed stands under Failed.'
-            : 'Type, id and source are compared whole, upper and lower case apart.'}
+            : 'Type, id and source must match exactly, upper and lower case included.'}
         </Empty>
       )}
       {pages.items.length > 0 && (
         <>
+          <ListProblem pages={pages} />
           <div className="table-region">
             <table className="table table-rows">
               <caption className="visually-hidden">Events, newest first</caption>

@@ -19,7 +19,13 @@ export function BulkRedrive({ filter, onClose }: BulkRedriveProps) {
   const { follow } = useJobs();
   const [isBusy, setIsBusy] = useState(false);
   const [refusal, setRefusal] = useState<ApiError | null>(null);
-  const count = useRequest(`dry run ${JSON.stringify(filter)}`, () => api.redriveMany({ filter, dry_run: true }));
+  const count = useRequest(`dry run ${JSON.stringify(filter)}`, async () => {
+    const all = await api.redriveMany({ filter, dry_run: true });
+    const mayBeConflicts = filter.reason === undefined || filter.reason === 'conflict';
+    const ofConflicts = { ...filter, reason: 'conflict' };
+    const conflicts = mayBeConflicts ? await api.redriveMany({ filter: ofConflicts, dry_run: true }) : null;
+    return { ...all, conflicts: conflicts?.matched ?? 0 };
+  });
 
   const redrive = async () => {
     setIsBusy(true);
@@ -67,6 +73,12 @@ export function BulkRedrive({ filter, onClose }: BulkRedriveProps) {
             )}
             . Those that fail again come back here, with one attempt more.
           </p>
+          {count.data.conflicts > 0 && (
+            <p className="box-text">
+              <span className="box-number">{plural(count.data.conflicts, 'conflict')}</span> among them, whose ids
+              belong to events that are stored already: each is stored as another event beside that one, under a new id.
+            </p>
+          )}
           {count.data.skipped > 0 && (
             <p className="box-text">
               {plural(count.data.skipped, 'event')} cannot be redriven without an edit and would stay.

@@ -17,7 +17,7 @@ import { DetailLink } from '../../routing/detail-link.tsx';
 import { paths } from '../../routing/paths.ts';
 import { useDetail } from '../../routing/use-detail.ts';
 import { DiscardBox } from './discard-box.tsx';
-import { failedStates } from './failed-states.ts';
+import { failedStates, isConflict } from './failed-states.ts';
 import { ReasonBox } from './reason-box.tsx';
 import { RedriveBox } from './redrive-box.tsx';
 
@@ -78,7 +78,10 @@ function FailedDetails({ failed }: { readonly failed: FailedEventDetail }) {
               <CopyButton text={failed.id} name="Copy the id" />
             </span>,
           ],
-          ['Event', failed.event_id && <DetailLink path={paths.event(failed.event_id)}>{failed.event_id}</DetailLink>],
+          [
+            isConflict(failed) ? 'Stored before under its id' : 'Event',
+            failed.event_id && <DetailLink path={paths.event(failed.event_id)}>{failed.event_id}</DetailLink>,
+          ],
           ['Key', failed.key],
           ['Attempt', failed.attempt],
           ['Received', <Moment key="received" hasDay at={failed.received_at} />],

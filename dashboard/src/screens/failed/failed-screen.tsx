@@ -3,7 +3,7 @@ import { api } from '../../api/request.ts';
 import { usePages } from '../../api/use-pages.ts';
 import { Button } from '../../components/button.tsx';
 import { Choice } from '../../components/choice.tsx';
-import { ListFoot } from '../../components/list-foot.tsx';
+import { ListFoot, ListProblem } from '../../components/list-foot.tsx';
 import { Empty, Failure, Loading } from '../../components/states.tsx';
 import { useThrottled } from '../../components/use-throttled.ts';
 import { useTitle } from '../../components/use-title.ts';
@@ -72,7 +72,8 @@ export function FailedScreen() {
         )}
         {pages.items.length > 0 && (
           <>
-            <FailedTable items={pages.items} />
+            <ListProblem pages={pages} />
+            <FailedTable items={pages.items} hasState={state === 'all'} />
             <ListFoot pages={pages} what="failed event" />
           </>
         )}

@@ -23,4 +23,7 @@ export const reasons: Readonly<Record<string, string>> = {
   rejected_by_store: 'Refused by the store',
 };
 
+/** Its id belongs to an event that is stored, with other content. */
+export const isConflict = ({ reason }: Pick<FailedEventSummary, 'reason'>) => reason.code === 'conflict';
+
 export const reasonText = (code: string) => reasons[code] ?? code;

@@ -6,9 +6,15 @@ import { DetailLink } from '../../routing/detail-link.tsx';
 import { paths } from '../../routing/paths.ts';
 import { failedStates, reasonText } from './failed-states.ts';
 import './failed.css';
-import { RedriveButton } from './redrive-button.tsx';
+import { RowAction } from './row-action.tsx';
 
-export function FailedTable({ items }: { readonly items: readonly FailedEventSummary[] }) {
+interface FailedTableProps {
+  readonly items: readonly FailedEventSummary[];
+  /** They are in several. */
+  readonly hasState: boolean;
+}
+
+export function FailedTable({ items, hasState }: FailedTableProps) {
   return (
     <div className="table-region">
       <table className="table table-rows failed-table">
@@ -23,9 +29,11 @@ export function FailedTable({ items }: { readonly items: readonly FailedEventSum
             <th scope="col" className="number column-wide">
               Attempt
             </th>
-            <th scope="col" className="column-mid">
-              State
-            </th>
+            {hasState && (
+              <th scope="col" className="column-mid">
+                State
+              </th>
+            )}
             <th scope="col">
               <span className="visually-hidden">Actions</span>
             </th>
@@ -56,13 +64,15 @@ export function FailedTable({ items }: { readonly items: readonly FailedEventSum
                 </span>
               </td>
               <td className="number column-wide">{failed.attempt}</td>
-              <td className="column-mid">
-                <Badge tone={failedStates[failed.state].tone}>{failedStates[failed.state].text}</Badge>
-              </td>
+              {hasState && (
+                <td className="column-mid">
+                  <Badge tone={failedStates[failed.state].tone}>{failedStates[failed.state].text}</Badge>
+                </td>
+              )}
               <td className="number">
                 {failed.state === 'open' && (
                   <span className="row-above row-actions">
-                    <RedriveButton id={failed.id} name={failed.event_type ?? failed.id} />
+                    <RowAction failed={failed} />
                   </span>
                 )}
               </td>

@@ -8,6 +8,7 @@ import { Dialog } from '../../components/dialog.tsx';
 import { Failure } from '../../components/states.tsx';
 import { useJobs } from '../../jobs/jobs-provider.tsx';
 import { formatJsonText, payloadTextOf, problemOfJsonObject } from '../../json/json-text.ts';
+import { isConflict } from './failed-states.ts';
 import { ReasonBox } from './reason-box.tsx';
 
 interface RedriveBoxProps {
@@ -60,13 +61,17 @@ export function RedriveBox({ failed, draft, onDraft, onClose }: RedriveBoxProps)
           )}
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" icon="redrive" isBusy={isBusy} disabled={problem !== null} onClick={redrive}>
-            {isEdited ? 'Redrive with this payload' : 'Redrive as it is'}
+            {isEdited ? 'Redrive with this payload' : isConflict(failed) ? 'Store as a new event' : 'Redrive as it is'}
           </Button>
         </>
       }
     >
       <ReasonBox failed={failed} />
-      <p className="box-text">It is sent through again, as it is or with a payload you mend here.</p>
+      <p className="box-text">
+        {isConflict(failed)
+          ? 'Its id belongs to an event that is stored already. Redriven, it becomes an event of its own beside that one, under a new id; if it is not wanted, discard it.'
+          : 'It is sent through again, as it is or with a payload you mend here.'}
+      </p>
       <label className="detail-section field">
         <span className="field-label">Payload</span>
         <textarea

@@ -17,7 +17,12 @@ export const ledgerTerms: readonly LedgerTerm[] = [
     explained: 'Sent again with the same content, and not stored again',
     isBad: false,
   },
-  { key: 'failed', name: 'failed', explained: 'Kept whole in the inbox, with the reason', isBad: false },
+  {
+    key: 'failed',
+    name: 'failed',
+    explained: 'Went to the inbox whole, with the reason; settled ones included',
+    isBad: false,
+  },
   { key: 'lost', name: 'lost', explained: 'Gone from the log before they could be read', isBad: true },
   {
     key: 'skipped',

@@ -10,7 +10,7 @@ import { useJobs } from '../../jobs/jobs-provider.tsx';
 import { DetailLink } from '../../routing/detail-link.tsx';
 import { paths, withQuery } from '../../routing/paths.ts';
 import { reasonText } from '../failed/failed-states.ts';
-import { RedriveButton } from '../failed/redrive-button.tsx';
+import { RowAction } from '../failed/row-action.tsx';
 import './failed-panel.css';
 
 const rowsShown = 6;
@@ -53,7 +53,7 @@ export function FailedPanel({ openCount }: { readonly openCount: number }) {
                   {reasonText(failed.reason.code)} · <Moment at={failed.failed_at} />
                 </span>
               </div>
-              <RedriveButton id={failed.id} name={failed.event_type ?? failed.id} />
+              <RowAction failed={failed} />
             </li>
           ))}
           {openCount > data.failed_events.length && (

@@ -17,8 +17,15 @@ export function Headline({ metrics, ledger, windowLabel }: HeadlineProps) {
   const { latency_ms: latency } = metrics;
   return (
     <dl className="headline">
-      {/* All times are the store's own: metrics, which are made from it, are not there yet where a partition stands still. */}
-      <Stat label="Events, all time" value={formatCount(ledger.stored)} note="stored, each once" />
+      {/*
+       * The ledger is the store's own, and up to a second old; metrics, which are made from it, are newer but for a partition that
+       * stands still. What either knows to be stored is stored.
+       */}
+      <Stat
+        label="Events, all time"
+        value={formatCount(Math.max(ledger.stored, metrics.all_time.total))}
+        note="stored, each once"
+      />
       <Stat
         label={`Last ${windowLabel}`}
         value={formatCount(metrics.total)}

@@ -15,6 +15,8 @@ interface LatencyChartProps extends StepChartProps {
 }
 
 const quantiles = ['p50', 'p95', 'p99'] as const;
+/** Told apart without colour too, as where old numbers have lost theirs. */
+const dashes = { p50: [2, 2], p95: [6, 3], p99: [] } as const;
 const heightPx = 208;
 
 const makeOptions = (palette: Palette): Omit<uPlot.Options, 'width' | 'height'> => ({
@@ -27,6 +29,7 @@ const makeOptions = (palette: Palette): Omit<uPlot.Options, 'width' | 'height'> 
     ...quantiles.map((name) => ({
       stroke: palette.color(`series-${name}`),
       width: 1.5,
+      dash: [...dashes[name]],
       // A lone step between empty ones has no line to be seen by.
       points: { show: isAlone, filter: aloneIndices, size: 4, fill: palette.color(`series-${name}`), width: 0 },
     })),

@@ -47,10 +47,17 @@ export function RateChart({ steps, stepSeconds, range, windowLabel, ratePerSecon
     [steps],
   );
   const peak = steps.reduce<Step | undefined>(
-    (best, step) => (step.perSecond > (best?.perSecond ?? 0) ? step : best),
+    (best, step) => (!step.isRunning && step.perSecond > (best?.perSecond ?? 0) ? step : best),
     undefined,
   );
+  const isEmpty = steps.every(({ count }) => count === 0);
   const under = cursor === null ? undefined : steps[cursor];
+
+  const inWords = () => {
+    if (isEmpty) return 'none';
+    const now = `now ${formatRate(ratePerSecond)}`;
+    return peak ? `${now}, at most ${formatRate(peak.perSecond)} at ${formatStep(peak.at, stepSeconds)}` : now;
+  };
 
   return (
     <ChartPanel
@@ -59,9 +66,13 @@ export function RateChart({ steps, stepSeconds, range, windowLabel, ratePerSecon
       heightPx={heightPx}
       // The entry whose name changes under the pointer stands last, so that it moves nothing.
       legend={[
-        { name: 'Peak step', className: 'legend-plain', value: formatRate(peak?.perSecond ?? 0) },
         {
-          name: under ? formatStep(under.at, stepSeconds) : 'Now',
+          name: `Highest ${stepLength(stepSeconds)}`,
+          className: 'legend-plain',
+          value: formatRate(peak?.perSecond ?? 0),
+        },
+        {
+          name: under ? formatStep(under.at, stepSeconds) : 'Last 10 s',
           className: 'legend-rate',
           value: formatRate(under?.perSecond ?? ratePerSecond),
         },
@@ -74,13 +85,9 @@ export function RateChart({ steps, stepSeconds, range, windowLabel, ratePerSecon
             makeOptions={makeOptions}
             heightPx={heightPx}
             onCursor={setCursor}
-            summary={
-              peak
-                ? `Events per second in the last ${windowLabel}: now ${formatRate(ratePerSecond)}, at most ${formatRate(peak.perSecond)} at ${formatStep(peak.at, stepSeconds)}.`
-                : `Events per second in the last ${windowLabel}: none.`
-            }
+            summary={`Events per second in the last ${windowLabel}: ${inWords()}.`}
           />
-          {!peak && (
+          {isEmpty && (
             <p className="chart-nothing">
               <span>No events in the last {windowLabel}</span>
             </p>
