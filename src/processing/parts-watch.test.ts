@@ -21,6 +21,8 @@ async function setUp(partitions = 2) {
   const telemetry = createTelemetry();
   telemetry.onAny((name, payload) => told.push({ name, payload }));
 
+  const replaced: boolean[] = [];
+
   function start() {
     const watch = createPartsWatch({
       log,
@@ -35,6 +37,7 @@ async function setUp(partitions = 2) {
         await pause(1, signal);
         clock.now += limits.partsWatchEveryMs;
       },
+      onReplaced: (isReplaced) => replaced.push(isReplaced),
     });
     onTestFinished(() => watch.stop());
     return watch;
@@ -55,7 +58,7 @@ async function setUp(partitions = 2) {
   }
 
   const names = () => told.map(({ name }) => name);
-  return { store, log, wrapped, metrics, clock, told, names, start, take, catchUp };
+  return { store, log, wrapped, metrics, clock, told, replaced, names, start, take, catchUp };
 }
 
 it('finds nothing wrong with the log that the store belongs to', async () => {
@@ -70,7 +73,7 @@ it('finds nothing wrong with the log that the store belongs to', async () => {
 });
 
 it('knows at its first look that the log is another, and later that it is the right one again', async () => {
-  const { log, start, take, told } = await setUp();
+  const { log, start, take, told, replaced } = await setUp();
   await take();
   log.rename('log-b');
   const watch = start();
@@ -80,6 +83,7 @@ it('knows at its first look that the log is another, and later that it is the ri
   log.rename('log-a');
   await expect.poll(() => watch.replaced()).toBeNull();
   expect(told.map(({ name }) => name)).toEqual(['log.replaced', 'log.recognised']);
+  expect(replaced).toEqual([true, false]);
 });
 
 it('knows it also where the store has no progress yet, but has adopted another log', async () => {

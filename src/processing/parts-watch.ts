@@ -34,6 +34,8 @@ export interface PartsWatchOptions {
   readonly telemetry: Telemetry;
   readonly elapsed: () => number;
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Told when it finds the log to be another one, or the right one again. */
+  readonly onReplaced?: (isReplaced: boolean) => void;
   /** How often the records that progress was made on are looked at, beside the log's id and its ends. */
   readonly recordsCheckEveryMs?: number;
 }
@@ -114,6 +116,7 @@ export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
     comparedAt = elapsed();
     if (message !== null && replaced === null) telemetry.emit('log.replaced', { message });
     if (message === null && replaced !== null) telemetry.emit('log.recognised', { logId: description?.logId ?? '' });
+    if ((message === null) !== (replaced === null)) options.onReplaced?.(message !== null);
     replaced = message;
   }
 

@@ -198,11 +198,12 @@ it('a process is overloaded while one of its threads is', async () => {
   const { telemetry, scrape } = setUp();
   const overloaded = async () => (await scrape()).get('esp_overloaded');
   expect(await overloaded()).toBe(0);
-  for (const from of [{}, { thread: 1 }, { thread: 2 }]) telemetry.emit('overload.began', { underWayMax: 1, ...from });
+  for (const from of [{}, { thread: 'http 1' }, { thread: 'http 2' }])
+    telemetry.emit('overload.began', { underWayMax: 1, ...from });
   telemetry.emit('overload.ended', { underWayMax: 1 });
-  telemetry.emit('http_thread.ended', { thread: 1, message: 'broken' });
+  telemetry.emit('http_thread.ended', { thread: 'http 1', message: 'broken' });
   expect(await overloaded()).toBe(1);
-  telemetry.emit('overload.ended', { underWayMax: 1, thread: 2 });
+  telemetry.emit('overload.ended', { underWayMax: 1, thread: 'http 2' });
   expect(await overloaded()).toBe(0);
 });
 
@@ -228,14 +229,33 @@ describe('parts that are servers of their own', () => {
     const up = async () => (await scrape()).get('esp_part_up{part="store"}');
     const waiting = { part: 'store', reason: 'away', retryInMs: 1, attempt: 0 } as const;
     telemetry.emit('part.waiting', waiting);
-    telemetry.emit('part.waiting', { ...waiting, thread: 1 });
-    telemetry.emit('part.waiting', { ...waiting, thread: 2 });
+    telemetry.emit('part.waiting', { ...waiting, thread: 'http 1' });
+    telemetry.emit('part.waiting', { ...waiting, thread: 'http 2' });
     telemetry.emit('part.opened', { part: 'store', waitedMs: 1 });
-    telemetry.emit('part.opened', { part: 'store', waitedMs: 1, thread: 2 });
+    telemetry.emit('part.opened', { part: 'store', waitedMs: 1, thread: 'http 2' });
     expect(await up()).toBe(0);
-    telemetry.emit('http_thread.ended', { thread: 1, message: 'broken' });
+    telemetry.emit('http_thread.ended', { thread: 'http 1', message: 'broken' });
     expect(await up()).toBe(1);
     expect((await scrape()).get('esp_http_thread_ends_total')).toBe(1);
+  });
+
+  it('are down while the watch finds them away, whatever threads wait for', async () => {
+    const { telemetry, scrape } = setUp();
+    const up = async () => (await scrape()).get('esp_part_up{part="store"}');
+    const waiting = { part: 'store', reason: 'away', retryInMs: 1, attempt: 0, thread: 'http 1' } as const;
+    const opened = { part: 'store', waitedMs: 1, thread: 'http 1' } as const;
+    telemetry.emit('part.waiting', waiting);
+    telemetry.emit('part.away', { part: 'store', reason: 'away' });
+    telemetry.emit('part.opened', opened);
+    expect(await up()).toBe(0);
+    telemetry.emit('part.waiting', waiting);
+    telemetry.emit('part.back', { part: 'store', awayMs: 1 });
+    expect(await up()).toBe(0);
+    telemetry.emit('part.opened', opened);
+    expect(await up()).toBe(1);
+    telemetry.emit('part.waiting', { ...waiting, thread: 'worker' });
+    telemetry.emit('worker.ended', { message: 'broken' });
+    expect(await up()).toBe(1);
   });
 
   it('show that the log was replaced, and that it was recognised', async () => {

@@ -39,8 +39,9 @@ export interface Prometheus {
 /** Below Prometheus' own scrape timeout of 10 s, with room for the rest of the scrape. */
 const readTimeoutDefaultMs = 3_000;
 
-/** Which does not say that it is one. */
-const mainThread = 0;
+/** Names of threads: the main one does not say its own. */
+const mainThread = 'main';
+export const workerThread = 'worker';
 
 /** Seconds: from a disk's flush to the longest pause that a client would sit through. */
 const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -227,24 +228,32 @@ function listenToParts(registry: Registry, telemetry: Telemetry): void {
   const outages = counter(registry, 'esp_part_outages_total', 'Times that a part stopped answering', ['part']);
   const replaced = gauge(registry, 'esp_log_replaced', '1 while the log is not the one that the store belongs to');
   replaced.set(0);
-  /** Part → the threads that wait for it: each has opened it for itself. */
-  const waiting = new Map<string, Set<number>>();
-  function opened(part: string, thread: number): void {
-    if (waiting.get(part)?.delete(thread) && waiting.get(part)?.size === 0) up.set({ part }, 1);
+  /** Part → the threads that wait for it: each opens it for itself. */
+  const waiting = new Map<string, Set<string>>();
+  const away = new Set<string>();
+  const show = (part: string) => up.set({ part }, away.has(part) || (waiting.get(part)?.size ?? 0) > 0 ? 0 : 1);
+  function waitNoMore(part: string, thread: string): void {
+    if (waiting.get(part)?.delete(thread)) show(part);
   }
   telemetry.on('part.waiting', ({ part, thread = mainThread }) => {
     waiting.set(part, (waiting.get(part) ?? new Set()).add(thread));
-    up.set({ part }, 0);
+    show(part);
   });
-  telemetry.on('part.opened', ({ part, thread = mainThread }) => opened(part, thread));
-  telemetry.on('http_thread.ended', ({ thread }) => {
-    for (const part of waiting.keys()) opened(part, thread);
-  });
+  telemetry.on('part.opened', ({ part, thread = mainThread }) => waitNoMore(part, thread));
+  const endThread = (thread: string) => {
+    for (const part of waiting.keys()) waitNoMore(part, thread);
+  };
+  telemetry.on('http_thread.ended', ({ thread }) => endThread(thread));
+  telemetry.on('worker.ended', () => endThread(workerThread));
   telemetry.on('part.away', ({ part }) => {
-    up.set({ part }, 0);
+    away.add(part);
+    show(part);
     outages.inc({ part });
   });
-  telemetry.on('part.back', ({ part }) => up.set({ part }, 1));
+  telemetry.on('part.back', ({ part }) => {
+    away.delete(part);
+    show(part);
+  });
   telemetry.on('log.replaced', () => replaced.set(1));
   telemetry.on('log.recognised', () => replaced.set(0));
 }
@@ -290,8 +299,8 @@ function listenToRest(registry: Registry, telemetry: Telemetry): void {
   );
   overloaded.set(0);
   telemetry.on('request.shed', () => shed.inc());
-  const overloadedNow = new Set<number>();
-  function calm(thread: number): void {
+  const overloadedNow = new Set<string>();
+  function calm(thread: string): void {
     overloadedNow.delete(thread);
     overloaded.set(overloadedNow.size > 0 ? 1 : 0);
   }

@@ -45,7 +45,7 @@ export interface TelemetryEvents {
   /** Refused for that, before anything of it was read. */
   'request.shed': { readonly route: string };
   /** One of several that serve HTTP ended by itself, and is started anew. */
-  'http_thread.ended': { readonly thread: number; readonly message: string };
+  'http_thread.ended': { readonly thread: string; readonly message: string };
   /** The log has a group of records. `late`: those whose clients had been told to send them again by then. */
   'ingest.appended': {
     readonly events: number;
@@ -155,10 +155,10 @@ export interface TelemetryEvents {
   'listener.failed': { readonly event: string; readonly error: string };
 }
 
-/** What each thread that serves HTTP tells for itself. */
+/** What each thread tells for itself. */
 export interface OfThread {
-  /** The second and further ones are numbered from 1; the first, which is the main thread, does not say. */
-  readonly thread?: number;
+  /** Its name; the main thread does not say. */
+  readonly thread?: string;
 }
 
 /** The parts that may be away. */

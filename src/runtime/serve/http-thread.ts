@@ -9,6 +9,7 @@ import type { Config } from '../config/config.ts';
 import type { ThreadPorts } from '../threads/kept-thread.ts';
 import { createCaller, serveCalls } from '../threads/thread-channel.ts';
 import { createApi } from './api.ts';
+import { atMost } from './at-most.ts';
 import { openGate } from './gate.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { listen } from './listen.ts';
@@ -39,7 +40,7 @@ const gate = openGate(memory);
 const lifecycle = createLifecycle({ telemetry, deadlineMs: limits.shutdownMs });
 const surroundings = { telemetry, lifecycle, ...machineClocks };
 const parts = await openServerParts(config, surroundings);
-// A wrong setting ends the start of the main thread, which opens the same.
+// A wrong setting ends the start of the main thread, which opens the same; a thread that is started later waits, and says so.
 const store = parts.openStore(Promise.resolve());
 lifecycle.add('event store', () => store.close());
 const { redrive, ingest, app } = createApi({
@@ -79,4 +80,13 @@ serveCalls(fromMain, {
     toMain.close();
   },
 });
+// However it ends: what happened before is counted, and may tell why.
+process.once('exit', tellRest);
+
+// Without the log it could take nothing, and others listen. The store it may do without, after a while.
+await parts.log.opened;
+await atMost(
+  limits.partsFirstTryMs,
+  store.firstTry.catch(() => undefined),
+);
 post([{ kind: 'opened' }]);

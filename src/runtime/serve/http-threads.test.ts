@@ -30,7 +30,7 @@ test('they listen where they are told to, once they are told, and are asked and 
   expect(threads.down()).toBe(0);
   expect(await threads.withQueues({ records: 1, bytes: 5 })).toEqual({ records: 5, bytes: 65 });
   const ofListening = [1, 2].flatMap((thread) =>
-    ['listening', 'ready'].map((code) => ['ingest.refused', { code, events: 80, thread }]),
+    ['listening', 'ready'].map((code) => ['ingest.refused', { code, events: 80, thread: `http ${thread}` }]),
   );
   await expect.poll(() => told).toHaveLength(4);
   expect(told).toEqual(expect.arrayContaining(ofListening));
@@ -48,12 +48,24 @@ test('one that ends is told of, counts as down, and listens at the same port whe
   void threads.listen(13).then(() => {
     hasListened = true;
   });
-  await expect.poll(ends).toEqual([['http_thread.ended', { thread: 1, message: expect.stringContaining('unlucky') }]]);
+  await expect
+    .poll(ends)
+    .toEqual([['http_thread.ended', { thread: 'http 1', message: expect.stringContaining('unlucky') }]]);
   expect([threads.down(), hasListened]).toEqual([1, false]);
   expect(await threads.withQueues({ records: 1, bytes: 5 })).toEqual({ records: 1, bytes: 5 });
   await expect.poll(() => ends().length).toBeGreaterThan(1);
   await threads.listen(80);
   expect([threads.down(), hasListened]).toEqual([0, true]);
+});
+
+test('what those that listen wait for is told, until they have it or end', async () => {
+  const { threads } = start(1);
+  // As one whose store is away.
+  await threads.listen(14);
+  await expect.poll(() => threads.waiting()).toEqual([['store', 'too many connections']]);
+  // Asked for this, it finds its store again.
+  expect(await threads.withQueues({ records: 0, bytes: 0 })).toEqual({ records: 2, bytes: 30 });
+  await expect.poll(() => threads.waiting()).toEqual([]);
 });
 
 test('where there is but the main thread, nothing has to be waited for', async () => {

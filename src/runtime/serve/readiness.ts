@@ -94,7 +94,7 @@ export function joiningReasons(isOpening: boolean): Reason[] {
 /** @param down threads that serve HTTP, and do not listen: others of the process do */
 export function httpThreadReasons(down: number): Reason[] {
   if (down === 0) return [];
-  const message = `Of the threads that serve HTTP, ${down} ${down === 1 ? 'is' : 'are'} being started again.`;
+  const message = `Of the threads that serve HTTP, ${down} ${down === 1 ? 'does' : 'do'} not listen yet.`;
   return [{ code: 'http_threads_down', message, isInTheWay: false }];
 }
 

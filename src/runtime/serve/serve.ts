@@ -86,7 +86,8 @@ export async function serve(
   }
   const ofWorker = parts.isShared ? oneWorkerReasons : soleWorkerReasons;
   function readiness(): Readiness {
-    const problems = Object.entries(opening).map(([part, late]) => [part as PartName, late.problem()] as const);
+    const ofMain = Object.entries(opening).map(([part, late]) => [part as PartName, late.problem()] as const);
+    const problems = [...ofMain, ...otherThreads.waiting()];
     return toReadiness([
       ...closedReason(lifecycle.isStopping() ? 'shutting_down' : closed(), replacedLog(watch, workerHost)),
       ...awayReasons(problems, watch.away(), ['log']),
@@ -117,9 +118,6 @@ export async function serve(
   const { isShared } = parts;
   const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
   lifecycle.add('abandoned jobs', () => jobs.stop());
-  // Before the watch looks for the first time.
-  telemetry.on('log.replaced', () => gate.setReplaced(true));
-  telemetry.on('log.recognised', () => gate.setReplaced(false));
   const watch = createPartsWatch({
     log,
     store,
@@ -127,6 +125,7 @@ export async function serve(
     telemetry,
     elapsed,
     pause,
+    onReplaced: gate.setReplaced,
     // Nobody else writes the files of one directory.
     ...(parts.isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
   });
@@ -151,7 +150,9 @@ export async function serve(
     portVariable: 'PORT',
     amongThreads: httpThreads > 1 ? 'first' : null,
   });
-  await atMost(limits.threadsListenMs, otherThreads.listen(port));
+  // They listen once they have the log, which may be away.
+  const listened = otherThreads.listen(port);
+  if (parts.log.problem() === null) await atMost(limits.threadsListenMs, listened);
   // The first thing of a stop: whoever hands out requests finds out from the readiness, and stops handing them to this one,
   // before any of them is refused.
   lifecycle.add('draining', async () => {

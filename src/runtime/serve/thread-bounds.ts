@@ -7,7 +7,7 @@ export const requestRecordsBytesMax = limits.requestBytesMax + limits.requestEve
 
 /**
  * What each of several threads that serve HTTP may hold. Bounds of memory and of connections are the process's, so each thread has
- * its part of them, and room for one of the largest requests. What a thread can do at a time is its own.
+ * its part of them, and room for the largest requests: two that arrive, one that waits for the log. What a thread can do at a time is its own.
  */
 export function boundsOfThread(threads: number): {
   readonly http: HttpLimits;
@@ -19,7 +19,7 @@ export function boundsOfThread(threads: number): {
       ...limits,
       connectionsMax: part(limits.connectionsMax),
       liveClientsMax: part(limits.liveClientsMax),
-      arrivingBodiesBytesMax: part(limits.arrivingBodiesBytesMax),
+      arrivingBodiesBytesMax: Math.max(part(limits.arrivingBodiesBytesMax), 2 * limits.requestBytesMax),
       answersHeldCharactersMax: part(limits.answersHeldCharactersMax),
     },
     ingest: { ingestQueueBytesMax: Math.max(part(limits.ingestQueueBytesMax), requestRecordsBytesMax) },

@@ -11,7 +11,7 @@ function setUp() {
   const flush = tellMain(there, (messages) => {
     // As a port does: what can't be cloned is found.
     posted.push(structuredClone(messages));
-    for (const message of messages) announceTold(here, 3, message);
+    for (const message of messages) announceTold(here, 'http 3', message);
   });
   return { emit: there.emit as Telemetry['emit'], flush, posted, heard };
 }
@@ -43,8 +43,8 @@ test('everything else is told as it came, with the thread it comes from', () => 
   emit('append.failed', { events: 2, error: 'the broker said no' });
   flush();
   expect(heard).toEqual([
-    ['overload.began', { underWayMax: 12, thread: 3 }],
-    ['append.failed', { events: 2, error: 'the broker said no', thread: 3 }],
+    ['overload.began', { underWayMax: 12, thread: 'http 3' }],
+    ['append.failed', { events: 2, error: 'the broker said no', thread: 'http 3' }],
   ]);
 });
 

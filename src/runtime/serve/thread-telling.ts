@@ -63,7 +63,7 @@ export function tellMain(telemetry: Telemetry, post: (messages: readonly ToldMes
 }
 
 /** Announces in the main thread what another one has told. */
-export function announceTold(telemetry: Telemetry, thread: number, message: ToldMessage): void {
+export function announceTold(telemetry: Telemetry, thread: string, message: ToldMessage): void {
   if (message.kind === 'telemetry') {
     telemetry.emit(message.name, { ...message.payload, thread } as TelemetryEvents[TelemetryEventName]);
   } else if (message.kind === 'completed') {

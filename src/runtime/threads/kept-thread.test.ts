@@ -1,4 +1,5 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { limits } from '../../domain/limits.ts';
 import { keepThread } from './kept-thread.ts';
 
 function keep({ breaksAtOnce = false } = {}) {
@@ -42,13 +43,17 @@ test('one that breaks is started again, and again, with why', async () => {
   await expect.poll(() => kept.call('echo', 'still here')).toBe('still here, main');
 });
 
-test('one that can not even start is tried until it is stopped', async () => {
+test('one that can not even start is tried again, and no more once it is stopped', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
   const { kept, happened } = keep({ breaksAtOnce: true });
-  await expect.poll(() => happened.filter((what) => what === 'start').length, { timeout: 5_000 }).toBeGreaterThan(2);
+  const starts = () => happened.filter((what) => what === 'start').length;
+  for (let life = 1; life <= 3; life += 1) {
+    await vi.waitUntil(() => happened.length === 2 * life);
+    expect([starts(), happened.at(-1)]).toEqual([life, 'exit: it never was well']);
+    if (life < 3) vi.advanceTimersByTime(limits.backoffMaxMs);
+  }
   await kept.stop();
-  await expect.poll(() => kept.isRunning()).toBe(false);
-  const count = happened.length;
-  expect(happened).toContain('exit: it never was well');
-  await new Promise(setImmediate);
-  expect(happened).toHaveLength(count);
+  vi.advanceTimersByTime(limits.backoffMaxMs);
+  expect([kept.isRunning(), starts()]).toEqual([false, 3]);
 });

@@ -64,14 +64,15 @@ export function keepThread<Message>(options: KeptThreadOptions<Message>): KeptTh
     options.onStart?.();
     thread.on('message', (messages: readonly Message[]) => messages.forEach(options.onMessage));
     exited = new Promise((resolve) => {
-      let reason: Error = new UnavailableError('thread_gone', `the ${options.name} thread ended`);
+      let reason: Error | null = null;
       thread.on('error', (error) => {
         reason = error instanceof Error ? error : new Error(String(error));
       });
-      thread.once('exit', () => {
+      thread.once('exit', (code) => {
         isRunning = false;
         resolve();
-        options.onExit(isStopping ? null : reason);
+        const gone = `the ${options.name} thread ended with code ${code}`;
+        options.onExit(isStopping ? null : (reason ?? new UnavailableError('thread_gone', gone)));
         if (!isStopping) startLater();
       });
     });

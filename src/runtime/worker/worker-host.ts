@@ -1,4 +1,5 @@
 import { StartupError } from '../../domain/failure.ts';
+import { workerThread } from '../../telemetry/prometheus.ts';
 import type { Telemetry, TelemetryEventName, TelemetryEvents } from '../../telemetry/telemetry.ts';
 import { keepThread, type ThreadPorts } from '../threads/kept-thread.ts';
 import { siblingModule } from '../threads/sibling-module.ts';
@@ -42,7 +43,9 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
   function onMessage(message: WorkerThreadMessage): void {
     if (message.kind === 'telemetry') {
       const { name, payload } = message;
-      telemetry.emit(name, payload as TelemetryEvents[TelemetryEventName]);
+      // The main thread opens the same parts for itself.
+      const told = name.startsWith('part.') ? { ...(payload as object), thread: workerThread } : payload;
+      telemetry.emit(name, told as TelemetryEvents[TelemetryEventName]);
     } else if (message.kind === 'opened') {
       opened.resolve();
     } else if (message.kind === 'refused') {
@@ -55,7 +58,7 @@ export function startWorkerHost({ data, handlers, telemetry }: WorkerHostOptions
   }
 
   const thread = keepThread<WorkerThreadMessage>({
-    name: 'worker',
+    name: workerThread,
     module: siblingModule('worker-thread', import.meta.url),
     data,
     handlers,
