@@ -150,7 +150,7 @@ function describeResolution({ resolution }: FailedEventDetail): string {
 async function redrive(ids: readonly string[], options: RedriveOptions, context: CliContext): Promise<void> {
   const byFilter = options.all || options.type !== undefined || options.reason !== undefined;
   if (ids.length > 0 === byFilter) {
-    throw new CommandError('name the events, or choose them by --type, --reason or --all', exitCodes.wrongUse);
+    throw new CommandError('either name the events, or choose them by --type, --reason or --all', exitCodes.wrongUse);
   }
   if (options.payload !== undefined && (ids.length !== 1 || options.dryRun)) {
     throw new CommandError('--payload goes with exactly one id, and not with --dry-run', exitCodes.wrongUse);

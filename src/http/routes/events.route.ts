@@ -110,7 +110,7 @@ async function eventDetailJson(store: Store, id: string): Promise<string> {
   throw new ProblemError(
     'event_not_found',
     isUuid(id)
-      ? 'No event with this id has been stored, or not yet: one that was accepted just now is here in a moment.'
+      ? 'No event with this id is stored. If it was accepted a moment ago, ask again in a moment.'
       : 'Ids of events are UUIDs. By the id that its client gave it an event is found with /api/events?source=…&id=….',
   );
 }

@@ -35,7 +35,7 @@ export function judgeLedger(ledger: LedgerNumbers, logKept: string): readonly Fi
   if (openInInbox > 0) {
     findings.push({
       level: 'warning',
-      what: `${formatCount(openInInbox)} failed events wait in the inbox`,
+      what: `${formatCount(openInInbox)} failed event${openInInbox === 1 ? ' waits' : 's wait'} in the inbox`,
       advice: ['esp failed list, then esp failed redrive or esp failed discard'],
     });
   }

@@ -75,7 +75,7 @@ export function createConfigReader(env: Environment) {
   function misspelt(prefix: string): readonly ConfigProblem[] {
     const strange = Object.keys(env).filter((name) => name.startsWith(prefix) && !asked.has(name));
     return strange.flatMap((variable) => {
-      const meant = [...asked].find((name) => editDistance(name, variable) <= typosMax);
+      const meant = [...asked].find((name) => editDistance(name, variable) <= typosMax || isCutShort(variable, name));
       return meant === undefined ? [] : [{ variable, message: `is no setting: did you mean ${meant}?` }];
     });
   }
@@ -110,6 +110,11 @@ export function createConfigReader(env: Environment) {
       return fallback;
     },
   };
+}
+
+/** `ESP_RETENTION` for `ESP_RETENTION_DAYS`. What a system sets by itself, as Kubernetes does for a service named esp, is none. */
+function isCutShort(variable: string, name: string): boolean {
+  return name.startsWith(variable) && variable.length > name.length / 2;
 }
 
 /** Upwards, so that the smallest number told is one that is taken. */

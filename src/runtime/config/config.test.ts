@@ -137,11 +137,34 @@ describe('what is wrong', () => {
 });
 
 it('a name that is nearly a setting’s is not passed over', () => {
-  expect(loadConfig({ ESP_DATADIR: '/x', ESP_PARTITION: '4', ESP_SOMETHING_ELSE: 'y', ESP_URL: 'http://x' })).toEqual({
+  const env = {
+    ...{ ESP_DATADIR: '/x', ESP_PARTITION: '4', ESP_RETENTION: '3', KAFKA_BROKER: 'k:9092' },
+    // Nothing of ours: such as what Kubernetes sets for a service of that name.
+    ...{ ESP_SOMETHING_ELSE: 'y', ESP_PORT: 'tcp://10.0.0.1:80', ESP_SERVICE_HOST: '10.0.0.1', ESP_URL: 'http://x' },
+    ...{ KAFKA_HEAP_OPTS: '-Xmx1g', KAFKA_SERVICE_HOST: '10.0.0.2' },
+  };
+  expect(loadConfig(env)).toEqual({
     ok: false,
     problems: [
       { variable: 'ESP_DATADIR', message: 'is no setting: did you mean ESP_DATA_DIR?' },
       { variable: 'ESP_PARTITION', message: 'is no setting: did you mean ESP_PARTITIONS?' },
+      { variable: 'ESP_RETENTION', message: 'is no setting: did you mean ESP_RETENTION_DAYS?' },
+      { variable: 'KAFKA_BROKER', message: 'is no setting: did you mean KAFKA_BROKERS?' },
+    ],
+  });
+});
+
+it('host names are names', () => {
+  expect(configOf({ ESP_ALLOWED_HOSTS: 'events.example, events.example:8080, 10.1.2.3, [::1]' }).allowedHosts).toEqual([
+    ...['127.0.0.1', 'events.example', 'events.example:8080', '10.1.2.3', '[::1]'],
+  ]);
+  expect(loadConfig({ ESP_ALLOWED_HOSTS: 'https://events.example' })).toEqual({
+    ok: false,
+    problems: [
+      {
+        variable: 'ESP_ALLOWED_HOSTS',
+        message: 'must be names without a scheme, such as events.example, got "https://events.example"',
+      },
     ],
   });
 });

@@ -80,7 +80,7 @@ export function loadConfig(env: Environment): Loaded<Config> {
     // An event may be sent again as long as the log could still deliver its first copy, so rows must outlive the log.
     logRetentionMs: Math.min(limits.logRetentionMs, retentionMs ?? Number.POSITIVE_INFINITY),
     eventTypesMax: read.integer('ESP_EVENT_TYPES_MAX', limits.eventTypesMax, { min: 1, max: 100_000 }),
-    allowedHosts: [host, ...read.list('ESP_ALLOWED_HOSTS', [])],
+    allowedHosts: [host, ...readHosts(read)],
     allowedOrigins: readOrigins(read),
     logLevel: read.oneOf('ESP_LOG_LEVEL', 'info', logLevels),
     logFormat: read.oneOf('ESP_LOG_FORMAT', 'json', logFormats),
@@ -93,8 +93,18 @@ export function loadConfig(env: Environment): Loaded<Config> {
     workerPort: read.integer('ESP_WORKER_PORT', 0, { min: 0, max: 65_535 }),
     production: readProductionConfig(read),
   };
-  const problems = [...read.problems, ...read.misspelt('ESP_')];
+  const problems = [...read.problems, ...read.misspelt('ESP_'), ...read.misspelt('KAFKA_')];
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
+}
+
+function readHosts(read: ConfigReader): readonly string[] {
+  const variable = 'ESP_ALLOWED_HOSTS';
+  const hosts = read.list(variable, []);
+  for (const host of hosts.filter((each) => !/^([\w.-]+|\[[\da-f:.]+\])(:\d+)?$/.test(each))) {
+    const message = `must be names without a scheme, such as events.example, got "${host}"`;
+    read.problems.push({ variable, message });
+  }
+  return hosts;
 }
 
 function readOrigins(read: ConfigReader): readonly string[] {

@@ -15,7 +15,7 @@ export function endAbandonedJobs(
     readonly store: Pick<RedriveJobs, 'runningJobs' | 'endJobs'>;
     readonly telemetry: Telemetry;
     readonly isShared: boolean;
-    /** Whether this process goes on with it. */
+    /** Whether this thread goes on with it. Others are known by what they save. */
     readonly isOwn: (jobId: string) => boolean;
     readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   },
