@@ -67,7 +67,7 @@ export function RateChart({ steps, stepSeconds, range, windowLabel, ratePerSecon
       // The entry whose name changes under the pointer stands last, so that it moves nothing.
       legend={[
         {
-          name: `Highest ${stepLength(stepSeconds)}`,
+          name: `Peak over ${stepLength(stepSeconds)}`,
           className: 'legend-plain',
           value: formatRate(peak?.perSecond ?? 0),
         },
