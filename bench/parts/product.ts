@@ -46,7 +46,7 @@ export function startEmbedded(
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const { command = 'start', settings, profileDir, waitUntilReady = true, mainFile = ownMainFile } = options;
   const startedAt = performance.now();
-  const profiling = profileDir === null ? [] : profilingFlags(command, profileDir);
+  const profiling = profileDir === null ? [] : profilingFlags(profileDir);
   if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
   const child = spawn(process.execPath, [...profiling, mainFile, command], {
     cwd: projectRoot,
@@ -124,9 +124,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
  * With the young generation's size that the command would begin anew for: a signal of the profiler that is on its way then ends
  * the process, which no longer knows it.
  */
-function profilingFlags(command: 'start' | 'api' | 'worker', profileDir: string): readonly string[] {
-  const young = command === 'worker' ? [] : ['--max-semi-space-size=8'];
-  return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, ...young];
+function profilingFlags(profileDir: string): readonly string[] {
+  return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, '--max-semi-space-size=8'];
 }
 
 /** Runs a command of the product's to its end. */
