@@ -67,6 +67,8 @@ it('is redriven with a payload that was mended as text', async () => {
     const drawer = await openFirstFailed(page);
     await drawer.getByText('Same id, other content').waitFor();
     expect(await drawer.getByRole('region', { name: 'Record' }).innerText()).toContain('"round": 2');
+    await drawer.getByRole('row', { name: 'payload.round 1 2' }).waitFor();
+    expect(await drawer.getByRole('row').count()).toBe(2);
 
     await drawer.getByRole('button', { name: 'Redrive' }).click();
     const box = page.getByRole('dialog', { name: 'Redrive this event' });

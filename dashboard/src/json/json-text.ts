@@ -4,7 +4,7 @@
  */
 
 /** @returns the index behind the string whose opening quote is at `start`. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   for (let index = start + 1; index < text.length; index += 1) {
     const character = text[index];
     if (character === '\\') index += 1;
@@ -16,14 +16,14 @@ function endOfString(text: string, start: number): number {
 const isSpace = (character: string | undefined) =>
   character === ' ' || character === '\n' || character === '\r' || character === '\t';
 
-function skipSpace(text: string, start: number): number {
+export function skipSpace(text: string, start: number): number {
   let index = start;
   while (isSpace(text[index])) index += 1;
   return index;
 }
 
 /** @returns the index behind a number or word. */
-function endOfWord(text: string, start: number): number {
+export function endOfWord(text: string, start: number): number {
   let index = start;
   while (index < text.length && !isSpace(text[index]) && !',:]}'.includes(text[index]!)) index += 1;
   return index;

@@ -16,6 +16,7 @@ import { useLive } from '../../live/live-provider.tsx';
 import { DetailLink } from '../../routing/detail-link.tsx';
 import { paths } from '../../routing/paths.ts';
 import { useDetail } from '../../routing/use-detail.ts';
+import { ConflictDifferences } from './conflict-differences.tsx';
 import { DiscardBox } from './discard-box.tsx';
 import { failedStates, isConflict } from './failed-states.ts';
 import { ReasonBox } from './reason-box.tsx';
@@ -106,6 +107,9 @@ function FailedDetails({ failed }: { readonly failed: FailedEventDetail }) {
           ],
         ]}
       />
+      {isConflict(failed) && failed.event_id !== null && (
+        <ConflictDifferences failed={{ ...failed, event_id: failed.event_id }} />
+      )}
       <section className="detail-section">
         <h3>
           Record, {formatBytes(failed.value_bytes)}
