@@ -39,7 +39,6 @@ export interface KafkaSides {
 }
 
 const threads = String(Math.max(2, availableParallelism()));
-const bareName = 'bare node:http';
 const oneName = 'esp api';
 
 /**
@@ -64,7 +63,7 @@ export async function measureOnKafka(
     ? [stack.use(await startPart('api', installation, setup, { ESP_HTTP_THREADS: threads }))]
     : [];
   const generator = stack.use(startGenerator());
-  const bare: Side[] = withBare ? [{ name: bareName, ...(await startBareHttp(stack)), idsFile: null }] : [];
+  const bare: Side[] = withBare ? [{ name: 'bare node:http', ...(await startBareHttp(stack)), idsFile: null }] : [];
   const own: Side[] = [
     ...threaded.map(({ port, pid }) => ({ name: `esp api --threads ${threads}`, port, pid, idsFile })),
     { name: oneName, port: apis[0]!.port, pid: apis[0]!.pid, idsFile },

@@ -114,10 +114,12 @@ export function createPartsWatch(options: PartsWatchOptions): PartsWatch {
       throw error;
     }
     comparedAt = elapsed();
-    if (message !== null && replaced === null) telemetry.emit('log.replaced', { message });
-    if (message === null && replaced !== null) telemetry.emit('log.recognised', { logId: description?.logId ?? '' });
-    if ((message === null) !== (replaced === null)) options.onReplaced?.(message !== null);
+    const isNews = (message === null) !== (replaced === null);
     replaced = message;
+    if (!isNews) return;
+    if (message === null) telemetry.emit('log.recognised', { logId: description?.logId ?? '' });
+    else telemetry.emit('log.replaced', { message });
+    options.onReplaced?.(message !== null);
   }
 
   const firsts = {

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { middleOf } from '../domain/histogram.ts';
 import { createCountedHistogram, type HistogramSeries } from './counted-histogram.ts';
-import type { Telemetry } from './telemetry.ts';
+import { type Telemetry, workerThread } from './telemetry.ts';
 
 /** Numbers that nobody announces: they are read when Prometheus asks. */
 export interface PrometheusGauges {
@@ -39,9 +39,8 @@ export interface Prometheus {
 /** Below Prometheus' own scrape timeout of 10 s, with room for the rest of the scrape. */
 const readTimeoutDefaultMs = 3_000;
 
-/** Names of threads: the main one does not say its own. */
+/** Which does not say its name. */
 const mainThread = 'main';
-export const workerThread = 'worker';
 
 /** Seconds: from a disk's flush to the longest pause that a client would sit through. */
 const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

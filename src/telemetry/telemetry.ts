@@ -161,6 +161,8 @@ export interface OfThread {
   readonly thread?: string;
 }
 
+export const workerThread = 'worker';
+
 /** The parts that may be away. */
 export type PartName = 'log' | 'store' | 'metrics' | 'failed_topic';
 

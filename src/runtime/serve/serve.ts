@@ -96,7 +96,6 @@ export async function serve(
       ...httpThreadReasons(otherThreads.down()),
     ]);
   }
-  const { isStopping } = lifecycle;
   const stickyRun = beginStickyRun(Math.floor(Math.random() * limits.partitionsMax));
   const api = createApi({
     config,
@@ -109,7 +108,7 @@ export async function serve(
     halted: () => workerHost?.status().halted ?? new Map(),
     prometheus: () => prometheus.expose(),
     readiness,
-    isStopping,
+    isStopping: lifecycle.isStopping,
     httpThreads,
     stickyRun,
   });

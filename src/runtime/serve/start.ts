@@ -41,7 +41,7 @@ export async function startServer(config: Config, role: ServerRole = 'all'): Pro
   }
 }
 
-/** @throws StartupError where one has to serve */
+/** @throws StartupError where more than one is asked for and one has to serve */
 function httpThreadsOf({ httpThreads }: Config, role: ServerRole): number {
   if (role === 'api' || httpThreads === 1) return httpThreads;
   throw new StartupError(

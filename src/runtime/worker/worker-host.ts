@@ -1,6 +1,10 @@
 import { StartupError } from '../../domain/failure.ts';
-import { workerThread } from '../../telemetry/prometheus.ts';
-import type { Telemetry, TelemetryEventName, TelemetryEvents } from '../../telemetry/telemetry.ts';
+import {
+  type Telemetry,
+  type TelemetryEventName,
+  type TelemetryEvents,
+  workerThread,
+} from '../../telemetry/telemetry.ts';
 import { keepThread, type ThreadPorts } from '../threads/kept-thread.ts';
 import { siblingModule } from '../threads/sibling-module.ts';
 import type { Handlers } from '../threads/thread-channel.ts';

@@ -3,7 +3,6 @@ import type { FailedEventDetail } from '../../../../src/http/contract.ts';
 import { api } from '../../api/request.ts';
 import type { WholeEvent } from '../../api/shapes.ts';
 import { useRequest } from '../../api/use-request.ts';
-import '../../components/table.css';
 import { differencesOf, type JsonDifference } from '../../json/json-differences.ts';
 import { parseWithRawPayloads, problemOfJson } from '../../json/json-text.ts';
 import './failed.css';
