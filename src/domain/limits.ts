@@ -279,8 +279,8 @@ export const limits = {
   kafkaAppendTimeoutMs: 4_500,
   kafkaRetryMinMs: 50,
   kafkaRetryMaxMs: 1_000,
-  /** Questions under way on one connection at a time; a broker answers them one after another anyway. */
-  kafkaCallsInFlightMax: 16,
+  /** Requests that wait for their answer on one connection; a broker answers them one after another. */
+  kafkaCallsInFlightMax: 1_000,
   /** Records of one partition in one produce request: under the 1,048,588 bytes that a topic takes as Kafka makes it. */
   kafkaBatchBytesMax: 1_000_000,
   /** How long a fetch waits at the broker when there is nothing. New records end the wait at once. */

@@ -1,17 +1,17 @@
-import type { listOffsetsV7 } from '@platformatic/kafka';
 import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
 import type { GapFinding, LogDescription, LogReader, LogRecord } from '../event-log.ts';
+import type { ValueOf } from './protocol/codec.ts';
+import { protocol } from './protocol/messages.ts';
 import type { Leader, Topic, TopicView } from './topics/topic.ts';
 import type { Brokers } from './wire/brokers.ts';
 import { assertOffset, assertPartition, codes, refused } from './wire/errors.ts';
+import { asConsumer, fetchRequest, readCommitted } from './wire/fetch-request.ts';
 import { type Fetched, readFetched } from './wire/fetched.ts';
-import { fetchRequest, protocol, readCommitted } from './wire/protocol.ts';
 import { remainingMs } from './wire/wait.ts';
 
 const earliest = -2n;
 const latest = -1n;
-const asConsumer = -1;
 /** For one record: of the partition that is asked for, the broker sends a whole batch in any case. */
 const oneBatchBytes = 1;
 
@@ -90,7 +90,7 @@ export function createKafkaQuestions(brokers: Brokers, topic: Topic): KafkaQuest
       const request = fetchRequest(view.id, [wish], 0, bytesMax);
       const answer = await link.call(protocol.fetch, request, remainingMs(deadlineAt));
       if (answer.errorCode !== 0) return answer;
-      const [fetched] = answer.partitions;
+      const fetched = answer.topics[0]?.partitions[0];
       if (fetched === undefined) throw new UnavailableError('log_refused', 'Kafka answers no partition');
       if (fetched.errorCode === codes.offsetOutOfRange) return { value: null };
       return fetched.errorCode === 0 ? { value: readFetched(fetched, offset) } : fetched;
@@ -146,10 +146,10 @@ export function createKafkaQuestions(brokers: Brokers, topic: Topic): KafkaQuest
       const { start, end } = await boundsBy(partition, deadlineAt);
       const offset = Math.min(below, end);
       if (offset <= start) return;
-      const request = [{ name: topic.name, partitions: [{ partitionIndex: partition, offset: BigInt(offset) }] }];
+      const topics = [{ name: topic.name, partitions: [{ partitionIndex: partition, offset: BigInt(offset) }] }];
       await topic.onLeader(partition, deadlineAt, async (link) => {
         const leftMs = remainingMs(deadlineAt);
-        const answer = await link.call(protocol.deleteRecords, [request, Math.ceil(leftMs)], leftMs);
+        const answer = await link.call(protocol.deleteRecords, { topics, timeoutMs: Math.ceil(leftMs) }, leftMs);
         const errorCode = answer.topics[0]?.partitions[0]?.errorCode ?? 0;
         return errorCode === 0 ? { value: null } : { errorCode };
       });
@@ -161,9 +161,9 @@ function offsetsRequest(
   name: string,
   group: readonly (readonly [partition: number, leader: Leader])[],
   which: bigint,
-): listOffsetsV7.ListOffsetsRequest {
+): ValueOf<typeof protocol.listOffsets.request> {
   const partitions = group.map(([partitionIndex, { epoch }]) => {
     return { partitionIndex, currentLeaderEpoch: epoch, timestamp: which };
   });
-  return [asConsumer, readCommitted, [{ name, partitions }]];
+  return { replicaId: asConsumer, isolationLevel: readCommitted, topics: [{ name, partitions }] };
 }

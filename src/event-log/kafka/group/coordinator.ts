@@ -1,17 +1,11 @@
-import {
-  type API,
-  decodeConsumerProtocolAssignment,
-  encodeConsumerProtocolAssignment,
-  encodeConsumerProtocolSubscription,
-  FindCoordinatorKeyTypes,
-} from '@platformatic/kafka';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import { ByteReader, encode, type ValueOf } from '../protocol/codec.ts';
+import { assignment, groupProtocolVersion, type Message, protocol, subscription } from '../protocol/messages.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import type { Endpoint } from '../wire/connection.ts';
 import { codes, isPassing, refused } from '../wire/errors.ts';
 import type { BrokerLink } from '../wire/link.ts';
-import { protocol } from '../wire/protocol.ts';
 import { pause, retryPauseMs } from '../wire/wait.ts';
 
 export interface GroupSettings {
@@ -47,6 +41,8 @@ export interface Coordinator {
 /** Ours alone: a member that shares partitions out in another way can't join the group by mistake. */
 const assignorName = 'esp-even';
 const protocolType = 'consumer';
+/** Not of a transaction. */
+const ofGroup = 0;
 /** Beyond the time the group waits for its members. */
 const joinMarginMs = 2_000;
 
@@ -68,14 +64,14 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
     link = null;
   }
 
-  async function call<Request extends unknown[], Response>(
-    api: API<Request, Response>,
+  async function call<Request, Response>(
+    message: Message<Request, Response>,
     request: Request,
     timeoutMs: number,
     errorCodeOf: (answer: Response) => number,
   ): Promise<{ readonly answer: Response; readonly errorCode: number }> {
     try {
-      const answer = await (await located()).call(api, request, timeoutMs);
+      const answer = await (await located()).call(message, request, timeoutMs);
       const errorCode = errorCodeOf(answer);
       if (errorCode === codes.notCoordinator || errorCode === codes.coordinatorNotAvailable) forget();
       return { answer, errorCode };
@@ -89,17 +85,26 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
   async function sync(
     memberId: string,
     generationId: number,
-    shares: Parameters<typeof protocol.syncGroup.async>[7],
+    assignments: ValueOf<typeof protocol.syncGroup.request>['assignments'],
   ): Promise<{ readonly partitions: readonly number[] } | { readonly errorCode: number }> {
     const { answer, errorCode } = await call(
       protocol.syncGroup,
-      [group, generationId, memberId, null, protocolType, assignorName, shares],
+      {
+        groupId: group,
+        generationId,
+        memberId,
+        groupInstanceId: null,
+        protocolType,
+        protocolName: assignorName,
+        assignments,
+      },
       settings.rebalanceTimeoutMs + joinMarginMs,
       (response) => response.errorCode,
     );
     if (errorCode !== 0) return { errorCode };
-    const { assignedPartitions } = decodeConsumerProtocolAssignment(answer.assignment);
-    const own = assignedPartitions
+    // Who has nothing may be told so by no bytes at all.
+    const told = answer.assignment.length === 0 ? null : assignment.read(new ByteReader(answer.assignment));
+    const own = (told?.assignedPartitions ?? [])
       .filter((assigned) => assigned.topic === topic)
       .flatMap(({ partitions }) => partitions);
     return { partitions: own.sort((a, b) => a - b) };
@@ -107,12 +112,21 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
 
   return {
     async join(memberId, countPartitions) {
-      const subscription = encodeConsumerProtocolSubscription({ version: 1, topics: [topic] });
-      const protocols = [{ name: assignorName, metadata: subscription }];
+      const wish = { version: groupProtocolVersion, topics: [topic], userData: null, ownedPartitions: [] };
+      const protocols = [{ name: assignorName, metadata: encode(subscription, wish) }];
       const ask = (as: string) =>
         call(
           protocol.joinGroup,
-          [group, settings.sessionTimeoutMs, settings.rebalanceTimeoutMs, as, null, protocolType, protocols],
+          {
+            groupId: group,
+            sessionTimeoutMs: settings.sessionTimeoutMs,
+            rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
+            memberId: as,
+            groupInstanceId: null,
+            protocolType,
+            protocols,
+            reason: null,
+          },
           settings.rebalanceTimeoutMs + joinMarginMs,
           (response) => response.errorCode,
         );
@@ -131,7 +145,7 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
     },
 
     async heartbeat({ memberId, generationId }, timeoutMs) {
-      const request: [string, number, string, null] = [group, generationId, memberId, null];
+      const request = { groupId: group, generationId, memberId, groupInstanceId: null };
       return (await call(protocol.heartbeat, request, timeoutMs, (response) => response.errorCode)).errorCode;
     },
 
@@ -141,7 +155,7 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
       });
       const { errorCode } = await call(
         protocol.offsetCommit,
-        [group, generationId, memberId, null, [{ name: topic, partitions }]],
+        { groupId: group, generationId, memberId, groupInstanceId: null, topics: [{ name: topic, partitions }] },
         limits.kafkaCallTimeoutMs,
         (response) =>
           response.topics.flatMap((one) => one.partitions).find((one) => one.errorCode !== 0)?.errorCode ?? 0,
@@ -153,9 +167,9 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
       // Over a connection of its own: on the other one a join may be waiting for the group.
       forget();
       const members = [{ memberId, groupInstanceId: null, reason: 'it stops' }];
-      return (
-        await call(protocol.leaveGroup, [group, members], limits.kafkaCallTimeoutMs, (response) => response.errorCode)
-      ).errorCode;
+      const request = { groupId: group, members };
+      return (await call(protocol.leaveGroup, request, limits.kafkaCallTimeoutMs, (response) => response.errorCode))
+        .errorCode;
     },
 
     close() {
@@ -170,7 +184,7 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
  * @throws UnavailableError
  */
 export async function findCoordinator(brokers: Brokers, group: string, deadlineAt: number): Promise<Endpoint> {
-  const request: [number, string[]] = [FindCoordinatorKeyTypes.GROUP, [group]];
+  const request = { keyType: ofGroup, coordinatorKeys: [group] };
   for (let attempt = 0; ; attempt += 1) {
     const answer = await brokers.ask(protocol.findCoordinator, request, deadlineAt);
     const found = answer.coordinators[0];
@@ -196,7 +210,11 @@ function shareOut(
     for (let partition = nth; partition < partitionCount; partition += members.length) partitions.push(partition);
     return {
       memberId,
-      assignment: encodeConsumerProtocolAssignment({ version: 1, assignedPartitions: [{ topic, partitions }] }),
+      assignment: encode(assignment, {
+        version: groupProtocolVersion,
+        assignedPartitions: [{ topic, partitions }],
+        userData: null,
+      }),
     };
   });
 }

@@ -1,6 +1,7 @@
 import { type UnavailableCode, UnavailableError } from '../../../domain/failure.ts';
 import type { Telemetry } from '../../../telemetry/telemetry.ts';
-import { codes, explainCode, refused, unreachable } from '../wire/errors.ts';
+import { errorName } from '../protocol/error-names.ts';
+import { codes, refused, unreachable } from '../wire/errors.ts';
 import { notLongerThan, pause, retryPauseMs } from '../wire/wait.ts';
 import type { Coordinator, GroupSettings, Membership } from './coordinator.ts';
 
@@ -55,7 +56,7 @@ export function createGeneration(
   /** What Kafka says of this member and generation. */
   function learn(errorCode: number): void {
     if (errorCode === codes.unknownMemberId) onExpelled();
-    if (errorCode === codes.unknownMemberId || isOver(errorCode)) end('assignment_ended', explainCode(errorCode));
+    if (errorCode === codes.unknownMemberId || isOver(errorCode)) end('assignment_ended', errorName(errorCode));
   }
 
   async function heartbeat(): Promise<number> {

@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import type { ValueOf } from '../protocol/codec.ts';
+import type { FetchedPartition, protocol } from '../protocol/messages.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { encodeBatch } from '../wire/encode-batch.ts';
 import { codes } from '../wire/errors.ts';
-import type { FetchedPartition } from '../wire/protocol.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
 
@@ -30,18 +31,18 @@ function scripted(leaderIds: number[], isRead: (partition: number) => boolean = 
   const leaders = leaderIds;
   const openLink = (nodeId: number) => ({
     close: () => undefined,
-    call: (_: unknown, request: unknown[]) => {
+    call: (_: unknown, { topics, maxWaitMs }: ValueOf<typeof protocol.fetch.request>) => {
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-      const [topic] = request[6] as [{ partitions: { partition: number; fetchOffset: bigint }[] }];
+      const [asked] = topics;
       fetches.push({
         nodeId,
-        waitMs: request[0] as number,
-        partitions: topic.partitions.map(({ partition }) => partition),
+        waitMs: maxWaitMs,
+        partitions: asked!.partitions.map(({ partition }) => partition),
         answer: (partitions) => {
-          const none = { errorCode: 0, lastStableOffset: 0, aborted: [], bytes: null };
+          const none = { errorCode: 0, lastStableOffset: 0n, aborted: [], records: null };
           const answered = new Map(partitions.map((one) => [one.partition, one]));
-          const all = topic.partitions.map(({ partition }) => ({ ...none, partition, ...answered.get(partition) }));
-          resolve({ errorCode: 0, partitions: all });
+          const all = asked!.partitions.map(({ partition }) => ({ ...none, partition, ...answered.get(partition) }));
+          resolve({ errorCode: 0, topics: [{ topicId, partitions: all }] });
         },
         fail: () => reject(new UnavailableError('log_unreachable', 'away')),
       });
@@ -88,12 +89,12 @@ function scripted(leaderIds: number[], isRead: (partition: number) => boolean = 
 }
 
 function batch(partition: number, offset: number, texts: readonly string[]): Partial<FetchedPartition> {
-  const bytes = encodeBatch(
+  const records = encodeBatch(
     texts.map((text) => ({ value: Buffer.from(text) })),
     1_000,
   );
-  bytes.writeBigInt64BE(BigInt(offset), 0);
-  return { partition, bytes, lastStableOffset: offset + texts.length };
+  records.writeBigInt64BE(BigInt(offset), 0);
+  return { partition, records, lastStableOffset: BigInt(offset + texts.length) };
 }
 
 const textsOf = (feed: Feed) => feed.take(plentiful).map(({ value }) => Buffer.from(value).toString());
@@ -250,10 +251,12 @@ describe('fetching', () => {
 
   it('gives up one partition where its bytes are damaged, once what lies before is taken', async () => {
     const { fetches, feeds } = start([1]);
-    fetches[0]!.answer([{ partition: 0, bytes: Buffer.concat([batch(0, 0, ['sound']).bytes!, Buffer.alloc(100)]) }]);
+    fetches[0]!.answer([
+      { partition: 0, records: Buffer.concat([batch(0, 0, ['sound']).records!, Buffer.alloc(100)]) },
+    ]);
     await vi.waitFor(() => expect(fetches).toHaveLength(2));
     expect(feeds[0]!.failure()).toBeNull();
-    fetches[1]!.answer([{ partition: 0, bytes: Buffer.alloc(100) }]);
+    fetches[1]!.answer([{ partition: 0, records: Buffer.alloc(100) }]);
     await vi.waitFor(() => expect(feeds[0]!.failure()).toMatchObject({ name: 'DamagedError', partition: 0, from: 1 }));
     expect(feeds[0]!.isEmpty()).toBe(false);
   });

@@ -1,11 +1,12 @@
 import { DamagedError, UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import { type FetchedPartition, protocol } from '../protocol/messages.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { codes, isPassing, refused, unreachable } from '../wire/errors.ts';
+import { fetchRequest } from '../wire/fetch-request.ts';
 import { readFetched } from '../wire/fetched.ts';
 import type { BrokerLink } from '../wire/link.ts';
-import { type FetchedPartition, fetchRequest, protocol } from '../wire/protocol.ts';
 import { pause, retryPauseMs } from '../wire/wait.ts';
 import type { Feed } from './feed.ts';
 
@@ -101,11 +102,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     const answer = await linkTo(nodeId).call(protocol.fetch, request, waitMs + answerMs);
     if (isClosed) return { inTrouble: [], bytes: 0 };
     if (answer.errorCode !== 0) return { inTrouble: feeds, bytes: 0 };
-    const byPartition = new Map(answer.partitions.map((fetched) => [fetched.partition, fetched]));
+    const partitions = answer.topics.flatMap((one) => one.partitions);
+    const byPartition = new Map(partitions.map((fetched) => [fetched.partition, fetched]));
     const outcomes = await Promise.all(feeds.map((feed) => settle(feed, byPartition.get(feed.partition))));
     return {
       inTrouble: feeds.filter((_, index) => outcomes[index] === 'trouble'),
-      bytes: answer.partitions.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0),
+      bytes: partitions.reduce((sum, { records }) => sum + (records?.length ?? 0), 0),
     };
   }
 
@@ -123,7 +125,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     } catch (error) {
       feed.fail(error instanceof DamagedError ? error : unreachable(topic.name, error));
     }
-    if ((fetched.bytes?.length ?? 0) > 0) order = [...order.filter((other) => other !== feed), feed];
+    if ((fetched.records?.length ?? 0) > 0) order = [...order.filter((other) => other !== feed), feed];
     return 'fine';
   }
 

@@ -1,10 +1,9 @@
-import { ConfigResourceTypes, type metadataV12 } from '@platformatic/kafka';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { findCoordinator } from '../group/coordinator.ts';
+import { type MetadataTopic, protocol } from '../protocol/messages.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import type { Endpoint } from '../wire/connection.ts';
 import { codes, isDenial, refused } from '../wire/errors.ts';
-import { protocol } from '../wire/protocol.ts';
 import { remainingMs } from '../wire/wait.ts';
 import { settingsLookedAt, type TopicFacts, type TopicFinding, type TopicRole } from './topic-rules.ts';
 
@@ -16,6 +15,8 @@ export interface SeenTopic {
 
 /** Bits of Kafka's authorized operations. */
 const operations = { read: 3, write: 4, describe: 8 } as const;
+/** Kafka's number of the kind of thing that has settings. */
+const topicResource = 2;
 const operationsUnknown = -(2 ** 31);
 
 const needed: Readonly<Record<TopicRole, readonly (keyof typeof operations)[]>> = {
@@ -59,18 +60,19 @@ async function readSettings(
   deadlineAt: number,
 ): Promise<Readonly<Record<string, string>> | null> {
   const resource = {
-    resourceType: ConfigResourceTypes.TOPIC,
+    resourceType: topicResource,
     resourceName: name,
     configurationKeys: [...settingsLookedAt],
   };
-  const answer = await brokers.ask(protocol.describeConfigs, [[resource], false, false], deadlineAt);
+  const request = { resources: [resource], includeSynonyms: false, includeDocumentation: false };
+  const answer = await brokers.ask(protocol.describeConfigs, request, deadlineAt);
   const result = answer.results[0];
   if (result === undefined || isDenial(result.errorCode)) return null;
   if (result.errorCode !== 0) throw refused(`look at the settings of ${name}`, result.errorCode);
   return Object.fromEntries(result.configs.map((config) => [config.name, config.value ?? '']));
 }
 
-function deniedOn(topic: metadataV12.MetadataResponseTopic, role: TopicRole, name: string): TopicFinding[] {
+function deniedOn(topic: MetadataTopic, role: TopicRole, name: string): TopicFinding[] {
   const missing = missingOf(topic.topicAuthorizedOperations, needed[role]);
   if (missing.length === 0) return [];
   const mend = `allow ${missing.join(', ')} on topic ${name} (kafka-acls --add)`;
@@ -95,7 +97,8 @@ export async function seeGroup(brokers: Brokers, group: string, deadlineAt: numb
   }
   const link = brokers.openLink(coordinator);
   try {
-    const answer = await link.call(protocol.describeGroups, [[group], true], remainingMs(deadlineAt));
+    const request = { groups: [group], includeAuthorizedOperations: true };
+    const answer = await link.call(protocol.describeGroups, request, remainingMs(deadlineAt));
     const described = answer.groups[0];
     if (described === undefined) return [];
     if (isDenial(described.errorCode)) return [deniedGroup];

@@ -1,6 +1,6 @@
-import type { metadataV12 } from '@platformatic/kafka';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import type { MetadataTopic } from '../protocol/messages.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { codes, isPassing, refused, topicMissing } from '../wire/errors.ts';
 import type { BrokerLink } from '../wire/link.ts';
@@ -123,7 +123,7 @@ export async function openTopic(brokers: Brokers, name: string): Promise<Topic> 
 }
 
 /** @throws UnavailableError for a topic that is not there, or whose id the broker does not tell */
-function viewOf(name: string, topic: metadataV12.MetadataResponseTopic | undefined): TopicView {
+function viewOf(name: string, topic: MetadataTopic | undefined): TopicView {
   if (topic === undefined || topic.errorCode === codes.unknownTopicOrPartition) throw topicMissing(name);
   if (topic.errorCode !== 0 && topic.errorCode !== codes.leaderNotAvailable) {
     throw refused(`look at the topic ${name}`, topic.errorCode);

@@ -1,9 +1,10 @@
 import { StartupError, UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
-import { type Brokers, createBrokers } from '../wire/brokers.ts';
+import { errorName } from '../protocol/error-names.ts';
+import { protocol } from '../protocol/messages.ts';
+import { type Brokers, createBrokers, metadataRequest } from '../wire/brokers.ts';
 import type { KafkaConnection } from '../wire/connection.ts';
-import { codes, explainCode, topicMissing } from '../wire/errors.ts';
-import { protocol } from '../wire/protocol.ts';
+import { codes, topicMissing } from '../wire/errors.ts';
 import { pause, remainingMs, retryPauseMs } from '../wire/wait.ts';
 import { type SeenTopic, seeGroup, seeTopic } from './topic-facts.ts';
 import {
@@ -101,7 +102,8 @@ export function openKafkaTopics(options: KafkaTopicsOptions): KafkaTopics {
         assignments: [],
         configs: Object.entries(settings).map(([name, value]) => ({ name, value })),
       };
-      const made = await link.call(protocol.createTopics, [[topic], Math.ceil(leftMs), false], leftMs);
+      const request = { topics: [topic], timeoutMs: Math.ceil(leftMs), validateOnly: false };
+      const made = await link.call(protocol.createTopics, request, leftMs);
       return made.topics[0] ?? { errorCode: 0 };
     });
     await untilKnown(brokers, names[role], isMade ? numPartitions : 1);
@@ -136,7 +138,8 @@ export function openKafkaTopics(options: KafkaTopicsOptions): KafkaTopics {
       }
       await changeTopics(brokers, `give ${names.events} ${count} partitions`, async (link, leftMs) => {
         const topic = { name: names.events, count, assignments: null };
-        const raised = await link.call(protocol.createPartitions, [[topic], Math.ceil(leftMs), false], leftMs);
+        const request = { topics: [topic], timeoutMs: Math.ceil(leftMs), validateOnly: false };
+        const raised = await link.call(protocol.createPartitions, request, leftMs);
         return raised.results[0] ?? { errorCode: 0 };
       });
       await untilKnown(brokers, names.events, count);
@@ -175,7 +178,7 @@ async function changeTopics(
     if (errorCode === codes.topicAlreadyExists) return false;
     const pauseMs = retryPauseMs(nth);
     if (errorCode !== codes.notController || performance.now() + pauseMs > deadlineAt) {
-      throw new StartupError(`can't ${doing}: Kafka says ${errorMessage ?? 'no'} (${explainCode(errorCode)})`);
+      throw new StartupError(`can't ${doing}: Kafka says ${errorMessage ?? 'no'} (${errorName(errorCode)})`);
     }
     await pause(pauseMs);
   }
@@ -189,7 +192,7 @@ async function untilKnown(brokers: Brokers, name: string, partitions: number): P
     for (let nth = 0; ; nth += 1) {
       const { topics } = await brokers
         .link('ask', nodeId)
-        .call(protocol.metadata, [[name], false, false], remainingMs(deadlineAt));
+        .call(protocol.metadata, metadataRequest([name]), remainingMs(deadlineAt));
       const ready = (topics[0]?.partitions ?? []).filter(({ leaderId }) => leaderId >= 0);
       if (topics[0]?.errorCode === 0 && ready.length >= partitions) break;
       if (performance.now() >= deadlineAt) {

@@ -1,9 +1,9 @@
-import { type API, type metadataV12, parseBroker } from '@platformatic/kafka';
 import { UnavailableError } from '../../../domain/failure.ts';
+import type { ValueOf } from '../protocol/codec.ts';
+import { type Message, protocol } from '../protocol/messages.ts';
 import type { Endpoint, KafkaConnection } from './connection.ts';
 import { unreachable } from './errors.ts';
 import { type BrokerLink, createBrokerLink } from './link.ts';
-import { protocol } from './protocol.ts';
 import { remainingMs } from './wait.ts';
 
 /**
@@ -12,17 +12,9 @@ import { remainingMs } from './wait.ts';
  */
 export interface Brokers {
   /** Asks any broker about these topics, now. @throws UnavailableError when none answers by then */
-  metadata(
-    topics: readonly string[],
-    deadlineAt: number,
-    withPermissions?: boolean,
-  ): Promise<metadataV12.MetadataResponse>;
+  metadata(topics: readonly string[], deadlineAt: number, withPermissions?: boolean): Promise<Metadata>;
   /** Asks any broker. @throws UnavailableError when none answers by then */
-  ask<Request extends unknown[], Response>(
-    api: API<Request, Response>,
-    request: Request,
-    deadlineAt: number,
-  ): Promise<Response>;
+  ask<Request, Response>(message: Message<Request, Response>, request: Request, deadlineAt: number): Promise<Response>;
   /** @throws UnavailableError where no broker of that number is known */
   link(purpose: LinkPurpose, nodeId: number): BrokerLink;
   /** One that is the caller's own, to close. */
@@ -33,10 +25,12 @@ export interface Brokers {
   close(): void;
 }
 
+type Metadata = ValueOf<typeof protocol.metadata.response>;
+
 export type LinkPurpose = 'ask' | 'append';
 
 export function createBrokers(settings: KafkaConnection): Brokers {
-  const bootstrap = settings.brokers.map((broker) => parseBroker(broker));
+  const bootstrap = settings.brokers.map(endpointFrom);
   const links = new Map<string, BrokerLink>();
   const own = new Set<BrokerLink>();
   let nodes: ReadonlyMap<number, Endpoint> = new Map();
@@ -65,8 +59,8 @@ export function createBrokers(settings: KafkaConnection): Brokers {
       .map(([, endpoint]) => endpoint);
   }
 
-  async function ask<Request extends unknown[], Response>(
-    api: API<Request, Response>,
+  async function ask<Request, Response>(
+    message: Message<Request, Response>,
     request: Request,
     deadlineAt: number,
   ): Promise<Response> {
@@ -77,7 +71,7 @@ export function createBrokers(settings: KafkaConnection): Brokers {
       // A silent broker must leave time for the next one.
       const shareMs = remainingMs(deadlineAt) / Math.min(2, endpoints.length - index);
       try {
-        const answer = await shared('ask', endpoint).call(api, request, shareMs);
+        const answer = await shared('ask', endpoint).call(message, request, shareMs);
         preferred = nameOf(endpoint);
         return answer;
       } catch (error) {
@@ -93,7 +87,7 @@ export function createBrokers(settings: KafkaConnection): Brokers {
     );
   }
 
-  function learn({ brokers, controllerId }: metadataV12.MetadataResponse): void {
+  function learn({ brokers, controllerId }: Metadata): void {
     nodes = new Map(brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
     controller = controllerId;
     const kept = new Set(candidates().map(nameOf));
@@ -108,7 +102,7 @@ export function createBrokers(settings: KafkaConnection): Brokers {
     ask,
     endpointOf,
     async metadata(topics, deadlineAt, withPermissions = false) {
-      const answer = await ask(protocol.metadata, [[...topics], false, withPermissions], deadlineAt);
+      const answer = await ask(protocol.metadata, metadataRequest(topics, withPermissions), deadlineAt);
       learn(answer);
       return answer;
     },
@@ -131,6 +125,23 @@ export function createBrokers(settings: KafkaConnection): Brokers {
       own.clear();
     },
   };
+}
+
+const noTopicId = '00000000-0000-0000-0000-000000000000';
+
+/** About topics by their names. */
+export function metadataRequest(
+  topics: readonly string[],
+  includeTopicAuthorizedOperations = false,
+): ValueOf<typeof protocol.metadata.request> {
+  const named = topics.map((name) => ({ topicId: noTopicId, name }));
+  return { topics: named, allowAutoTopicCreation: false, includeTopicAuthorizedOperations };
+}
+
+/** `host:port`, or `[address]:port`; without a port, Kafka's own. */
+function endpointFrom(broker: string): Endpoint {
+  const [, bracketed, plain, port = '9092'] = /^(?:\[(.+)\]|([^:]+))(?::(\d+))?$/.exec(broker) ?? [];
+  return { host: bracketed ?? plain ?? broker, port: Number(port) };
 }
 
 function nameOf({ host, port }: Endpoint): string {

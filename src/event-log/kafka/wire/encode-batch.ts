@@ -1,4 +1,4 @@
-import { crc32c, Writer } from '@platformatic/kafka';
+import { crc32c } from '@platformatic/wasm-utils';
 
 /**
  * Kafka's record batch, version 2 ("Record Batch" in Kafka's protocol documentation): the form in which records travel and are
@@ -112,7 +112,7 @@ function writeNumber(batch: Buffer, at: number, value: number): number {
   return next + 1;
 }
 
-/** CRC-32C. The library copies a plain buffer first, and its own kind it does not. */
+/** CRC-32C. */
 export function checksum(bytes: Buffer): number {
-  return crc32c(Writer.create().append(bytes).dynamicBuffer);
+  return crc32c(bytes);
 }

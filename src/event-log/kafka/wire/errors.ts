@@ -1,5 +1,5 @@
-import { AuthenticationError, protocolErrors, protocolErrorsCodesById } from '@platformatic/kafka';
 import { StartupError, type UnavailableCode, UnavailableError } from '../../../domain/failure.ts';
+import { errorName } from '../protocol/error-names.ts';
 
 /** The error codes of Kafka's protocol that something here depends on. */
 export const codes = {
@@ -76,54 +76,26 @@ export function isDenial(code: number): boolean {
   return denials.has(code);
 }
 
-/** Kafka's name of the code, and its sentence about it. */
-export function explainCode(code: number): string {
-  const name = protocolErrorsCodesById[code];
-  return name === undefined ? `error ${code}` : `${name}: ${protocolErrors[name]?.message}`;
-}
-
 /** @param doing what Kafka was asked for, such as `append to events` */
 export function refused(doing: string, code: number): UnavailableError {
   const kind = denials.has(code) ? 'log_denied' : missing.has(code) ? 'log_missing' : 'log_refused';
-  return new UnavailableError(kind, `${doing}: Kafka says ${explainCode(code)}`);
+  return new UnavailableError(kind, `${doing}: Kafka says ${errorName(code)}`);
 }
 
 export function topicMissing(topic: string): UnavailableError {
   return new UnavailableError('log_missing', `the topic ${topic} does not exist: make it with \`esp topics create\``);
 }
 
-/** Whatever the client library throws. */
+/** Whatever a socket throws. */
 export function unreachable(doing: string, error: unknown): UnavailableError {
   if (error instanceof UnavailableError) return error;
-  const isDenied = causesOf(error).some((cause) => cause instanceof AuthenticationError);
-  return new UnavailableError(isDenied ? 'log_denied' : 'log_unreachable', `${doing}: ${reasonOf(error)}`, {
-    cause: error,
-  });
+  return new UnavailableError('log_unreachable', `${doing}: ${reasonOf(error)}`, { cause: error });
 }
 
-/** The library's outer errors say no more than that there was one. */
-const saysLittle = /^(Connection (to \S+ )?(failed|error)|Cannot connect to any broker)\.?$/;
-
-/** The messages of an error and of what caused it, each once. */
+/** Of a name with several addresses, why none of them could be connected to. */
 function reasonOf(error: unknown): string {
-  const messages = causesOf(error).map((cause) => (cause instanceof Error ? cause.message : String(cause)));
-  const telling = messages.filter((message) => message !== '' && !saysLittle.test(message));
-  return [...new Set(telling.length > 0 ? telling : messages)].map((message) => message.replace(/\.$/, '')).join(': ');
-}
-
-const causesMax = 20;
-
-function causesOf(error: unknown): unknown[] {
-  const found: unknown[] = [];
-  const waiting = [error];
-  while (waiting.length > 0 && found.length < causesMax) {
-    const next = waiting.shift();
-    found.push(next);
-    if (!(next instanceof Error)) continue;
-    if (next.cause !== undefined) waiting.push(next.cause);
-    if (next instanceof AggregateError) waiting.push(...next.errors);
-  }
-  return found;
+  const errors: unknown[] = error instanceof AggregateError && error.errors.length > 0 ? error.errors : [error];
+  return [...new Set(errors.map((one) => (one instanceof Error ? one.message : String(one))))].join('; ');
 }
 
 export function closedError(): UnavailableError {

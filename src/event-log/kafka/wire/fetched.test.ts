@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { limits } from '../../../domain/limits.ts';
 import type { LogRecord } from '../../event-log.ts';
 import { checksum, encodeBatch } from './encode-batch.ts';
-import { type Fetched, readFetched } from './fetched.ts';
-import type { AbortedTransaction } from './protocol.ts';
+import { type Fetched, type FetchedRecords, readFetched } from './fetched.ts';
 
 const transactional = 1 << 4;
 const control = 1 << 5;
@@ -38,9 +37,9 @@ function marker(at: number, producerId: bigint, type: 'abort' | 'commit'): Buffe
   return batchOf(['marker'], { at, producerId, attributes: transactional | control, key });
 }
 
-function read(batches: readonly Buffer[], from: number, aborted: readonly AbortedTransaction[] = []) {
-  const bytes = Buffer.concat(batches);
-  return readFetched({ partition: 3, errorCode: 0, lastStableOffset: 1_000, aborted, bytes }, from);
+function read(batches: readonly Buffer[], from: number, aborted: FetchedRecords['aborted'] = []) {
+  const records = Buffer.concat(batches);
+  return readFetched({ partition: 3, lastStableOffset: 1_000n, aborted, records }, from);
 }
 
 /** All of them; they can be taken once. */
@@ -67,12 +66,8 @@ describe('what a fetch has brought', () => {
 
   it('is nothing where there is nothing', () => {
     expect(read([], 7)).toMatchObject({ records: [], nextOffset: 7, end: 1_000 });
-    expect(readFetched({ partition: 0, errorCode: 0, lastStableOffset: 7, aborted: [], bytes: null }, 7)).toMatchObject(
-      {
-        records: [],
-        nextOffset: 7,
-      },
-    );
+    const nothing = { partition: 0, lastStableOffset: 7n, aborted: [], records: null };
+    expect(readFetched(nothing, 7)).toMatchObject({ records: [], nextOffset: 7 });
   });
 
   it('goes past markers without taking them for records, also a last one', () => {
@@ -96,14 +91,14 @@ describe('what a fetch has brought', () => {
       inTransaction(['committed at last'], 10, 5n),
     ];
     const aborted = [
-      { producerId: 5n, firstOffset: 7 },
-      { producerId: 5n, firstOffset: 0 },
+      { producerId: 5n, firstOffset: 7n },
+      { producerId: 5n, firstOffset: 0n },
     ];
     const fetched = read(batches, 0, aborted);
     expect(textsOf(fetched)).toEqual(['committed by another', 'no transaction', 'committed', 'committed at last']);
     expect(fetched.nextOffset).toBe(11);
     // One that began before what was asked for, and one whose marker is in the next fetch.
-    expect(textsOf(read(batches.slice(8), 8, [{ producerId: 5n, firstOffset: 7 }]))).toEqual(['committed at last']);
+    expect(textsOf(read(batches.slice(8), 8, [{ producerId: 5n, firstOffset: 7n }]))).toEqual(['committed at last']);
     expect(textsOf(read(batches.slice(0, 2), 0, aborted))).toEqual(['committed by another']);
   });
 

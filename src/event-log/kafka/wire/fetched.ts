@@ -1,8 +1,11 @@
 import { DamagedError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import type { FetchedPartition } from '../protocol/messages.ts';
 import { BatchTooLargeError, isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
-import type { FetchedPartition } from './protocol.ts';
 import { type UnreadRecords, unreadRecords } from './unread-records.ts';
+
+/** What of an answer to a fetch is about records. */
+export type FetchedRecords = Pick<FetchedPartition, 'partition' | 'lastStableOffset' | 'aborted' | 'records'>;
 
 /** What a fetch from an offset on has brought of one partition. */
 export interface Fetched {
@@ -25,18 +28,19 @@ const noBytes = Buffer.alloc(0);
  * @param from records below are left out: batches come whole
  * @throws DamagedError where there is nothing before them
  */
-export function readFetched(fetched: FetchedPartition, from: number): Fetched {
-  const { partition, lastStableOffset: end, bytes } = fetched;
-  const records: UnreadRecords[] = [];
+export function readFetched(fetched: FetchedRecords, from: number): Fetched {
+  const { partition, records: bytes } = fetched;
+  const end = Number(fetched.lastStableOffset);
+  const unread: UnreadRecords[] = [];
   let nextOffset = from;
   let unpackedBytes = 0;
   const isAborted = followAborted(fetched);
   try {
     for (const batch of readBatches(bytes ?? noBytes)) {
       if (!isAborted(batch) && !batch.isControl) {
-        const unread = unreadRecords(batch, partition, from);
-        if (unread.count > 0) records.push(unread);
-        unpackedBytes += unread.bytes;
+        const own = unreadRecords(batch, partition, from);
+        if (own.count > 0) unread.push(own);
+        unpackedBytes += own.bytes;
       }
       nextOffset = Math.max(nextOffset, batch.lastOffset + 1);
       // What is packed may be a thousand times as much: the rest is fetched again when this is taken.
@@ -45,7 +49,7 @@ export function readFetched(fetched: FetchedPartition, from: number): Fetched {
   } catch (error) {
     if (nextOffset === from) throw damaged(partition, from, error);
   }
-  return { records, nextOffset, end, bytes: bytes?.length ?? 0 };
+  return { records: unread, nextOffset, end, bytes: bytes?.length ?? 0 };
 }
 
 const withoutIt =
@@ -64,8 +68,8 @@ function damaged(partition: number, from: number, error: unknown): DamagedError 
 }
 
 /** Answers of one batch after another, in order, whether it belongs to an aborted transaction. */
-function followAborted({ aborted }: FetchedPartition): (batch: KafkaBatch) => boolean {
-  const upcoming = [...aborted].sort((a, b) => a.firstOffset - b.firstOffset);
+function followAborted({ aborted }: FetchedRecords): (batch: KafkaBatch) => boolean {
+  const upcoming = [...aborted].sort((a, b) => Number(a.firstOffset - b.firstOffset));
   const open = new Set<bigint>();
   return (batch) => {
     while (upcoming[0] !== undefined && upcoming[0].firstOffset <= batch.lastOffset)

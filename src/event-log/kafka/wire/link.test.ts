@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { Writer } from '@platformatic/kafka';
 import { afterEach, describe, expect, it } from 'vitest';
+import { encode, int32 } from '../protocol/codec.ts';
+import { apiVersions, protocol } from '../protocol/messages.ts';
 import { createBrokerLink } from './link.ts';
-import { protocol } from './protocol.ts';
 
 type VersionRange = readonly [apiKey: number, min: number, max: number];
 
@@ -31,27 +31,25 @@ async function brokerThat(
   return { server, port: (server.address() as AddressInfo).port, sockets };
 }
 
-function versionsAnswer(correlationId: number, speaks: readonly VersionRange[]): Buffer {
-  return Writer.create()
-    .appendInt32(correlationId)
-    .appendInt16(0)
-    .appendArray([...speaks], (writer, [key, min, max]) => {
-      writer.appendInt16(key).appendInt16(min).appendInt16(max);
-    })
-    .appendInt32(0)
-    .appendTaggedFields()
-    .prependLength().buffer;
+function framed(...parts: readonly Buffer[]): Buffer {
+  const body = Buffer.concat(parts);
+  return Buffer.concat([encode(int32, body.length), body]);
 }
 
-function heartbeatAnswer(correlationId: number, errorCode: number): Buffer {
-  return Writer.create()
-    .appendInt32(correlationId)
-    .appendTaggedFields()
-    .appendInt32(0)
-    .appendInt16(errorCode)
-    .appendTaggedFields()
-    .prependLength().buffer;
+function versionsAnswer(correlationId: number, speaks: readonly VersionRange[]): Buffer {
+  const apiKeys = speaks.map(([apiKey, minVersion, maxVersion]) => ({ apiKey, minVersion, maxVersion }));
+  const answer = { errorCode: 0, apiKeys, throttleTimeMs: 0 };
+  return framed(encode(int32, correlationId), encode(apiVersions.response, answer));
 }
+
+const noTags = Buffer.from([0]);
+
+function heartbeatAnswer(correlationId: number, errorCode: number): Buffer {
+  const answer = encode(protocol.heartbeat.response, { throttleTimeMs: 0, errorCode });
+  return framed(encode(int32, correlationId), noTags, answer);
+}
+
+const heartbeat = { groupId: 'group', generationId: 1, memberId: 'member', groupInstanceId: null };
 
 describe('the link to a broker', () => {
   const opened: { close(): void }[] = [];
@@ -70,7 +68,7 @@ describe('the link to a broker', () => {
     servers.push(broker);
     const link = createBrokerLink({ host: '127.0.0.1', port: broker.port }, { brokers: [], clientId: 'test' });
     opened.push(link);
-    const ask = (timeoutMs: number) => link.call(protocol.heartbeat, ['group', 1, 'member', null], timeoutMs);
+    const ask = (timeoutMs: number) => link.call(protocol.heartbeat, heartbeat, timeoutMs);
     return { ...broker, link, ask };
   }
 

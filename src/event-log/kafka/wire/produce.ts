@@ -1,11 +1,10 @@
-import type { produceV9 } from '@platformatic/kafka';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import { type ProducedPartition, protocol } from '../protocol/messages.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from './brokers.ts';
 import { encodeBatch, encodedRecordBytes, type RecordToEncode } from './encode-batch.ts';
 import { codes, isPassing, refused, unreachable } from './errors.ts';
-import { protocol } from './protocol.ts';
 import { pause, remainingMs, retryPauseMs } from './wait.ts';
 
 /**
@@ -26,6 +25,9 @@ export interface Producer {
     deadlineAt: number,
   ): Promise<ReadonlyMap<number, readonly number[]>>;
 }
+
+/** Every replica that is in sync. */
+const acksOfAll = -1;
 
 interface Pending {
   readonly partition: number;
@@ -64,28 +66,31 @@ export function createProducer(
   ): Promise<UnavailableError | null> {
     if (nodeId < 0) return new UnavailableError('log_leaderless', `a partition of ${topic.name} has no leader now`);
     const now = Date.now();
-    const batches = new Map(
-      group.map(({ partition, rest, count }) => [partition, encodeBatch(rest.slice(0, count), now)]),
-    );
+    const partitions = group.map(({ partition, rest, count }) => {
+      return { index: partition, records: encodeBatch(rest.slice(0, count), now) };
+    });
     const leftMs = remainingMs(deadlineAt);
-    let answer: produceV9.ProduceResponse;
+    const request = {
+      transactionalId: null,
+      acks: acksOfAll,
+      timeoutMs: Math.ceil(leftMs),
+      topics: [{ name: topic.name, partitions }],
+    };
+    let answers: Map<number, ProducedPartition>;
     try {
-      const link = brokers.link('append', nodeId);
-      answer = await link.call(protocol.produce, [topic.name, batches, Math.ceil(leftMs)], leftMs);
+      const answer = await brokers.link('append', nodeId).call(protocol.produce, request, leftMs);
+      answers = new Map(answer.topics.flatMap((one) => one.partitions).map((part) => [part.index, part]));
     } catch (error) {
       const failure = unreachable(`append to ${topic.name}`, error);
       if (failure.code === 'log_closed' || failure.code === 'log_unsupported') throw failure;
       return failure;
     }
-    const answers = new Map(
-      answer.responses.flatMap((one) => one.partitionResponses.map((part) => [part.index, part])),
-    );
     let failure: UnavailableError | null = null;
     for (const pending of group) failure = settle(pending, answers.get(pending.partition)) ?? failure;
     return failure;
   }
 
-  function settle(pending: Pending, answer: produceV9.ProduceResponsePartition | undefined): UnavailableError | null {
+  function settle(pending: Pending, answer: ProducedPartition | undefined): UnavailableError | null {
     const doing = `append to ${topic.name}/${pending.partition}`;
     if (answer === undefined) return new UnavailableError('log_refused', `${doing}: Kafka says nothing of it`);
     if (answer.errorCode === 0) {
