@@ -63,7 +63,9 @@ export function writeRecord(event: EventToWrite, sent: Buffer, room: RecordRoom)
   const bytesMax = idAt + eventIdLength + head.length * bytesPerUnitMax + payloadBytes + 1;
   if (bytesMax > room.bytes.length - room.used) {
     room.filled += room.used;
-    room.bytes = Buffer.allocUnsafe(roomBytes(room, bytesMax, sent.length - payloadEnd));
+    const bytes = roomBytes(room, bytesMax, sent.length - payloadEnd);
+    // Of many, in memory of its own, which can be given back.
+    room.bytes = room.heads === null ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes);
     room.used = 0;
   }
   const { bytes, used } = room;

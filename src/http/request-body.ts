@@ -1,4 +1,5 @@
 import type { IncomingMessage as Incoming } from 'node:http';
+import { giveBack } from '../domain/give-back.ts';
 import { ProblemError } from './problems.ts';
 
 export interface RequestBodyLimits {
@@ -96,7 +97,7 @@ export function createBodyReader({ bytesMax, arrivingBytesMax }: RequestBodyLimi
       if (isSettled) return;
       isSettled = true;
       letGo();
-      const body = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, bytes);
+      const body = chunks.length === 1 ? chunks[0] : joined(chunks, bytes);
       // What the listeners hold lives as long as the request.
       chunks = [];
       if (error) done(error);
@@ -122,4 +123,11 @@ export function createBodyReader({ bytesMax, arrivingBytesMax }: RequestBodyLimi
       if (!isSettled) settle(new ProblemError('invalid_request', 'The connection ended before the body was complete.'));
     });
   };
+}
+
+/** Node's parser brings each piece in memory of its own. */
+function joined(pieces: readonly Buffer[], bytes: number): Buffer {
+  const body = Buffer.concat(pieces, bytes);
+  for (const piece of pieces) giveBack(piece);
+  return body;
 }

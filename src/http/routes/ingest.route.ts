@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { giveBack } from '../../domain/give-back.ts';
 import { limits } from '../../domain/limits.ts';
 import type { SettledOutcome } from '../../event-store/event-store.ts';
 import type { EventResult, IngestAnswer, Refusal } from '../../ingest/ingest-answer.ts';
@@ -114,11 +115,12 @@ function withoutRecords(answer: Accepted | Many): Accepted | Many {
 /** @param more headers: name, value */
 function answerAccepted(answer: Accepted | Many, reply: FastifyReply, more: readonly string[] = []): void {
   if (answer.kind === 'many') {
+    const { allAccepted } = answer;
     const body =
-      answer.allAccepted === null
-        ? manyReceipt(answer, answer.results.map(resultJson))
-        : allAcceptedReceipt(answer.allAccepted);
+      allAccepted === null ? manyReceipt(answer, answer.results.map(resultJson)) : allAcceptedReceipt(allAccepted);
     answerAtOnce(reply, 202, [...jsonHeaders, ...more], body);
+    // The log has them, and nothing else is said of them.
+    for (const { value } of allAccepted ?? []) giveBack(value);
     return;
   }
   const headers = [...jsonHeaders, 'location', `/api/events/${answer.id}`, ...more];

@@ -1,6 +1,7 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { UnavailableError } from '../../../domain/failure.ts';
+import { giveBack } from '../../../domain/give-back.ts';
 import { limits } from '../../../domain/limits.ts';
 import { ByteReader, ByteWriter, plainString, skipTaggedFields } from '../protocol/codec.ts';
 import { errorName } from '../protocol/error-names.ts';
@@ -15,7 +16,7 @@ import { authenticate, SaslError } from './sasl.ts';
 export interface BrokerConnection {
   /** Until it may be asked. @throws an Error that says why it can't be, UnavailableError `log_denied` where the broker says no */
   readonly ready: Promise<void>;
-  /** The broker's answer, error codes included. @throws Error where the connection ends before it, or it can't be read */
+  /** The broker's answer, error codes included. Bytes of the request are given back once it is there. @throws Error where the connection ends before it, or it can't be read */
   ask<Request, Response>(message: Message<Request, Response>, request: Request): Promise<Response>;
   /** Whether the broker is about to end it, since who asked must make itself known again. */
   isAtItsEnd(): boolean;
@@ -85,12 +86,13 @@ export function createBrokerConnection(
   function take(chunk: Buffer): void {
     let bytes = rest === null ? chunk : Buffer.concat([rest, chunk]);
     rest = null;
+    let isInUse = false;
     while (bytes.length > 0) {
       if (answer !== null) {
         const taken = bytes.copy(answer, filled);
         filled += taken;
         bytes = bytes.subarray(taken);
-        if (filled < answer.length) return;
+        if (filled < answer.length) break;
         const whole = answer;
         answer = null;
         settle(whole);
@@ -104,6 +106,7 @@ export function createBrokerConnection(
       if (length < 0 || length > answerBytesMax) throw new Error('it does not answer as a Kafka broker does');
       bytes = bytes.subarray(lengthBytes);
       if (bytes.length >= length) {
+        isInUse = true;
         settle(bytes.subarray(0, length));
         bytes = bytes.subarray(length);
       } else {
@@ -112,6 +115,7 @@ export function createBrokerConnection(
         filled = 0;
       }
     }
+    if (!isInUse) giveBack(chunk);
   }
 
   function settle(bytes: Buffer): void {
@@ -133,6 +137,8 @@ export function createBrokerConnection(
         try {
           // ApiVersions is answered without, since who asks can't know yet what the broker speaks.
           if (message.isFlexible && message.name !== 'ApiVersions') skipTaggedFields(reader);
+          // What the system has taken is of no more use.
+          if (socket.writableLength === 0) for (const piece of pieces) giveBack(piece);
           resolve(message.response.read(reader));
         } catch (error) {
           reject(new Error(`its answer to ${message.name} can't be read: ${(error as Error).message}`));
