@@ -1,9 +1,9 @@
-import { createClient, ErrorReply, RESP_TYPES } from 'redis';
+import { Redis } from 'ioredis';
 import { backoffMs } from '../../domain/backoff.ts';
 import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
 import { addressOf, type RedisServer, type RedisTarget } from './address.ts';
-import { explain } from './errors.ts';
+import { explain, isRefusal } from './errors.ts';
 import { pause } from './pause.ts';
 
 export type RedisReply = string | number | Buffer | null | readonly RedisReply[];
@@ -14,15 +14,13 @@ export interface SendOptions {
   readonly binary?: boolean;
 }
 
-type Client = ReturnType<typeof connectable>;
-
 /**
  * One connection to one server, kept up by itself. A command has a deadline from the moment it is sent: when it passes, the
  * server is taken to be gone, everything under way is given up and a new connection is made, with capped, jittered backoff.
- * The client library would wait for an answer for ever, and a write keeps its socket's own timeout from ending.
+ * The client library would wait for an answer for ever.
  */
 export interface RedisConnection {
-  /** Commands sent in one turn travel together, and are carried out in that order. @throws UnavailableError, ErrorReply */
+  /** Commands sent in one turn travel together, and are carried out in that order. @throws UnavailableError, or the refusal */
   send(args: RedisArguments, options?: SendOptions): Promise<RedisReply>;
   isReady(): boolean;
   /** Resolves when the first try to connect is over, however it ended. */
@@ -36,7 +34,7 @@ export interface RedisConnectionOptions {
   /** Asked before every try: of a cluster, it may be another node each time. */
   readonly server: () => RedisServer;
   /** Completes a connection before it is used: a subscription. */
-  readonly prepare?: (client: Client) => Promise<unknown>;
+  readonly prepare?: (client: Redis) => Promise<unknown>;
   readonly onReady?: () => void;
 }
 
@@ -46,7 +44,9 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
   const closing = new AbortController();
   let address = '';
   let lastError: Error | null = null;
-  let current: Client | null = null;
+  let current: Redis | null = null;
+  let underWay = 0;
+  let isCorked = false;
   /** Ends the connection that is there or being made. */
   let giveUp: (error: Error) => void = () => undefined;
   let isStarted = false;
@@ -55,14 +55,17 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
     for (let attempt = 0; !closing.signal.aborted; attempt += 1) {
       const chosen = server();
       address = addressOf(chosen);
-      const client = connectable(target, chosen);
+      const client = createClient(target, chosen);
+      let pings: NodeJS.Timeout | null = null;
       const ended = Promise.withResolvers<Error>();
       giveUp = ended.resolve;
-      client.on('error', ended.resolve);
+      client.on('error', (error: Error) => ended.resolve(withoutCommand(error)));
+      client.on('end', () => ended.resolve(new Error('the connection was ended')));
       try {
         await within(connect(client), ended.promise);
         attempt = 0;
         current = client;
+        pings = setInterval(() => void keepDeadline(client, client.ping()).catch(() => undefined), limits.redisPingMs);
         isStarted = true;
         started.resolve();
         onReady?.();
@@ -73,16 +76,48 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
         current = null;
         isStarted = true;
         started.resolve();
-        // Rejects whatever is still under way.
-        client.destroy();
+        if (pings !== null) clearInterval(pings);
+        // Rejects whatever is still under way: at once, whether or not the server has heard of it.
+        client.disconnect();
+        client.stream?.destroy();
       }
       await pause(backoffMs(attempt, Math.random(), limits.redisReconnectMaxMs), closing.signal);
     }
   }
 
-  async function connect(client: Client): Promise<void> {
+  async function connect(client: Redis): Promise<void> {
+    const { username, password, database } = target;
     await client.connect();
+    // Not by the library, which takes some refusals of a password for a reason to warn on the console, and go on.
+    if (password !== undefined)
+      await (username === undefined ? client.auth(password) : client.auth(username, password));
+    if (database !== 0) await client.select(database);
+    // Who it is, for CLIENT LIST; a server before 7.2 does not know of that, and a user may not be allowed it.
+    await client.client('SETINFO', 'LIB-NAME', 'event-stream-processor').catch(() => undefined);
     await prepare?.(client);
+  }
+
+  /** One silence, and the connection is given up. */
+  async function keepDeadline<Reply>(client: Redis, reply: Promise<Reply>): Promise<Reply> {
+    const deadline = startDeadline(limits.redisCommandMs, () => {
+      if (client === current) giveUp(silence());
+    });
+    try {
+      return await reply;
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  /** What is sent in this turn goes out in one write. */
+  function cork({ stream }: Redis): void {
+    if (isCorked) return;
+    isCorked = true;
+    stream.cork();
+    process.nextTick(() => {
+      isCorked = false;
+      stream.uncork();
+    });
   }
 
   function unavailable(cause: Error | null): UnavailableError {
@@ -94,18 +129,20 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
     if (current === null && !isStarted) await started.promise;
     if (current === null) throw unavailable(lastError);
     const client = current;
-    const deadline = startDeadline(limits.redisCommandMs, () => {
-      if (client === current) giveUp(silence());
-    });
+    if (underWay >= limits.redisCommandsMax) throw unavailable(new Error('too many commands wait for their answers'));
+    const [command, ...rest] = args;
+    underWay += 1;
     try {
-      // The library takes the array as its own.
-      return await client.sendCommand<RedisReply>([...args], sendOptions.binary ? { typeMapping: asBytes } : undefined);
+      cork(client);
+      const name = String(command);
+      const reply = sendOptions.binary ? client.callBuffer(name, rest) : client.call(name, rest);
+      return (await keepDeadline(client, reply)) as RedisReply;
     } catch (error) {
-      if (error instanceof ErrorReply) throw error;
+      if (isRefusal(error)) throw withoutCommand(error);
       // What was given up together has one cause.
       throw unavailable(client === current || lastError === null ? (error as Error) : lastError);
     } finally {
-      deadline.clear();
+      underWay -= 1;
     }
   }
 
@@ -122,30 +159,31 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
   };
 }
 
-const asBytes = { [RESP_TYPES.BLOB_STRING]: Buffer } as const;
 const silence = () => new Error(`no answer within ${limits.redisCommandMs} ms`);
 
-function connectable(target: RedisTarget, { host, port }: RedisServer) {
-  const { username, password, database, tls } = target;
-  const timeouts = {
+/** The library notes on an error what was sent, a password too: nobody's log should have that. */
+function withoutCommand(error: Error & { command?: unknown }): Error {
+  delete error.command;
+  return error;
+}
+
+function createClient({ tls }: RedisTarget, { host, port }: RedisServer): Redis {
+  return new Redis({
+    host,
+    port,
+    // Either version of IP.
+    family: 0,
+    ...(tls === null ? {} : { tls }),
     connectTimeout: limits.redisCommandMs,
-    // Of an idle connection: the ping was its last sign of life.
-    socketTimeout: limits.redisPingMs + limits.redisCommandMs,
-    reconnectStrategy: false as const,
-  };
-  return createClient({
-    socket: tls === null ? { host, port, ...timeouts } : { host, port, tls: true as const, ...tls, ...timeouts },
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    database,
     // Answers are plain arrays then, and a server before version 6 can still be told from one that is away.
-    RESP: 2 as const,
-    clientInfoTag: 'esp',
-    pingInterval: limits.redisPingMs,
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: limits.redisCommandsMax,
-    // Deadlines are this file's own: the library's end when a command is written.
-    commandOptions: { timeout: 0 },
+    protocol: 2,
+    lazyConnect: true,
+    // Connecting anew, deadlines and who it is are this file's own.
+    retryStrategy: null,
+    maxRetriesPerRequest: null,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    disableClientInfo: true,
   });
 }
 

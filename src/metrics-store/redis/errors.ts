@@ -1,9 +1,14 @@
-import { ErrorReply } from 'redis';
+import { ReplyError } from 'ioredis';
 import { UnavailableError } from '../../domain/failure.ts';
+
+/** Whether Redis has answered, and with a refusal. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof ReplyError;
+}
 
 /** The first word of an error that Redis answered, such as MOVED, OOM or NOSCRIPT; null of any other error. */
 export function replyCode(error: unknown): string | null {
-  if (!(error instanceof ErrorReply)) return null;
+  if (!isRefusal(error)) return null;
   return /^[A-Z]+(?= |$)/.exec(error.message)?.[0] ?? 'ERR';
 }
 
@@ -36,6 +41,6 @@ export function explain(error: Error): string {
  * partition is rebuilt when it is over.
  */
 export function refusalToUnavailable(error: unknown): unknown {
-  if (!(error instanceof ErrorReply)) return error;
+  if (!isRefusal(error)) return error;
   return new UnavailableError('metrics_unavailable', `Redis refused: ${explain(error)}`, { cause: error });
 }

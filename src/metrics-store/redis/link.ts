@@ -6,7 +6,7 @@ import { createRedisConnection, type RedisArguments, type RedisReply, type SendO
 export interface RedisLink {
   /**
    * To the server that holds the key. For one key, commands are carried out in the order they are sent in.
-   * @throws UnavailableError when no answer came, ErrorReply when it was a refusal
+   * @throws UnavailableError when no answer came, an Error that `isRefusal` knows when it was a refusal
    */
   send(key: string, args: RedisArguments, options?: SendOptions): Promise<RedisReply>;
   /** Resolves when the first try to connect is over, however it ended. */
@@ -47,7 +47,10 @@ export function subscribe(
   const connection = createRedisConnection({
     target,
     server: link.nextServer,
-    prepare: (client) => client.subscribe(channel, onMessage),
+    prepare: async (client) => {
+      client.on('message', (_channel: string, message: string) => onMessage(message));
+      await client.subscribe(channel);
+    },
     onReady,
   });
   return { started: connection.started, close: () => connection.close() };

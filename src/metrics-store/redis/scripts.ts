@@ -174,7 +174,7 @@ return {head, 'updates', unpack(redis.call('LRANGE', KEYS[2], 0, missing - 1))}
   true,
 );
 
-/** @throws UnavailableError, ErrorReply */
+/** @throws UnavailableError, or the refusal */
 export async function runScript(
   link: Pick<RedisLink, 'send'>,
   { text, sha1, readOnly }: Script,
