@@ -33,19 +33,19 @@ function pinnedNode() {
 }
 
 /**
- * Half of what each thread's young generation may hold before it is collected, in MiB; Node takes it only when it starts. V8's own 32
- * fills whatever the load. Measured with NDJSON, `esp start`: a peak of 310 MiB instead of 420 for some 7 % more processor time (the
- * collector's threads), with 16 it is 335 for 4 %; with single events 165 instead of 180 for none. `esp api` takes no more time with
- * 8 than with 16, for single events or batches, and 13 to 21 MiB less. `esp worker`: a peak of 236 to 264 MiB at 75,000 to 90,000
- * records/s, where it had 265 to 325 with 32, for about the same processor time (src/cli/heap-growth.ts).
+ * Half of what each thread's young generation may hold before it is collected, in MiB, by command; Node takes it only when it starts.
+ * V8's own 32 fills whatever the load. What was measured of each is told with the bound of the old one (src/cli/heap-growth.ts).
  */
-const youngMib = 8;
-const commandsWithYoungBound = ['start', 'api', 'worker'];
+const youngMib = new Map([
+  ['start', 8],
+  ['api', 4],
+  ['worker', 8],
+]);
 
 function nodeFlags() {
   const given = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ');
-  const isBound = commandsWithYoungBound.includes(process.argv[2]) && !/semi[-_]space[-_]size/.test(given);
-  return isBound ? [`--max-semi-space-size=${youngMib}`] : [];
+  const mib = youngMib.get(process.argv[2]);
+  return mib === undefined || /semi[-_]space[-_]size/.test(given) ? [] : [`--max-semi-space-size=${mib}`];
 }
 
 function runOn(node) {

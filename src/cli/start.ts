@@ -62,7 +62,7 @@ async function start(
       ...(threads === undefined ? {} : { ESP_HTTP_THREADS: String(threads) }),
     }),
   );
-  if (role === 'all') boundHeapGrowth(60);
+  boundHeapGrowth(role === 'all' ? 60 : 70);
   // Imported late: no other command needs all of it.
   const { startServer } = await import('../runtime/serve/start.ts');
   const server = await startServer(config, role);

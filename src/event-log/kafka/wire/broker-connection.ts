@@ -121,8 +121,9 @@ export function createBrokerConnection(
   function settle(bytes: Buffer): void {
     const reader = new ByteReader(bytes);
     const id = reader.int32();
-    const question = waiting.shift();
+    const question = waiting[0];
     if (question?.correlationId !== id) throw new Error('the broker answers what was not asked');
+    waiting.shift();
     question.take(reader);
     if (isRetired && waiting.length === 0) socket.end();
   }
