@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { UnavailableError } from '../../domain/failure.ts';
+import { giveBack } from '../../domain/give-back.ts';
 import { limits } from '../../domain/limits.ts';
 import type { AppendedAt, LogAppender, RecordToAppend } from '../event-log.ts';
 import { boundariesBytes, bytesToNextPage, encodeBoundaries } from './boundaries.ts';
@@ -60,7 +61,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   let lastTurn: Promise<unknown> = Promise.resolve();
   /** Groups of a usual size are put together here, one after another. */
   const scratch = Buffer.allocUnsafeSlow(limits.logScratchBytes);
-  const room = (bytes: number) => (bytes <= scratch.length ? scratch.subarray(0, bytes) : Buffer.allocUnsafe(bytes));
+  const room = (bytes: number) => (bytes <= scratch.length ? scratch.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes));
 
   /** One write after another: a group's place is known when the one before is over, whatever came of it. */
   function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -146,6 +147,7 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
     const place = { salt: segments.at(-1)!.salt, sequence };
     const group = encodeGroup(records, place, ends, now(), limits.logBatchBytesMax, room);
     await write(group.bytes);
+    if (group.bytes.buffer !== scratch.buffer) giveBack(group.bytes);
     const before = ends;
     ends = group.ends;
     for (let partition = 0; partition < partitions; partition += 1) {

@@ -35,7 +35,7 @@ const (
 
 // What is printed when all records are done.
 type report struct {
-	// Settled after the first batch, which started the clock, and the seconds that it took.
+	// Settled after the batch that ended the warm-up, and the seconds that it took.
 	Records    int64   `json:"records"`
 	Seconds    float64 `json:"seconds"`
 	CPUSeconds float64 `json:"cpu_seconds"`
@@ -47,6 +47,7 @@ func main() {
 	group := flag.String("group", "", "consumer group")
 	table := flag.String("table", "", "where rows go: a table like the product's events; DATABASE_URL says in which database")
 	records := flag.Int64("records", 0, "ends once so many are settled")
+	warmUp := flag.Int64("warm-up", 0, "the clock starts once so many are")
 	flag.Parse()
 	ctx := context.Background()
 	client, err := kgo.NewClient(
@@ -59,7 +60,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	progress := &progress{wanted: *records, done: make(chan struct{})}
+	progress := &progress{wanted: *records, warmUp: *warmUp, done: make(chan struct{})}
 	lanes := make([]*lane, connections)
 	for i := range lanes {
 		lanes[i] = openLane(ctx, *table, client, progress)
@@ -203,11 +204,12 @@ func insert(ctx context.Context, connection *pgx.Conn, table string, batch []*kg
 
 type progress struct {
 	wanted int64
+	warmUp int64
 	done   chan struct{}
 
 	settled atomic.Int64
 	start   sync.Once
-	// Set once, by the first batch.
+	// Set once, by the batch that ends the warm-up.
 	first      int64
 	startedAt  time.Time
 	cpuAtStart float64
@@ -217,9 +219,11 @@ type progress struct {
 
 func (p *progress) add(records int) {
 	settled := p.settled.Add(int64(records))
-	p.start.Do(func() {
-		p.first, p.startedAt, p.cpuAtStart = settled, time.Now(), cpuSeconds()
-	})
+	if settled >= p.warmUp {
+		p.start.Do(func() {
+			p.first, p.startedAt, p.cpuAtStart = settled, time.Now(), cpuSeconds()
+		})
+	}
 	if settled == p.wanted {
 		p.endedAt, p.cpuAtEnd = time.Now(), cpuSeconds()
 		close(p.done)
