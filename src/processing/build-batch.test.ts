@@ -19,18 +19,18 @@ const frame: BatchFrame = {
 const record = (offset: number, value: Uint8Array): LogRecord => ({ partition: 3, offset, timestamp: startAt, value });
 
 describe('a batch', () => {
-  it('has the guard of its progress, and what the frame says', () => {
-    expect(buildBatch(frame, [])).toEqual({
+  it('has the guard of its progress, and what the frame says', async () => {
+    expect(await buildBatch(frame, [])).toEqual({
       ...{ consumer: 'store', logNo: 2, partition: 3, ownerEpoch: 4, expectedOffset: 5, previousToken: 'before' },
       ...{ token: 'after', nextOffset: 9, skipped: 1, lost: 0, storedAt: startAt + 1 },
       ...{ last: null, candidates: [], rejected: [] },
     });
   });
 
-  it('judges each record by itself, and keeps its bytes', () => {
+  it('judges each record by itself, and keeps its bytes', async () => {
     const event = eventOf();
     const [good, bad] = [encodeRecord(event), Buffer.from('{oops')];
-    const { candidates, rejected, last } = buildBatch(frame, [record(6, good), record(7, bad)]);
+    const { candidates, rejected, last } = await buildBatch(frame, [record(6, good), record(7, bad)]);
     expect(candidates).toMatchObject([{ offset: 6, contentHash: hashContent(event), value: good }]);
     expect(candidates.map((candidate) => envelopeOf(candidate.event))).toEqual([event]);
     expect(rejected).toMatchObject([
@@ -39,13 +39,28 @@ describe('a batch', () => {
     expect(last).toEqual({ offset: 7, hash: hashRecord(bad) });
   });
 
-  it('does not make names for the metrics of types that can not be', () => {
+  it('does not make names for the metrics of types that can not be', async () => {
     const broken = (eventType: string) => Buffer.from(JSON.stringify({ event_type: eventType, payload: [] }));
     const values = ['order', 'x'.repeat(limits.eventTypeCharactersMax + 1), 'bell\u0007', ''].map(broken);
-    const { rejected } = buildBatch(
+    const { rejected } = await buildBatch(
       frame,
       values.map((value, index) => record(5 + index, value)),
     );
     expect(rejected.map(({ eventType }) => eventType)).toEqual(['order', null, null, null]);
+  });
+
+  it('of many records is theirs, in order, and leaves others a turn meanwhile', async () => {
+    const records = Array.from({ length: 1_201 }, (_, nth) => record(nth, encodeRecord(eventOf())));
+    let isOver = false;
+    let turns = 0;
+    const countTurn = () => {
+      turns += 1;
+      if (!isOver) setImmediate(countTurn);
+    };
+    setImmediate(countTurn);
+    const { candidates } = await buildBatch(frame, records);
+    isOver = true;
+    expect(candidates.map(({ offset }) => offset)).toEqual(records.map(({ offset }) => offset));
+    expect(turns).toBeGreaterThanOrEqual(2);
   });
 });

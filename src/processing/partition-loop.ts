@@ -183,7 +183,7 @@ function createBatchRunner(
       lost: lost === null ? 0 : gapLength,
       storedAt: options.now(),
     };
-    const request = buildBatch(frame, records);
+    const request = await buildBatch(frame, records);
     await options.atPoint?.('built', partition);
 
     const onCommitted = async (done: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => {

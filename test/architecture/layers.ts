@@ -23,7 +23,12 @@ export const layers: readonly Layer[] = [
     packages: [/./],
   },
 
-  { name: 'domain', files: /^src\/domain\//, imports: ['domain'], packages: ['node:buffer', 'node:crypto'] },
+  {
+    name: 'domain',
+    files: /^src\/domain\//,
+    imports: ['domain'],
+    packages: ['node:buffer', 'node:crypto', 'node:worker_threads'],
+  },
 
   { name: 'log port', files: /^src\/event-log\/(event-log|failed-topic)\.ts$/, imports: ['domain'], packages: [] },
   {
@@ -46,7 +51,7 @@ export const layers: readonly Layer[] = [
     name: 'Kafka log',
     files: /^src\/event-log\/kafka\//,
     imports: ['domain', 'log port', 'Kafka log', 'event list'],
-    packages: ['@platformatic/kafka', anyNode],
+    packages: ['@platformatic/wasm-utils', anyNode],
   },
   {
     name: 'SQLite store',
@@ -70,7 +75,7 @@ export const layers: readonly Layer[] = [
     name: 'Redis metrics',
     files: /^src\/metrics-store\/redis\//,
     imports: ['domain', 'metrics port', 'metrics', 'Redis metrics', 'event list'],
-    packages: ['redis', anyNode],
+    packages: ['ioredis', anyNode],
   },
   {
     name: 'metrics',

@@ -2,7 +2,7 @@ import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
 import type { GapFinding, LogDescription, LogReader, LogRecord } from '../event-log.ts';
 import type { ValueOf } from './protocol/codec.ts';
-import { protocol } from './protocol/messages.ts';
+import { protocol } from './protocol/protocol.ts';
 import type { Leader, Topic, TopicView } from './topics/topic.ts';
 import type { Brokers } from './wire/brokers.ts';
 import { assertOffset, assertPartition, codes, refused } from './wire/errors.ts';

@@ -61,7 +61,8 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   let lastTurn: Promise<unknown> = Promise.resolve();
   /** Groups of a usual size are put together here, one after another. */
   const scratch = Buffer.allocUnsafeSlow(limits.logScratchBytes);
-  const room = (bytes: number) => (bytes <= scratch.length ? scratch.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes));
+  const room = (bytes: number) =>
+    bytes <= scratch.length ? scratch.subarray(0, bytes) : Buffer.allocUnsafeSlow(bytes);
 
   /** One write after another: a group's place is known when the one before is over, whatever came of it. */
   function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {

@@ -1,7 +1,9 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
 import { ByteReader, encode, type ValueOf } from '../protocol/codec.ts';
-import { assignment, groupProtocolVersion, type Message, protocol, subscription } from '../protocol/messages.ts';
+import { assignment, groupProtocolVersion, subscription } from '../protocol/group-messages.ts';
+import type { Message } from '../protocol/message.ts';
+import { protocol } from '../protocol/protocol.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import type { Endpoint } from '../wire/connection.ts';
 import { codes, isPassing, refused } from '../wire/errors.ts';

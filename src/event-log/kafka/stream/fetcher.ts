@@ -1,6 +1,7 @@
 import { DamagedError, UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
-import { type FetchedPartition, protocol } from '../protocol/messages.ts';
+import { protocol } from '../protocol/protocol.ts';
+import type { FetchedPartition } from '../protocol/record-messages.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { codes, isPassing, refused, unreachable } from '../wire/errors.ts';

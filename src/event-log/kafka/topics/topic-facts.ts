@@ -1,6 +1,7 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { findCoordinator } from '../group/coordinator.ts';
-import { type MetadataTopic, protocol } from '../protocol/messages.ts';
+import { protocol } from '../protocol/protocol.ts';
+import type { MetadataTopic } from '../protocol/topic-messages.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import type { Endpoint } from '../wire/connection.ts';
 import { codes, isDenial, refused } from '../wire/errors.ts';

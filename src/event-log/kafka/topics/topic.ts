@@ -1,6 +1,6 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
-import type { MetadataTopic } from '../protocol/messages.ts';
+import type { MetadataTopic } from '../protocol/topic-messages.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { codes, isPassing, refused, topicMissing } from '../wire/errors.ts';
 import type { BrokerLink } from '../wire/link.ts';

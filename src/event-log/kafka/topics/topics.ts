@@ -1,7 +1,7 @@
 import { StartupError, UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
 import { errorName } from '../protocol/error-names.ts';
-import { protocol } from '../protocol/messages.ts';
+import { protocol } from '../protocol/protocol.ts';
 import { type Brokers, createBrokers, metadataRequest } from '../wire/brokers.ts';
 import type { KafkaConnection } from '../wire/connection.ts';
 import { codes, topicMissing } from '../wire/errors.ts';

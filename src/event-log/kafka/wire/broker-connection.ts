@@ -4,8 +4,9 @@ import { UnavailableError } from '../../../domain/failure.ts';
 import { giveBack } from '../../../domain/give-back.ts';
 import { limits } from '../../../domain/limits.ts';
 import { ByteReader, ByteWriter, plainString, skipTaggedFields } from '../protocol/codec.ts';
+import { saslAuthenticate, saslHandshake } from '../protocol/connection-messages.ts';
 import { errorName } from '../protocol/error-names.ts';
-import { type Message, saslAuthenticate, saslHandshake } from '../protocol/messages.ts';
+import type { Message } from '../protocol/message.ts';
 import type { Endpoint, KafkaConnection, KafkaSasl } from './connection.ts';
 import { authenticate, SaslError } from './sasl.ts';
 

@@ -1,6 +1,7 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import type { ValueOf } from '../protocol/codec.ts';
-import { type Message, protocol } from '../protocol/messages.ts';
+import type { Message } from '../protocol/message.ts';
+import { protocol } from '../protocol/protocol.ts';
 import type { Endpoint, KafkaConnection } from './connection.ts';
 import { unreachable } from './errors.ts';
 import { type BrokerLink, createBrokerLink } from './link.ts';

@@ -1,5 +1,5 @@
 import type { ValueOf } from '../protocol/codec.ts';
-import type { protocol } from '../protocol/messages.ts';
+import type { protocol } from '../protocol/protocol.ts';
 
 /** Only finished transactions, in fetches and in ends alike, so that the end is where a reader can get to. */
 export const readCommitted = 1;

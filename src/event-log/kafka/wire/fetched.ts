@@ -1,6 +1,6 @@
 import { DamagedError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
-import type { FetchedPartition } from '../protocol/messages.ts';
+import type { FetchedPartition } from '../protocol/record-messages.ts';
 import { BatchTooLargeError, isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
 import { type UnreadRecords, unreadRecords } from './unread-records.ts';
 

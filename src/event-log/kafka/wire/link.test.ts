@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encode, int32 } from '../protocol/codec.ts';
-import { apiVersions, protocol, saslAuthenticate, saslHandshake } from '../protocol/messages.ts';
+import { apiVersions, saslAuthenticate, saslHandshake } from '../protocol/connection-messages.ts';
+import { protocol } from '../protocol/protocol.ts';
 import { createBrokerLink } from './link.ts';
 
 type VersionRange = readonly [apiKey: number, min: number, max: number];

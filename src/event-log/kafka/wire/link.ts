@@ -1,6 +1,8 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
-import { apiVersions, type Message, oldestKafka, protocol } from '../protocol/messages.ts';
+import { apiVersions } from '../protocol/connection-messages.ts';
+import type { Message } from '../protocol/message.ts';
+import { oldestKafka, protocol } from '../protocol/protocol.ts';
 import { type BrokerConnection, createBrokerConnection } from './broker-connection.ts';
 import type { Endpoint, KafkaConnection } from './connection.ts';
 import { closedError, unreachable } from './errors.ts';

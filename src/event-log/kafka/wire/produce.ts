@@ -1,6 +1,7 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
-import { type ProducedPartition, protocol } from '../protocol/messages.ts';
+import { protocol } from '../protocol/protocol.ts';
+import type { ProducedPartition } from '../protocol/record-messages.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from './brokers.ts';
 import { encodeBatch, encodedRecordBytes, type RecordToEncode } from './encode-batch.ts';

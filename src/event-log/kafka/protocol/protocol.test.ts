@@ -25,16 +25,10 @@ import {
 } from '@platformatic/kafka';
 import { describe, expect, it } from 'vitest';
 import { ByteReader, type Codec, encode } from './codec.ts';
-import {
-  apiVersions,
-  assignment,
-  groupProtocolVersion,
-  type Message,
-  protocol,
-  saslAuthenticate,
-  saslHandshake,
-  subscription,
-} from './messages.ts';
+import { apiVersions, saslAuthenticate, saslHandshake } from './connection-messages.ts';
+import { assignment, groupProtocolVersion, subscription } from './group-messages.ts';
+import type { Message } from './message.ts';
+import { protocol } from './protocol.ts';
 
 const topicId = '00112233-4455-6677-8899-aabbccddeeff';
 const noId = '00000000-0000-0000-0000-000000000000';
