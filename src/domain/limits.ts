@@ -180,7 +180,7 @@ export const limits = {
   partsFirstTryMs: 3_000,
   /** How long it waits for the further threads that serve HTTP, each of which loads its own modules. */
   threadsListenMs: 5_000,
-  /** Each of them takes some 80 MiB, and has connections of its own. Past this many cores, more processes are no worse. */
+  /** Each of them takes some 40 MiB, and has connections of its own. Past this many cores, more processes are no worse. */
   httpThreadsMax: 16,
   /** Halted partitions are looked at this often: an operator may have adopted the log. */
   haltedCheckEveryMs: 5_000,
