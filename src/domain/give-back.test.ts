@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { giveBack } from './give-back.ts';
+import { giveBack, giveBackReceived } from './give-back.ts';
 
 describe('giving memory back', () => {
   it('leaves nothing of it, through whichever view', () => {
@@ -26,5 +26,14 @@ describe('giving memory back', () => {
     giveBack(shared);
     giveBack(small);
     expect([shared.length, small.length]).toEqual([10_000, 100]);
+  });
+
+  it('leaves what others have made, unless it is all of its memory', () => {
+    const shared = Buffer.allocUnsafeSlow(16 * 1024);
+    const piece = shared.subarray(0, 8 * 1024);
+    giveBackReceived(piece);
+    expect([piece.length, shared.length]).toEqual([8 * 1024, 16 * 1024]);
+    giveBackReceived(shared);
+    expect([piece.length, shared.length]).toEqual([0, 0]);
   });
 });

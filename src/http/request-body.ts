@@ -1,5 +1,5 @@
 import type { IncomingMessage as Incoming } from 'node:http';
-import { giveBack } from '../domain/give-back.ts';
+import { giveBackReceived } from '../domain/give-back.ts';
 import { ProblemError } from './problems.ts';
 
 export interface RequestBodyLimits {
@@ -128,6 +128,6 @@ export function createBodyReader({ bytesMax, arrivingBytesMax }: RequestBodyLimi
 /** Node's parser brings each piece in memory of its own. */
 function joined(pieces: readonly Buffer[], bytes: number): Buffer {
   const body = Buffer.concat(pieces, bytes);
-  for (const piece of pieces) giveBack(piece);
+  for (const piece of pieces) giveBackReceived(piece);
   return body;
 }

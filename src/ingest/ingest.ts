@@ -1,4 +1,4 @@
-import { giveBack } from '../domain/give-back.ts';
+import { giveBackReceived } from '../domain/give-back.ts';
 import type { JsonProblem } from '../domain/json-problem.ts';
 import { limits } from '../domain/limits.ts';
 import { recordId } from '../domain/record-codec.ts';
@@ -92,7 +92,7 @@ export function createIngest(options: IngestOptions): Ingest {
     if (refusal) return refused(refusal);
     if (decompressor.isIdentity(request.contentEncoding)) return take(request, request.body);
     const body = await decompressor.decompress(request.body, request.contentEncoding!);
-    giveBack(request.body);
+    giveBackReceived(request.body);
     // The gate may have closed meanwhile.
     const late = 'kind' in body ? body : closed();
     return late ? refused(late) : take(request, body as Uint8Array);
@@ -113,7 +113,7 @@ export function createIngest(options: IngestOptions): Ingest {
       eventBytesMax: bounds.eventBytesMax,
       eventsMax: bounds.requestEventsMax,
     });
-    giveBack(sent);
+    giveBackReceived(sent);
     if (events.kind === 'refused') return events.code === 'invalid_event' ? rejected(events) : refused(events);
     if (events.kind === 'one') return appendOne(events.record);
     return appendMany(events.items);

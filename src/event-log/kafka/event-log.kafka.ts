@@ -8,10 +8,10 @@ import { createGroupMember, type GroupMember } from './group/member.ts';
 import { createKafkaQuestions } from './questions.ts';
 import { openTopic } from './topics/topic.ts';
 import { createBrokers } from './wire/brokers.ts';
-import type { KafkaConnection } from './wire/connection.ts';
 import { atStart, closedError } from './wire/errors.ts';
+import type { KafkaClientSettings } from './wire/settings.ts';
 
-export interface KafkaEventLogOptions extends KafkaConnection {
+export interface KafkaEventLogOptions extends KafkaClientSettings {
   /** It must be there: `esp topics create` makes it. */
   readonly topic: string;
   /** All processes that work one store are members of one group. */

@@ -3,12 +3,12 @@ import { partitionOf } from '../../domain/partitioner.ts';
 import { type FailedRecord, type FailedTopic, valueOmittedHeader } from '../failed-topic.ts';
 import { openTopic } from './topics/topic.ts';
 import { createBrokers } from './wire/brokers.ts';
-import type { KafkaConnection } from './wire/connection.ts';
 import type { RecordToEncode } from './wire/encode-batch.ts';
 import { atStart, closedError } from './wire/errors.ts';
 import { createProducer } from './wire/produce.ts';
+import type { KafkaClientSettings } from './wire/settings.ts';
 
-export interface KafkaFailedTopicOptions extends KafkaConnection {
+export interface KafkaFailedTopicOptions extends KafkaClientSettings {
   /** It must be there: `esp topics create` makes it. */
   readonly topic: string;
 }

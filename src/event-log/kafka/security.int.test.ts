@@ -22,7 +22,7 @@ import { freshTopicName } from '../../testing/stack/shared.ts';
 import { waitUntil } from '../../testing/stack/wait-until.ts';
 import { createKafkaEventLog } from './event-log.kafka.ts';
 import { openKafkaTopics } from './topics/topics.ts';
-import type { KafkaConnection, KafkaSasl } from './wire/connection.ts';
+import type { KafkaClientSettings, KafkaSasl } from './wire/settings.ts';
 
 /** A broker that takes only TLS with SASL, and lets a user do only what the user may. Its other listener is the tests' own. */
 let kafka: KafkaServer;
@@ -128,7 +128,7 @@ async function makeTopics(): Promise<{ events: string; failed: string; group: st
   return names;
 }
 
-function connectionOf(sasl?: KafkaSasl): KafkaConnection {
+function connectionOf(sasl?: KafkaSasl): KafkaClientSettings {
   return {
     brokers: [kafka.brokers],
     clientId: 'test',
@@ -183,6 +183,12 @@ describe('a broker that wants TLS and SASL', () => {
     const sasl = { mechanism: 'PLAIN', username: 'plain', password } as const;
     const unknown = { brokers: [kafka.brokers], clientId: 'test', tls: {}, sasl };
     await expect(createKafkaEventLog({ ...unknown, topic: events, group })).rejects.toThrow(/self-signed certificate/);
+    // By the address on the certificate, which TLS itself has no name for.
+    const byAddress = { ...unknown, tls: { ca: authority, serverName: '127.0.0.1' } };
+    const log = await createKafkaEventLog({ ...byAddress, topic: events, group }).catch((error: Error) => error);
+    expect(String(log)).toMatch(/TOPIC_AUTHORIZATION_FAILED/);
+    const otherAddress = { ...unknown, tls: { ca: authority, serverName: '127.0.0.2' } };
+    await expect(createKafkaEventLog({ ...otherAddress, topic: events, group })).rejects.toThrow(/127\.0\.0\.2/);
     const otherName = { ...unknown, tls: { ca: authority, serverName: 'elsewhere.example' } };
     await expect(createKafkaEventLog({ ...otherName, topic: events, group })).rejects.toThrow(/elsewhere\.example/);
   });

@@ -71,7 +71,7 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
         onReady?.();
         lastError = await ended.promise;
       } catch (error) {
-        lastError = error as Error;
+        lastError = withoutCommand(error as Error);
       } finally {
         current = null;
         isStarted = true;
@@ -89,8 +89,8 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
     const { username, password, database } = target;
     await client.connect();
     // Not by the library, which takes some refusals of a password for a reason to warn on the console, and go on.
-    if (password !== undefined)
-      await (username === undefined ? client.auth(password) : client.auth(username, password));
+    if (username !== undefined) await client.auth(username, password ?? '');
+    else if (password !== undefined) await client.auth(password);
     if (database !== 0) await client.select(database);
     // Who it is, for CLIENT LIST; a server before 7.2 does not know of that, and a user may not be allowed it.
     await client.client('SETINFO', 'LIB-NAME', 'event-stream-processor').catch(() => undefined);
@@ -134,13 +134,15 @@ export function createRedisConnection(options: RedisConnectionOptions): RedisCon
     underWay += 1;
     try {
       cork(client);
-      const name = String(command);
+      // In upper case, as everybody here writes them: of others the library remakes some answers.
+      const name = String(command).toUpperCase();
       const reply = sendOptions.binary ? client.callBuffer(name, rest) : client.call(name, rest);
       return (await keepDeadline(client, reply)) as RedisReply;
     } catch (error) {
-      if (isRefusal(error)) throw withoutCommand(error);
+      const own = withoutCommand(error as Error);
+      if (isRefusal(own)) throw own;
       // What was given up together has one cause.
-      throw unavailable(client === current || lastError === null ? (error as Error) : lastError);
+      throw unavailable(client === current || lastError === null ? own : lastError);
     } finally {
       underWay -= 1;
     }

@@ -5,9 +5,9 @@ import { assignment, groupProtocolVersion, subscription } from '../protocol/grou
 import type { Message } from '../protocol/message.ts';
 import { protocol } from '../protocol/protocol.ts';
 import type { Brokers } from '../wire/brokers.ts';
-import type { Endpoint } from '../wire/connection.ts';
 import { codes, isPassing, refused } from '../wire/errors.ts';
 import type { BrokerLink } from '../wire/link.ts';
+import type { Endpoint } from '../wire/settings.ts';
 import { pause, retryPauseMs } from '../wire/wait.ts';
 
 export interface GroupSettings {

@@ -153,6 +153,9 @@ export const int64: Codec<bigint> = {
   read: (reader) => reader.int64(),
 };
 
+/** In the place of one that is not known. */
+export const noUuid = '00000000-0000-0000-0000-000000000000';
+
 /** As text, 8-4-4-4-12. */
 export const uuid: Codec<string> = {
   write: (writer, value) => writer.bytes(Buffer.from(value.replaceAll('-', ''), 'hex')),
@@ -215,7 +218,7 @@ type Fields<Of> = { readonly [Name in keyof Of]: Codec<Of[Name]> };
 
 /** Fields in the order in which they are given, then tagged ones: none are written, and any are passed over. */
 export function struct<Of>(fields: Fields<Of>): Codec<Readonly<Of>> {
-  const inner = plainStruct(fields);
+  const inner = classicStruct(fields);
   return {
     write(writer, value) {
       inner.write(writer, value);
@@ -230,7 +233,7 @@ export function struct<Of>(fields: Fields<Of>): Codec<Readonly<Of>> {
 }
 
 /** As it was before there were tagged fields. */
-export function plainStruct<Of>(fields: Fields<Of>): Codec<Readonly<Of>> {
+export function classicStruct<Of>(fields: Fields<Of>): Codec<Readonly<Of>> {
   const entries = Object.entries(fields) as [keyof Of, Codec<Of[keyof Of]>][];
   return {
     write(writer, value) {
@@ -252,7 +255,7 @@ export function skipTaggedFields(reader: ByteReader): void {
 }
 
 /** As they were before the flexible form: the length in 16 or 32 bits, −1 for null. */
-export const plainString: Codec<string> = {
+export const classicString: Codec<string> = {
   write(writer, value) {
     const encoded = Buffer.from(value);
     writer.int16(encoded.length);
@@ -260,7 +263,7 @@ export const plainString: Codec<string> = {
   },
   read: (reader) => reader.bytes(reader.int16()).toString(),
 };
-export const plainNullableBytes: Codec<Buffer | null> = {
+export const classicNullableBytes: Codec<Buffer | null> = {
   write(writer, value) {
     writer.int32(value?.length ?? -1);
     if (value !== null) writer.bytes(value);
@@ -270,7 +273,7 @@ export const plainNullableBytes: Codec<Buffer | null> = {
     return length < 0 ? null : reader.bytes(length);
   },
 };
-export function plainArray<Item>(item: Codec<Item>): Codec<readonly Item[]> {
+export function classicArray<Item>(item: Codec<Item>): Codec<readonly Item[]> {
   return {
     write(writer, value) {
       writer.int32(value.length);

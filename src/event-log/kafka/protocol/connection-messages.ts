@@ -1,32 +1,50 @@
 import {
   array,
   bytes,
+  type Codec,
+  classicArray,
+  classicString,
+  classicStruct,
   int16,
   int32,
   int64,
   nullableString,
-  plainArray,
-  plainString,
-  plainStruct,
   string,
   struct,
+  type ValueOf,
 } from './codec.ts';
 import { message } from './message.ts';
 
-/** Which versions a broker speaks. Asked before anything else, except of a broker that wants to know first who asks. */
+const versionsRead = struct({
+  apiKeys: array(struct({ apiKey: int16, minVersion: int16, maxVersion: int16 })),
+  throttleTimeMs: int32,
+});
+type VersionsRead = ValueOf<typeof versionsRead> & { readonly errorCode: number };
+
+/** A broker that does not know this version answers in the form of the first one, which begins with its error alike. */
+const versionsAnswer: Codec<VersionsRead> = {
+  write(writer, { errorCode, ...rest }) {
+    int16.write(writer, errorCode);
+    versionsRead.write(writer, rest);
+  },
+  read(reader) {
+    const errorCode = int16.read(reader);
+    return errorCode === 0
+      ? { errorCode, ...versionsRead.read(reader) }
+      : { errorCode, apiKeys: [], throttleTimeMs: 0 };
+  },
+};
+
+/** Which versions a broker speaks. Its answer has no tagged fields in its header, since who asks can't know yet what the broker speaks. */
 export const apiVersions = message('ApiVersions', [18, 3], {
   request: struct({ clientSoftwareName: string, clientSoftwareVersion: string }),
-  response: struct({
-    errorCode: int16,
-    apiKeys: array(struct({ apiKey: int16, minVersion: int16, maxVersion: int16 })),
-    throttleTimeMs: int32,
-  }),
+  response: versionsAnswer,
 });
 
 export const saslHandshake = {
   ...message('SaslHandshake', [17, 1], {
-    request: plainStruct({ mechanism: plainString }),
-    response: plainStruct({ errorCode: int16, mechanisms: plainArray(plainString) }),
+    request: classicStruct({ mechanism: classicString }),
+    response: classicStruct({ errorCode: int16, mechanisms: classicArray(classicString) }),
   }),
   isFlexible: false,
 };

@@ -2,15 +2,15 @@ import {
   array,
   boolean,
   bytes,
+  classicArray,
+  classicNullableBytes,
+  classicString,
+  classicStruct,
   int8,
   int16,
   int32,
   int64,
   nullableString,
-  plainArray,
-  plainNullableBytes,
-  plainString,
-  plainStruct,
   string,
   struct,
 } from './codec.ts';
@@ -148,18 +148,18 @@ export const describeGroups = message('DescribeGroups', [15, 5], {
   }),
 });
 
-const topicPartitions = plainArray(plainStruct({ topic: plainString, partitions: plainArray(int32) }));
+const topicPartitions = classicArray(classicStruct({ topic: classicString, partitions: classicArray(int32) }));
 
 /** What members of a group of consumers tell one another through the coordinator, in version 1, behind which more may follow. */
-export const subscription = plainStruct({
+export const subscription = classicStruct({
   version: int16,
-  topics: plainArray(plainString),
-  userData: plainNullableBytes,
+  topics: classicArray(classicString),
+  userData: classicNullableBytes,
   ownedPartitions: topicPartitions,
 });
-export const assignment = plainStruct({
+export const assignment = classicStruct({
   version: int16,
   assignedPartitions: topicPartitions,
-  userData: plainNullableBytes,
+  userData: classicNullableBytes,
 });
 export const groupProtocolVersion = 1;

@@ -24,6 +24,8 @@ import {
   type Writer,
 } from '@platformatic/kafka';
 import { describe, expect, it } from 'vitest';
+import { readBatches } from '../wire/decode-batch.ts';
+import { encodeBatch } from '../wire/encode-batch.ts';
 import { ByteReader, type Codec, encode } from './codec.ts';
 import { apiVersions, saslAuthenticate, saslHandshake } from './connection-messages.ts';
 import { assignment, groupProtocolVersion, subscription } from './group-messages.ts';
@@ -191,7 +193,23 @@ describe('requests', () => {
     );
   });
 
+  it('to append', () => {
+    const message = { topic: 'events', partition: 7, value: Buffer.from('value'), timestamp: 1n };
+    const theirs = produceV9.createRequest(-1, 4_500, [message], {}).buffer;
+    const request = protocol.produce.request.read(new ByteReader(theirs));
+    expect(request).toMatchObject({ transactionalId: null, acks: -1, timeoutMs: 4_500 });
+    expect(request.topics).toMatchObject([{ name: 'events', partitions: [{ index: 7 }] }]);
+    const [batch] = readBatches(request.topics[0]!.partitions[0]!.records);
+    expect(batch).toMatchObject({ count: 1 });
+    expect(encode(protocol.produce.request, request).equals(theirs)).toBe(true);
+  });
+
   it('about who asks', () => {
+    same(
+      apiVersions,
+      { clientSoftwareName: 'name', clientSoftwareVersion: '1' },
+      apiVersionsV3.createRequest('name', '1'),
+    );
     same(saslHandshake, { mechanism: 'SCRAM-SHA-512' }, saslHandshakeV1.createRequest('SCRAM-SHA-512'));
     const authBytes = Buffer.from('\0user\0password');
     same(saslAuthenticate, { authBytes }, saslAuthenticateV2.createRequest(authBytes));
@@ -273,6 +291,121 @@ describe('answers', () => {
     const coordinator = { key: 'g', nodeId: 1, host: 'h', port: 9092, errorCode: 0, errorMessage: '' };
     const found = { throttleTimeMs: 0, coordinators: [coordinator] };
     expect(readByLibrary(protocol.findCoordinator, found, findCoordinatorV4.parseResponse)).toEqual(found);
+  });
+
+  it('about changes of topics', () => {
+    const config = { name: 'a', value: null, readOnly: false, configSource: 1, isSensitive: false };
+    const topic = {
+      name: 'events',
+      topicId,
+      errorCode: 0,
+      errorMessage: null,
+      numPartitions: 8,
+      replicationFactor: 3,
+      configs: [config],
+    };
+    const made = { throttleTimeMs: 5, topics: [topic] };
+    expect(readByLibrary(protocol.createTopics, made, createTopicsV7.parseResponse)).toMatchObject(made);
+    const raised = { throttleTimeMs: 5, results: [{ name: 'events', errorCode: 0, errorMessage: null }] };
+    expect(readByLibrary(protocol.createPartitions, raised, createPartitionsV3.parseResponse)).toEqual(raised);
+    const trimmed = { partitionIndex: 3, lowWatermark: 2n ** 40n, errorCode: 0 };
+    const removed = { throttleTimeMs: 5, topics: [{ name: 'events', partitions: [trimmed] }] };
+    expect(readByLibrary(protocol.deleteRecords, removed, deleteRecordsV2.parseResponse)).toEqual(removed);
+  });
+
+  it('about records that were appended or fetched', () => {
+    const appended = {
+      index: 3,
+      errorCode: 0,
+      baseOffset: 2n ** 41n,
+      logAppendTimeMs: -1n,
+      logStartOffset: 7n,
+      recordErrors: [],
+      errorMessage: null,
+    };
+    const produced = { topics: [{ name: 'events', partitions: [appended] }], throttleTimeMs: 9 };
+    expect(readByLibrary(protocol.produce, produced, produceV9.parseResponse)).toEqual({
+      responses: [{ name: 'events', partitionResponses: [appended] }],
+      throttleTimeMs: 9,
+    });
+    const fetched = {
+      partition: 3,
+      errorCode: 0,
+      highWatermark: 2n ** 42n,
+      lastStableOffset: 2n ** 41n,
+      logStartOffset: 7n,
+      aborted: [{ producerId: 5n, firstOffset: 6n }],
+      preferredReadReplica: -1,
+      records: encodeBatch([{ value: Buffer.from('value') }], 1_000),
+    };
+    const answer = { throttleTimeMs: 9, errorCode: 0, sessionId: 11, topics: [{ topicId, partitions: [fetched] }] };
+    expect(readByLibrary(protocol.fetch, answer, fetchV13.parseResponse)).toMatchObject({
+      throttleTimeMs: 9,
+      sessionId: 11,
+      responses: [
+        {
+          topicId,
+          partitions: [
+            {
+              partitionIndex: 3,
+              highWatermark: 2n ** 42n,
+              lastStableOffset: 2n ** 41n,
+              logStartOffset: 7n,
+              abortedTransactions: [{ producerId: 5n, firstOffset: 6n }],
+              preferredReadReplica: -1,
+              records: [{ records: [{ value: Buffer.from('value') }] }],
+            },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('about membership', () => {
+    const alive = { throttleTimeMs: 5, errorCode: 0 };
+    expect(readByLibrary(protocol.heartbeat, alive, heartbeatV4.parseResponse)).toEqual(alive);
+    const synced = { ...alive, protocolType: 'consumer', protocolName: 'even', assignment: Buffer.from([1, 2]) };
+    expect(readByLibrary(protocol.syncGroup, synced, syncGroupV5.parseResponse)).toEqual(synced);
+    const gone = { ...alive, members: [{ memberId: 'm', groupInstanceId: null, errorCode: 0 }] };
+    expect(readByLibrary(protocol.leaveGroup, gone, leaveGroupV5.parseResponse)).toEqual(gone);
+    const committed = { throttleTimeMs: 5, topics: [{ name: 'e', partitions: [{ partitionIndex: 1, errorCode: 0 }] }] };
+    expect(readByLibrary(protocol.offsetCommit, committed, offsetCommitV8.parseResponse)).toEqual(committed);
+    const group = {
+      errorCode: 0,
+      groupId: 'g',
+      groupState: 'Empty',
+      protocolType: 'consumer',
+      protocolData: '',
+      members: [],
+      authorizedOperations: 8,
+    };
+    const described = { throttleTimeMs: 5, groups: [group] };
+    expect(readByLibrary(protocol.describeGroups, described, describeGroupsV5.parseResponse)).toMatchObject({
+      throttleTimeMs: 5,
+      groups: [{ groupId: 'g', groupState: 'Empty', authorizedOperations: 8 }],
+    });
+  });
+
+  it('about the connection', () => {
+    const versions = {
+      errorCode: 0,
+      apiKeys: [{ apiKey: 3, minVersion: 0, maxVersion: 12 }],
+      throttleTimeMs: 5,
+    };
+    expect(readByLibrary(apiVersions, versions, apiVersionsV3.parseResponse)).toMatchObject({
+      apiKeys: [{ apiKey: 3, minVersion: 0, maxVersion: 12 }],
+      throttleTimeMs: 5,
+    });
+    // Of a broker before 2.4: in the form of version 0.
+    const old = new ByteReader(Buffer.from([0, 35, 0, 0, 0, 0]));
+    expect(apiVersions.response.read(old)).toMatchObject({ errorCode: 35 });
+    const mechanisms = { errorCode: 0, mechanisms: ['PLAIN', 'OAUTHBEARER'] };
+    expect(readByLibrary(saslHandshake, mechanisms, saslHandshakeV1.parseResponse)).toEqual(mechanisms);
+    const taken = { errorCode: 0, errorMessage: null, authBytes: Buffer.from('v=x'), sessionLifetimeMs: 3_600_000n };
+    expect(readByLibrary(saslAuthenticate, taken, saslAuthenticateV2.parseResponse)).toMatchObject({
+      authBytes: Buffer.from('v=x'),
+      sessionLifetimeMs: 3_600_000n,
+    });
   });
 
   it('with tagged fields, which a newer broker may add, are read past them', () => {

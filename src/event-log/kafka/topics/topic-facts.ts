@@ -3,8 +3,8 @@ import { findCoordinator } from '../group/coordinator.ts';
 import { protocol } from '../protocol/protocol.ts';
 import type { MetadataTopic } from '../protocol/topic-messages.ts';
 import type { Brokers } from '../wire/brokers.ts';
-import type { Endpoint } from '../wire/connection.ts';
 import { codes, isDenial, refused } from '../wire/errors.ts';
+import type { Endpoint } from '../wire/settings.ts';
 import { remainingMs } from '../wire/wait.ts';
 import { settingsLookedAt, type TopicFacts, type TopicFinding, type TopicRole } from './topic-rules.ts';
 

@@ -1,5 +1,6 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import { noUuid } from '../protocol/codec.ts';
 import type { MetadataTopic } from '../protocol/topic-messages.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { codes, isPassing, refused, topicMissing } from '../wire/errors.ts';
@@ -43,8 +44,6 @@ export type LeaderAttempt<T> = (
   leader: Leader,
   view: TopicView,
 ) => Promise<{ readonly value: T } | { readonly errorCode: number }>;
-
-const noTopicId = '00000000-0000-0000-0000-000000000000';
 
 export async function openTopic(brokers: Brokers, name: string): Promise<Topic> {
   let current = await ask(performance.now() + limits.kafkaCallTimeoutMs);
@@ -128,7 +127,7 @@ function viewOf(name: string, topic: MetadataTopic | undefined): TopicView {
   if (topic.errorCode !== 0 && topic.errorCode !== codes.leaderNotAvailable) {
     throw refused(`look at the topic ${name}`, topic.errorCode);
   }
-  if (topic.topicId === noTopicId || topic.topicId === name || topic.topicId === '') {
+  if (topic.topicId === noUuid) {
     throw new UnavailableError('log_unsupported', `Kafka does not tell the id of the topic ${name}`);
   }
   // While it is being made. Nothing that appends may ever meet a log of no partitions.

@@ -3,8 +3,8 @@ import { limits } from '../../../domain/limits.ts';
 import { errorName } from '../protocol/error-names.ts';
 import { protocol } from '../protocol/protocol.ts';
 import { type Brokers, createBrokers, metadataRequest } from '../wire/brokers.ts';
-import type { KafkaConnection } from '../wire/connection.ts';
 import { codes, topicMissing } from '../wire/errors.ts';
+import type { KafkaClientSettings } from '../wire/settings.ts';
 import { pause, remainingMs, retryPauseMs } from '../wire/wait.ts';
 import { type SeenTopic, seeGroup, seeTopic } from './topic-facts.ts';
 import {
@@ -18,7 +18,7 @@ import {
   type TopicRole,
 } from './topic-rules.ts';
 
-export interface KafkaTopicsOptions extends KafkaConnection {
+export interface KafkaTopicsOptions extends KafkaClientSettings {
   /** Names of the two topics. */
   readonly events: string;
   readonly failed: string;

@@ -1,14 +1,14 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { checkServerIdentity, connect as connectTls } from 'node:tls';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { giveBack } from '../../../domain/give-back.ts';
 import { limits } from '../../../domain/limits.ts';
-import { ByteReader, ByteWriter, plainString, skipTaggedFields } from '../protocol/codec.ts';
-import { saslAuthenticate, saslHandshake } from '../protocol/connection-messages.ts';
+import { ByteReader, ByteWriter, classicString, skipTaggedFields } from '../protocol/codec.ts';
+import { apiVersions, saslAuthenticate, saslHandshake } from '../protocol/connection-messages.ts';
 import { errorName } from '../protocol/error-names.ts';
 import type { Message } from '../protocol/message.ts';
-import type { Endpoint, KafkaConnection, KafkaSasl } from './connection.ts';
 import { authenticate, SaslError } from './sasl.ts';
+import type { Endpoint, KafkaClientSettings, KafkaSasl } from './settings.ts';
 
 /**
  * One TCP or TLS connection to a broker, with who asks made known to it. Requests go out as they come, and a broker answers them one
@@ -21,7 +21,7 @@ export interface BrokerConnection {
   ask<Request, Response>(message: Message<Request, Response>, request: Request): Promise<Response>;
   /** Whether the broker is about to end it, since who asked must make itself known again. */
   isAtItsEnd(): boolean;
-  /** Takes no more questions, and ends once all answers are there. */
+  /** Ends it once all answers are there that are still due. */
   retire(): void;
   /** At once; what waits for an answer fails. */
   shut(): void;
@@ -34,15 +34,18 @@ interface Question {
 }
 
 const lengthBytes = 4;
-/** Kafka's own `socket.request.max.bytes`; what claims to be longer is no answer of a broker's. */
+/** Far more than is ever asked for; what claims to be longer is no answer of a broker's. */
 const answerBytesMax = 100 * 1024 * 1024;
 /** Of the time that a broker lets a session live: what is asked then is still answered within it. */
 const sessionShare = 0.8;
 
-/** @param onEnd called once, whatever ended it */
+/**
+ * @param onEnd called once, whatever ended it
+ * @throws Error where the settings are none: a certificate that can't be read, a port that can't be
+ */
 export function createBrokerConnection(
   endpoint: Endpoint,
-  settings: KafkaConnection,
+  settings: KafkaClientSettings,
   onEnd: () => void,
 ): BrokerConnection {
   const socket = openSocket(endpoint, settings);
@@ -87,13 +90,12 @@ export function createBrokerConnection(
   function take(chunk: Buffer): void {
     let bytes = rest === null ? chunk : Buffer.concat([rest, chunk]);
     rest = null;
-    let isInUse = false;
     while (bytes.length > 0) {
       if (answer !== null) {
         const taken = bytes.copy(answer, filled);
         filled += taken;
         bytes = bytes.subarray(taken);
-        if (filled < answer.length) break;
+        if (filled < answer.length) return;
         const whole = answer;
         answer = null;
         settle(whole);
@@ -107,7 +109,6 @@ export function createBrokerConnection(
       if (length < 0 || length > answerBytesMax) throw new Error('it does not answer as a Kafka broker does');
       bytes = bytes.subarray(lengthBytes);
       if (bytes.length >= length) {
-        isInUse = true;
         settle(bytes.subarray(0, length));
         bytes = bytes.subarray(length);
       } else {
@@ -116,7 +117,6 @@ export function createBrokerConnection(
         filled = 0;
       }
     }
-    if (!isInUse) giveBack(chunk);
   }
 
   function settle(bytes: Buffer): void {
@@ -126,7 +126,7 @@ export function createBrokerConnection(
     if (question?.correlationId !== id) throw new Error('the broker answers what was not asked');
     waiting.shift();
     question.take(reader);
-    if (isRetired && waiting.length === 0) socket.end();
+    if (isRetired && waiting.length === 0) socket.destroySoon();
   }
 
   function ask<Request, Response>(message: Message<Request, Response>, request: Request): Promise<Response> {
@@ -137,8 +137,7 @@ export function createBrokerConnection(
       const pieces = encodeRequest(message, request, correlationId, settings.clientId);
       const takeAnswer = (reader: ByteReader) => {
         try {
-          // ApiVersions is answered without, since who asks can't know yet what the broker speaks.
-          if (message.isFlexible && message.name !== 'ApiVersions') skipTaggedFields(reader);
+          if (message.isFlexible && message.key !== apiVersions.key) skipTaggedFields(reader);
           // What the system has taken is of no more use.
           if (socket.writableLength === 0) for (const piece of pieces) giveBack(piece);
           resolve(message.response.read(reader));
@@ -168,17 +167,23 @@ export function createBrokerConnection(
     isAtItsEnd: () => performance.now() >= goodUntil,
     retire() {
       isRetired = true;
-      if (waiting.length === 0) socket.end();
+      if (waiting.length === 0) socket.destroySoon();
     },
     shut: () => end(new Error('the connection was given up')),
   };
 }
 
-function openSocket({ host, port }: Endpoint, { tls }: KafkaConnection): Socket {
+function openSocket({ host, port }: Endpoint, { tls }: KafkaClientSettings): Socket {
   if (tls === undefined) return connectPlain({ host, port });
-  const { serverName, ...certificates } = tls;
-  const servername = serverName ?? (isIP(host) === 0 ? host : undefined);
-  return connectTls({ host, port, ...certificates, ...(servername === undefined ? {} : { servername }) });
+  const { serverName = host, ...certificates } = tls;
+  return connectTls({
+    host,
+    port,
+    ...certificates,
+    // TLS names no addresses; the certificate must have whichever it is.
+    ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+    checkServerIdentity: (_, certificate) => checkServerIdentity(serverName, certificate),
+  });
 }
 
 /** Content type, and a version of 3.x: what a broker that wants TLS says to plain bytes. */
@@ -196,7 +201,7 @@ function encodeRequest<Request>(
   writer.int16(key);
   writer.int16(version);
   writer.int32(correlationId);
-  plainString.write(writer, clientId);
+  classicString.write(writer, clientId);
   if (isFlexible) writer.varint(0);
   codec.write(writer, request);
   const { pieces, bytes } = writer.finish();
@@ -205,13 +210,16 @@ function encodeRequest<Request>(
   return [length, ...pieces];
 }
 
+const unsupportedMechanism = 33;
+
 /** @returns how long the broker lets the session live, in milliseconds; 0: as long as it likes */
 async function logIn(ask: BrokerConnection['ask'], sasl: KafkaSasl): Promise<number> {
   const { mechanism } = sasl;
   const handshake = await ask(saslHandshake, { mechanism });
-  if (handshake.errorCode !== 0) {
+  if (handshake.errorCode === unsupportedMechanism) {
     throw denied(`the broker does not take ${mechanism}, it takes ${handshake.mechanisms.join(', ')}`);
   }
+  if (handshake.errorCode !== 0) throw denied(`${errorName(handshake.errorCode)}: has this listener SASL at all?`);
   let lifetimeMs = 0;
   try {
     await authenticate(sasl, async (message) => {

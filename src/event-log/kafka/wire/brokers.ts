@@ -1,10 +1,10 @@
 import { UnavailableError } from '../../../domain/failure.ts';
-import type { ValueOf } from '../protocol/codec.ts';
+import { noUuid, type ValueOf } from '../protocol/codec.ts';
 import type { Message } from '../protocol/message.ts';
 import { protocol } from '../protocol/protocol.ts';
-import type { Endpoint, KafkaConnection } from './connection.ts';
 import { unreachable } from './errors.ts';
 import { type BrokerLink, createBrokerLink } from './link.ts';
+import type { Endpoint, KafkaClientSettings } from './settings.ts';
 import { remainingMs } from './wait.ts';
 
 /**
@@ -30,7 +30,7 @@ type Metadata = ValueOf<typeof protocol.metadata.response>;
 
 export type LinkPurpose = 'ask' | 'append';
 
-export function createBrokers(settings: KafkaConnection): Brokers {
+export function createBrokers(settings: KafkaClientSettings): Brokers {
   const bootstrap = settings.brokers.map(endpointFrom);
   const links = new Map<string, BrokerLink>();
   const own = new Set<BrokerLink>();
@@ -128,14 +128,12 @@ export function createBrokers(settings: KafkaConnection): Brokers {
   };
 }
 
-const noTopicId = '00000000-0000-0000-0000-000000000000';
-
 /** About topics by their names. */
 export function metadataRequest(
   topics: readonly string[],
   includeTopicAuthorizedOperations = false,
 ): ValueOf<typeof protocol.metadata.request> {
-  const named = topics.map((name) => ({ topicId: noTopicId, name }));
+  const named = topics.map((name) => ({ topicId: noUuid, name }));
   return { topics: named, allowAutoTopicCreation: false, includeTopicAuthorizedOperations };
 }
 

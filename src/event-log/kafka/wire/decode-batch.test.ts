@@ -1,8 +1,9 @@
 import { type CompressionAlgorithmValue, createRecordsBatch } from '@platformatic/kafka';
+import { snappyCompress } from '@platformatic/wasm-utils';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../../domain/limits.ts';
 import { isAbortMarker, RecordCursor, readBatches } from './decode-batch.ts';
-import { checksum, encodeBatch } from './encode-batch.ts';
+import { batchHeaderBytes, checksum, encodeBatch } from './encode-batch.ts';
 
 const timestamp = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
 
@@ -42,6 +43,50 @@ describe('decoding batches', () => {
       }),
     );
     expect([...readBatches(placed)][0]).toMatchObject({ baseOffset: 2 ** 40, lastOffset: 2 ** 40 + 2, count: 3 });
+  });
+
+  /** A batch with other bytes in the place of its records. */
+  function packedAs(compression: number, body: Buffer): Buffer {
+    const batch = Buffer.concat([three.subarray(0, batchHeaderBytes), body]);
+    return changed(batch, (bytes) => {
+      bytes.writeInt32BE(bytes.length - 12, 8);
+      bytes.writeInt16BE(compression, 21);
+    });
+  }
+
+  it('reads Snappy as Java frames it, in blocks', () => {
+    const records = three.subarray(batchHeaderBytes);
+    const header = Buffer.from('82534e41505059000000000100000001', 'hex');
+    const block = (bytes: Buffer) => {
+      const packed = snappyCompress(bytes);
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(packed.length);
+      return Buffer.concat([length, packed]);
+    };
+    const body = Buffer.concat([header, block(records.subarray(0, 10)), block(records.subarray(10))]);
+    expect(recordsOf(packedAs(2, body)).map(({ value }) => String(value))).toEqual(['one', 'two', 'three']);
+    for (const cut of [1, 3, 5]) {
+      expect(() => recordsOf(packedAs(2, body.subarray(0, body.length - cut)))).toThrow();
+    }
+    expect(() => recordsOf(packedAs(2, body.subarray(0, header.length + 2)))).toThrow('end too early');
+  });
+
+  it.each([
+    ['Snappy, by what it says of itself', 2, Buffer.from([0xff, 0xff, 0xff, 0xff, 0x04, 0x00, 0x00])],
+    [
+      'LZ4, by its blocks',
+      3,
+      Buffer.concat([
+        Buffer.from('04224d186070', 'hex'),
+        Buffer.from([0x73]),
+        ...Array.from({ length: 40 }, () => Buffer.from([1, 0, 0, 0, 0])),
+        Buffer.alloc(4),
+      ]),
+    ],
+  ])('does not unpack what would end the process: %s', (_, compression, body) => {
+    expect(() => recordsOf(packedAs(compression, body))).toThrow(
+      `unpacks to more than ${limits.kafkaUnpackedBytesMax} bytes`,
+    );
   });
 
   it.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)('reads batches of other clients: %s', (compression) => {

@@ -1,7 +1,5 @@
-import { gunzipSync, zstdDecompressSync } from 'node:zlib';
-import { lz4Decompress, snappyDecompress } from '@platformatic/wasm-utils';
-import { limits } from '../../../domain/limits.ts';
 import { attributesAt, batchHeaderBytes, checksum, crcAt, lengthAt, magicKnown } from './encode-batch.ts';
+import { unpack } from './unpack.ts';
 
 const compressionMask = 0b111;
 const logAppendTimeFlag = 1 << 3;
@@ -158,50 +156,7 @@ export function isAbortMarker(batch: KafkaBatch): boolean {
   return isAbort;
 }
 
-const gzip = 1;
-const snappy = 2;
-const lz4 = 3;
-const zstd = 4;
-
 function bodyOf({ attributes, body }: KafkaBatch): Buffer {
   const compression = attributes & compressionMask;
-  if (compression === 0) return body;
-  // These two make a thousand times as much of it, and more: enough to end the process, again and again.
-  if (compression === gzip) return unpacked(gunzipSync, body);
-  if (compression === zstd) return unpacked(zstdDecompressSync, body);
-  if (compression === snappy) return unpackSnappy(body);
-  if (compression === lz4) return lz4Decompress(body);
-  throw new RangeError(`a record batch compressed in a way that is not known (${compression})`);
-}
-
-/** As Java's library frames it: a header of 16 bytes that begins so, then blocks, each behind its length. */
-const snappyFrame = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
-const snappyHeaderBytes = 16;
-
-function unpackSnappy(body: Buffer): Buffer {
-  if (!body.subarray(0, snappyFrame.length).equals(snappyFrame)) return snappyDecompress(body);
-  const blocks: Buffer[] = [];
-  for (let at = snappyHeaderBytes; at < body.length; ) {
-    const end = at + 4 + (at + 4 <= body.length ? body.readUInt32BE(at) : body.length);
-    if (end > body.length) throw new RangeError('a block of Snappy that ends too early');
-    blocks.push(snappyDecompress(body.subarray(at + 4, end)));
-    at = end;
-  }
-  return Buffer.concat(blocks);
-}
-
-/** Sound, but more than can be taken. */
-export class BatchTooLargeError extends RangeError {}
-
-function unpacked(
-  unpack: (bytes: Buffer, options: { readonly maxOutputLength: number }) => Buffer,
-  body: Buffer,
-): Buffer {
-  const maxOutputLength = limits.kafkaUnpackedBytesMax;
-  try {
-    return unpack(body, { maxOutputLength });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_BUFFER_TOO_LARGE') throw error;
-    throw new BatchTooLargeError(`a record batch that unpacks to more than ${maxOutputLength} bytes`, { cause: error });
-  }
+  return compression === 0 ? body : unpack(body, compression);
 }

@@ -1,7 +1,8 @@
 import { DamagedError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
 import type { FetchedPartition } from '../protocol/record-messages.ts';
-import { BatchTooLargeError, isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
+import { isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
+import { BatchTooLargeError } from './unpack.ts';
 import { type UnreadRecords, unreadRecords } from './unread-records.ts';
 
 /** What of an answer to a fetch is about records. */
@@ -15,7 +16,6 @@ export interface Fetched {
   readonly nextOffset: number;
   /** The partition's end for readers. */
   readonly end: number;
-  readonly bytes: number;
 }
 
 const noBytes = Buffer.alloc(0);
@@ -49,7 +49,7 @@ export function readFetched(fetched: FetchedRecords, from: number): Fetched {
   } catch (error) {
     if (nextOffset === from) throw damaged(partition, from, error);
   }
-  return { records: unread, nextOffset, end, bytes: bytes?.length ?? 0 };
+  return { records: unread, nextOffset, end };
 }
 
 const withoutIt =

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { encode, int32 } from '../protocol/codec.ts';
+import { limits } from '../../../domain/limits.ts';
+import { encode, int32, noUuid } from '../protocol/codec.ts';
 import { apiVersions, saslAuthenticate, saslHandshake } from '../protocol/connection-messages.ts';
 import { protocol } from '../protocol/protocol.ts';
+import { fetchRequest } from './fetch-request.ts';
 import { createBrokerLink } from './link.ts';
 
 type VersionRange = readonly [apiKey: number, min: number, max: number];
@@ -53,6 +55,16 @@ function heartbeatAnswer(correlationId: number, errorCode: number): Buffer {
   const answer = encode(protocol.heartbeat.response, { throttleTimeMs: 0, errorCode });
   return framed(encode(int32, correlationId), noTags, answer);
 }
+
+const nothingFetched = {
+  partition: 0,
+  errorCode: 0,
+  highWatermark: 0n,
+  lastStableOffset: 0n,
+  logStartOffset: 0n,
+  aborted: [],
+  preferredReadReplica: -1,
+};
 
 const heartbeat = { groupId: 'group', generationId: 1, memberId: 'member', groupInstanceId: null };
 
@@ -167,6 +179,54 @@ describe('the link to a broker', () => {
     }
   });
 
+  it('reads large answers however the network cuts them', async () => {
+    const records = Buffer.alloc(300_000, 'x');
+    const partition = { ...nothingFetched, records };
+    const topics = [{ topicId: noUuid, partitions: [partition, { ...partition, partition: 1 }] }];
+    const answer = encode(protocol.fetch.response, { throttleTimeMs: 0, errorCode: 0, sessionId: 0, topics });
+    const { link } = await linkTo(everything, (socket, _, id) => {
+      const whole = framed(encode(int32, id), noTags, answer);
+      // Twice: an answer may begin in the piece in which another ends.
+      const sent = Buffer.concat([whole, heartbeatAnswer(id + 1, 7)]);
+      const send = (at: number, size: number) => {
+        if (at < sent.length)
+          socket.write(sent.subarray(at, at + size), () => setImmediate(send, at + size, size + 977));
+      };
+      if (id % 2 === 0) send(0, 1 + id * 50);
+    });
+    for (let nth = 0; nth < 10; nth += 1) {
+      const fetched = link.call(protocol.fetch, fetchRequest(noUuid, [], 0, 1_000_000), 5_000);
+      const beat = link.call(protocol.heartbeat, heartbeat, 5_000);
+      const [one, two] = (await fetched).topics[0]!.partitions;
+      expect(one!.records!.equals(records) && two!.records!.equals(records)).toBe(true);
+      expect((await beat).errorCode).toBe(7);
+    }
+  });
+
+  it.each<[string, object]>([
+    ['a port that is none', { port: 99_999 }],
+    ['a certificate that is none', { tls: { ca: 'no certificate', cert: 'none', key: 'none' } }],
+  ])('says what is wrong with %s', async (_, { port = 9, ...rest }: { port?: number }) => {
+    const link = createBrokerLink({ host: '127.0.0.1', port }, { brokers: [], clientId: 'test', ...rest });
+    opened.push(link);
+    await expect(link.call(protocol.heartbeat, heartbeat, 5_000)).rejects.toMatchObject({
+      name: 'UnavailableError',
+      message: expect.stringMatching(/^connect to 127\.0\.0\.1:/),
+    });
+  });
+
+  it('refuses what is too much at once, and answers the rest', async () => {
+    const answers: (() => void)[] = [];
+    const { ask } = await linkTo(everything, (socket, _, id) => {
+      answers.push(() => socket.write(heartbeatAnswer(id, 0)));
+    });
+    const asked = Array.from({ length: limits.kafkaCallsInFlightMax + 1 }, () => ask(30_000));
+    await expect(asked.at(-1)).rejects.toThrow('too many requests wait for its answer');
+    await expect.poll(() => answers.length).toBe(limits.kafkaCallsInFlightMax);
+    for (const answer of answers) answer();
+    expect(await Promise.all(asked.slice(0, -1))).toHaveLength(limits.kafkaCallsInFlightMax);
+  });
+
   it('reads several answers that come at once', async () => {
     const answers: Buffer[] = [];
     const { ask } = await linkTo(everything, (socket, _, id) => {
@@ -209,22 +269,40 @@ describe('the link to a broker', () => {
     const authenticateKey = 36;
 
     /** Takes everybody, for so long at a time. */
-    async function linkAs(sessionLifetimeMs: bigint, takes = ['PLAIN']) {
+    async function linkAs(sessionLifetimeMs: bigint, { takes = ['PLAIN'] } = {}) {
       const asked: number[] = [];
+      /** What the first connection is not answered, in order; null: nothing is held back. */
+      let held: (() => void)[] | null = null;
       const broker = await brokerThat(everything, (socket, key, id) => {
         asked.push(key);
         if (key === saslHandshake.key) {
-          const errorCode = takes.includes('PLAIN') ? 0 : 33;
+          const errorCode = takes.length === 0 ? 34 : takes.includes('PLAIN') ? 0 : 33;
           socket.write(framed(encode(int32, id), encode(saslHandshake.response, { errorCode, mechanisms: takes })));
         } else if (key === authenticateKey) {
           const answer = { errorCode: 0, errorMessage: null, authBytes: Buffer.alloc(0), sessionLifetimeMs };
           socket.write(framed(encode(int32, id), noTags, encode(saslAuthenticate.response, answer)));
-        } else socket.write(heartbeatAnswer(id, 0));
+        } else if (held !== null && socket === broker.sockets[0]) held.push(() => socket.write(heartbeatAnswer(id, 0)));
+        else socket.write(heartbeatAnswer(id, 0));
       });
       servers.push(broker);
       const link = createBrokerLink({ host: '127.0.0.1', port: broker.port }, { brokers: [], clientId: 'test', sasl });
       opened.push(link);
-      return { ...broker, asked, ask: () => link.call(protocol.heartbeat, heartbeat, 5_000) };
+      const hold = () => {
+        const own: (() => void)[] = [];
+        held = own;
+        return {
+          /** Resolves when one more is held back. */
+          async oneMore() {
+            const before = own.length;
+            await expect.poll(() => own.length).toBeGreaterThan(before);
+          },
+          release: () => {
+            held = null;
+            for (const answer of own) answer();
+          },
+        };
+      };
+      return { ...broker, link, asked, hold, ask: () => link.call(protocol.heartbeat, heartbeat, 5_000) };
     }
 
     it('says so before anything else, once', async () => {
@@ -236,18 +314,51 @@ describe('the link to a broker', () => {
     });
 
     it('does so again over a new connection before the session ends, and loses no answer', async () => {
-      const { ask, sockets } = await linkAs(50n);
-      await expect.poll(async () => [(await ask()).errorCode, sockets.length >= 3]).toEqual([0, true]);
-      // The former ones are ended from this side.
-      await expect.poll(() => sockets.slice(0, -1).every((socket) => socket.destroyed)).toBe(true);
+      const { ask, sockets, hold } = await linkAs(100n);
+      await ask();
+      const held = hold();
+      const early = [ask()];
+      // It is asked on, over the first connection, until the second one is there.
+      await expect.poll(() => early.push(ask()) > 0 && sockets.length).toBe(2);
+      await expect.poll(() => Promise.race([ask().then(() => 'answered'), held.oneMore()])).toBe('answered');
+      expect(sockets[0]!.destroyed).toBe(false);
+      held.release();
+      expect(new Set((await Promise.all(early)).map(({ errorCode }) => errorCode))).toEqual(new Set([0]));
+      await expect.poll(() => sockets[0]!.destroyed).toBe(true);
+    });
+
+    it('asks on over the connection there is where no other can be made', async () => {
+      const { ask, server, sockets } = await linkAs(100n);
+      await ask();
+      server.close();
+      for (let nth = 0; nth < 30; nth += 1) {
+        expect((await ask()).errorCode).toBe(0);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      expect(sockets).toHaveLength(1);
+    });
+
+    it('ends what a former connection still owes when it is closed', async () => {
+      const { ask, sockets, link, hold } = await linkAs(100n);
+      await ask();
+      const held = hold();
+      const early = ask().catch((error: Error) => error);
+      const asked: Promise<unknown>[] = [];
+      await expect.poll(() => asked.push(ask().catch(() => null)) > 0 && sockets.length).toBe(2);
+      await expect.poll(() => Promise.race([ask().then(() => 'answered'), held.oneMore()])).toBe('answered');
+      link.close();
+      expect(await early).toMatchObject({ code: 'log_unreachable' });
+      await Promise.all(asked);
     });
 
     it('tells which ways the broker takes', async () => {
-      const { ask } = await linkAs(0n, ['GSSAPI', 'OAUTHBEARER']);
+      const { ask } = await linkAs(0n, { takes: ['GSSAPI', 'OAUTHBEARER'] });
       await expect(ask()).rejects.toMatchObject({
         code: 'log_denied',
         message: expect.stringMatching(/SASL authentication failed: .* not take PLAIN, it takes GSSAPI, OAUTHBEARER/),
       });
+      const none = await linkAs(0n, { takes: [] });
+      await expect(none.ask()).rejects.toThrow(/ILLEGAL_SASL_STATE: has this listener SASL at all/);
     });
   });
 });

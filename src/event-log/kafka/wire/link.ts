@@ -1,11 +1,12 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
 import { apiVersions } from '../protocol/connection-messages.ts';
+import { errorName } from '../protocol/error-names.ts';
 import type { Message } from '../protocol/message.ts';
 import { oldestKafka, protocol } from '../protocol/protocol.ts';
 import { type BrokerConnection, createBrokerConnection } from './broker-connection.ts';
-import type { Endpoint, KafkaConnection } from './connection.ts';
 import { closedError, unreachable } from './errors.ts';
+import type { Endpoint, KafkaClientSettings } from './settings.ts';
 import { remainingMs } from './wait.ts';
 
 /**
@@ -23,55 +24,95 @@ export interface BrokerLink {
   close(): void;
 }
 
+interface Opening {
+  readonly connection: BrokerConnection;
+  /** Rejects with UnavailableError. */
+  readonly opened: Promise<void>;
+}
+
 const software = { clientSoftwareName: 'event-stream-processor', clientSoftwareVersion: '1' };
 
-export function createBrokerLink(endpoint: Endpoint, settings: KafkaConnection): BrokerLink {
+export function createBrokerLink(endpoint: Endpoint, settings: KafkaClientSettings): BrokerLink {
   const name = `${endpoint.host}:${endpoint.port}`;
-  let current: { readonly connection: BrokerConnection; readonly opened: Promise<void> } | null = null;
+  /** Every connection that is not ended yet, former ones that still answer included. */
+  const alive = new Set<BrokerConnection>();
+  let current: Opening | null = null;
+  let successor: Opening | null = null;
+  let successorDueAt = 0;
   let isClosed = false;
 
-  function forget(connection: BrokerConnection): void {
-    if (current?.connection === connection) current = null;
-  }
-
-  /** The connection there is, or a new one in the place of one that the broker is about to end. */
-  function present(): { readonly connection: BrokerConnection; readonly opened: Promise<void> } {
-    if (current?.connection.isAtItsEnd()) {
-      current.connection.retire();
-      current = null;
-    }
-    if (current !== null) return current;
-    const connection = createBrokerConnection(endpoint, settings, () => forget(connection));
-    const opened = open(connection).catch((error: unknown) => {
-      forget(connection);
+  function open(): Opening {
+    const connection = createBrokerConnection(endpoint, settings, () => {
+      alive.delete(connection);
+      if (current?.connection === connection) current = null;
+    });
+    alive.add(connection);
+    const opened = introduce(connection).catch((error: unknown) => {
       connection.shut();
       throw unreachable(`connect to ${name}`, error);
     });
-    current = { connection, opened };
-    return current;
+    // Whoever waits for it hears of it; of one that was given up, nobody does.
+    opened.catch(() => undefined);
+    return { connection, opened };
   }
 
-  async function open(connection: BrokerConnection): Promise<void> {
+  async function introduce(connection: BrokerConnection): Promise<void> {
+    const deadlineAt = performance.now() + limits.kafkaConnectTimeoutMs;
     const doing = `${name} has not taken the connection`;
     await within(connection.ready, limits.kafkaConnectTimeoutMs, doing);
-    const { apiKeys } = await within(connection.ask(apiVersions, software), limits.kafkaConnectTimeoutMs, doing);
+    const { errorCode, apiKeys } = await within(connection.ask(apiVersions, software), remainingMs(deadlineAt), doing);
+    const needed = `this program works with Kafka ${oldestKafka} and newer`;
+    if (errorCode !== 0)
+      throw new UnavailableError('log_unsupported', `${name} says ${errorName(errorCode)}: ${needed}`);
     for (const { name: wanted, key, version } of Object.values(protocol)) {
       const known = apiKeys.find(({ apiKey }) => apiKey === key);
       if (known !== undefined && known.minVersion <= version && version <= known.maxVersion) continue;
       const speaks = known === undefined ? 'does not know it' : `knows ${known.minVersion} to ${known.maxVersion}`;
       throw new UnavailableError(
         'log_unsupported',
-        `${name} ${speaks}, but ${wanted} version ${version} is needed: this program works with Kafka ${oldestKafka} and newer`,
+        `${name} ${speaks}, but ${wanted} version ${version} is needed: ${needed}`,
       );
     }
+  }
+
+  /** Beside the one that the broker is about to end, which is asked until the other is there, and answers what it was asked. */
+  function succeed(): void {
+    if (successor !== null || performance.now() < successorDueAt) return;
+    const opening = open();
+    successor = opening;
+    opening.opened
+      .then(
+        () => {
+          current?.connection.retire();
+          current = opening;
+        },
+        () => {
+          successorDueAt = performance.now() + limits.kafkaRetryMaxMs;
+        },
+      )
+      .finally(() => {
+        successor = null;
+      });
+  }
+
+  async function connected(timeoutMs: number): Promise<BrokerConnection> {
+    if (current?.connection.isAtItsEnd()) succeed();
+    current ??= open();
+    const { connection, opened } = current;
+    await within(opened, timeoutMs, `${name} has not taken a connection`);
+    return connection;
   }
 
   return {
     async call(message, request, timeoutMs) {
       if (isClosed) throw closedError();
       const calledAt = performance.now();
-      const { connection, opened } = present();
-      await within(opened, timeoutMs, `${name} has not taken a connection`);
+      let connection: BrokerConnection;
+      try {
+        connection = await connected(timeoutMs);
+      } catch (error) {
+        throw unreachable(`connect to ${name}`, error);
+      }
       if (isClosed) throw closedError();
       const leftMs = remainingMs(calledAt + timeoutMs);
       try {
@@ -83,7 +124,7 @@ export function createBrokerLink(endpoint: Endpoint, settings: KafkaConnection):
     },
     close() {
       isClosed = true;
-      current?.connection.shut();
+      for (const connection of alive) connection.shut();
     },
   };
 }

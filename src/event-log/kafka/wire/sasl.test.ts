@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import type { KafkaSasl } from './connection.ts';
 import { authenticate, SaslError } from './sasl.ts';
+import type { KafkaSasl } from './settings.ts';
 
 const user = { username: 'a,b=c', password: 'pencil' };
 
@@ -110,5 +110,15 @@ describe('the others', () => {
       'does not take the token: {"status":"invalid_token"}',
     );
     expect(heard[1]).toBe('\x01');
+  });
+
+  it.each<[string, () => string | Promise<string>, string]>([
+    ['can not be made', () => Promise.reject(new Error('no such file')), "the token can't be had: no such file"],
+    ['is empty', () => '', 'what should be the token is none'],
+    ['is more than a token', () => 'token\x01auth=other', 'what should be the token is none'],
+  ])('OAUTHBEARER tells that the token %s, and says nothing to the broker', async (_, token, message) => {
+    const { heard, exchange } = script();
+    await expect(authenticate({ mechanism: 'OAUTHBEARER', token }, exchange)).rejects.toThrow(message);
+    expect(heard).toEqual([]);
   });
 });

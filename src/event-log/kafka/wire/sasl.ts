@@ -1,6 +1,6 @@
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { KafkaSasl } from './connection.ts';
+import type { KafkaSasl } from './settings.ts';
 
 /** Sends the client's next message; answers the broker's. */
 export type SaslExchange = (message: Buffer) => Promise<Buffer>;
@@ -31,12 +31,24 @@ async function bearer(
   token: Extract<KafkaSasl, { mechanism: 'OAUTHBEARER' }>['token'],
   exchange: SaslExchange,
 ): Promise<void> {
-  const value = typeof token === 'string' ? token : await token();
+  const value = await textOf(token);
   const refusal = await exchange(Buffer.from(`n,,\x01auth=Bearer ${value}\x01\x01`));
   if (refusal.length === 0) return;
   // What is wrong comes as data; the broker says no once that has been taken note of.
   await exchange(Buffer.from('\x01'));
   throw new SaslError(`the broker does not take the token: ${refusal}`);
+}
+
+async function textOf(token: Extract<KafkaSasl, { mechanism: 'OAUTHBEARER' }>['token']): Promise<string> {
+  let value: string;
+  try {
+    value = typeof token === 'string' ? token : await token();
+  } catch (error) {
+    throw new SaslError(`the token can't be had: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+  if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value))
+    throw new SaslError('what should be the token is none');
+  return value;
 }
 
 /** Fewer, and who listens finds the password too soon (RFC 7677, section 4). */
@@ -56,7 +68,8 @@ async function scram(
   const clientFirst = `n=${name},r=${nonce}`;
 
   const serverFirst = (await exchange(Buffer.from(`n,,${clientFirst}`))).toString();
-  const { r: bothNonces = '', s: salt = '', i: iterationsText = '' } = attributesOf(serverFirst);
+  const { r: bothNonces = '', s: salt = '', i: iterationsText = '', m: extension } = attributesOf(serverFirst);
+  if (extension !== undefined) throw new SaslError(`the broker wants an extension that is not known (${extension})`);
   const iterations = Number(iterationsText);
   if (!bothNonces.startsWith(nonce) || bothNonces.length === nonce.length) {
     throw new SaslError('the broker answers somebody else (its nonce does not begin with ours)');

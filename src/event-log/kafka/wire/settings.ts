@@ -1,5 +1,5 @@
 /** How to reach a Kafka cluster: what an operator sets, the same for every part of the program that talks to it. */
-export interface KafkaConnection {
+export interface KafkaClientSettings {
   /** `host:port` of one broker or more; the others are learnt from them. */
   readonly brokers: readonly string[];
   /** Shown in the brokers' logs and quotas. */
