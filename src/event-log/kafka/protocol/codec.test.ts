@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../../testing/random.ts';
+import { readBack } from '../../../testing/read-back.ts';
 import {
   array,
   ByteReader,
@@ -23,13 +24,6 @@ import {
   struct,
   uuid,
 } from './codec.ts';
-
-function readBack<Value>(codec: Codec<Value>, value: Value): Value {
-  const reader = new ByteReader(encode(codec, value));
-  const read = codec.read(reader);
-  expect(reader.left).toBe(0);
-  return read;
-}
 
 const hex = <Value>(codec: Codec<Value>, value: Value) => encode(codec, value).toString('hex');
 
