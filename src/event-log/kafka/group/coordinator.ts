@@ -26,6 +26,12 @@ export interface Membership {
   readonly partitionsShared: number | null;
 }
 
+export interface NotJoined {
+  readonly errorCode: number;
+  /** Who it is to the group, where it got so far. */
+  readonly memberId?: string;
+}
+
 /**
  * What a member says to its group's coordinator, in the classic protocol of consumer groups: there the member itself says after
  * what silence it is given up, and so how soon another takes over; in the newer one (KIP-848) that is a setting of the broker,
@@ -33,7 +39,7 @@ export interface Membership {
  */
 export interface Coordinator {
   /** Joins and waits for the others. Goes on as `memberId`, or as a new member where that is empty. */
-  join(memberId: string, countPartitions: () => Promise<number>): Promise<Membership | { readonly errorCode: number }>;
+  join(memberId: string, countPartitions: () => Promise<number>): Promise<Membership | NotJoined>;
   heartbeat(membership: Membership, timeoutMs: number): Promise<number>;
   commit(membership: Membership, offsets: ReadonlyMap<number, number>): Promise<number>;
   leave(memberId: string): Promise<number>;
@@ -142,7 +148,7 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
       const partitionsShared = isLeader ? await countPartitions() : null;
       const members = answer.members.map((member) => member.memberId);
       const synced = await sync(answer.memberId, generationId, shareOut(topic, members, partitionsShared ?? 0));
-      if ('errorCode' in synced) return synced;
+      if ('errorCode' in synced) return { errorCode: synced.errorCode, memberId: answer.memberId };
       return { memberId: answer.memberId, generationId, partitions: synced.partitions, partitionsShared };
     },
 

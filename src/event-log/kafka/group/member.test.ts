@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { codes } from '../wire/errors.ts';
-import type { Coordinator, Membership } from './coordinator.ts';
+import type { Coordinator, Membership, NotJoined } from './coordinator.ts';
 import { createGroupMember, type GroupMember } from './member.ts';
 
 const settings = {
@@ -19,7 +19,7 @@ type Answer = number | UnavailableError;
 /** A coordinator that says what the test wants; joins and heartbeats go well where nothing else was said. */
 function scripted() {
   const journal: string[] = [];
-  const joins: Answer[] = [];
+  const joins: (Answer | NotJoined)[] = [];
   const heartbeats: Answer[] = [];
   let members = 0;
   let generation = 0;
@@ -29,10 +29,12 @@ function scripted() {
     return answer;
   };
   const coordinator: Coordinator = {
-    async join(memberId, countPartitions): Promise<Membership | { errorCode: number }> {
+    async join(memberId, countPartitions): Promise<Membership | NotJoined> {
       journal.push(`join ${memberId || 'anew'}`);
-      const errorCode = said(joins);
-      if (errorCode !== 0) return { errorCode };
+      const answer = joins.shift() ?? 0;
+      if (answer instanceof UnavailableError) throw answer;
+      if (typeof answer !== 'number') return answer;
+      if (answer !== 0) return { errorCode: answer };
       if (memberId === '') members += 1;
       generation += 1;
       const partitionsShared = await countPartitions();
@@ -118,6 +120,17 @@ describe('a member of the group', () => {
     expect(script.journal).not.toContain('join member-1');
     await vi.advanceTimersByTimeAsync(1);
     expect(script.journal).toContain('join member-1');
+  });
+
+  it('goes on as who the group took it in as, where that went into motion once more before it told the partitions', async () => {
+    const script = scripted();
+    const { member } = await memberOf(script);
+    script.joins.push(codes.unknownMemberId, { errorCode: codes.rebalanceInProgress, memberId: 'member-9' });
+    script.heartbeats.push(codes.rebalanceInProgress);
+    await vi.advanceTimersByTimeAsync(settings.heartbeatMs + 1_000);
+    expect((await member.nextGeneration())!.ended.aborted).toBe(false);
+    const joins = script.journal.filter((line) => line.startsWith('join'));
+    expect(joins).toEqual(['join anew', 'join member-1', 'join anew', 'join member-9']);
   });
 
   it('comes back as a new one when it was expelled', async () => {
