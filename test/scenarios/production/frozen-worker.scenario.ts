@@ -44,15 +44,15 @@ it('frozen between batches and inside its transaction: fenced, and back in work'
     return counts.every((count) => count > 0) && counts.reduce((sum, count) => sum + count) === 100;
   });
 
-  // While nobody may write events, every worker stands in the middle of a transaction.
+  // While nobody may look at events, every worker stands in the middle of a transaction, before what it writes is sent.
   await withPostgres(databaseUrl, async (holder) => {
-    await holder.query('BEGIN; LOCK TABLE events IN SHARE MODE');
+    await holder.query('BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE');
     expect(await load.send()).toBe(202);
     await waitFor('every partition to wait in a transaction', async () => {
       const [found] = await queryPostgres(
         databaseUrl,
         `SELECT count(*)::int AS waiting FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'COPY events %'`,
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'SELECT id, % FROM events %'`,
       );
       return found?.waiting === 4;
     });
@@ -62,7 +62,8 @@ it('frozen between batches and inside its transaction: fenced, and back in work'
   await waitFor('the frozen one to be idle in its transaction', async () => {
     const idle = await queryPostgres(
       databaseUrl,
-      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'`,
+      `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'
+       AND state_change < clock_timestamp() - interval '500 ms'`,
     );
     return idle.length > 0;
   });
