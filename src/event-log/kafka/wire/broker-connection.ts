@@ -17,7 +17,10 @@ import type { Endpoint, KafkaClientSettings, KafkaSasl } from './settings.ts';
 export interface BrokerConnection {
   /** Until it may be asked. @throws an Error that says why it can't be, UnavailableError `log_denied` where the broker says no */
   readonly ready: Promise<void>;
-  /** The broker's answer, error codes included. Bytes of the request are given back once it is there. @throws Error where the connection ends before it, or it can't be read */
+  /**
+   * The broker's answer, error codes included. Bytes of the request are given back once it is there.
+   * @throws Error where the connection ends before it, or it can't be read
+   */
   ask<Request, Response>(message: Message<Request, Response>, request: Request): Promise<Response>;
   /** Whether the broker is about to end it, since who asked must make itself known again. */
   isAtItsEnd(): boolean;
@@ -126,7 +129,14 @@ export function createBrokerConnection(
     if (question?.correlationId !== id) throw new Error('the broker answers what was not asked');
     waiting.shift();
     question.take(reader);
-    if (isRetired && waiting.length === 0) socket.destroySoon();
+    if (isRetired) endWhenDone();
+  }
+
+  /** After this turn: who has chosen this connection a moment ago asks within it. */
+  function endWhenDone(): void {
+    setImmediate(() => {
+      if (waiting.length === 0) socket.destroySoon();
+    });
   }
 
   function ask<Request, Response>(message: Message<Request, Response>, request: Request): Promise<Response> {
@@ -167,7 +177,7 @@ export function createBrokerConnection(
     isAtItsEnd: () => performance.now() >= goodUntil,
     retire() {
       isRetired = true;
-      if (waiting.length === 0) socket.destroySoon();
+      endWhenDone();
     },
     shut: () => end(new Error('the connection was given up')),
   };

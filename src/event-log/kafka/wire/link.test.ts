@@ -327,6 +327,15 @@ describe('the link to a broker', () => {
       await expect.poll(() => sockets[0]!.destroyed).toBe(true);
     });
 
+    it('fails nobody while one connection follows another', async () => {
+      const { ask, sockets } = await linkAs(10n);
+      const askOn = async () => {
+        while (sockets.length < 8) expect((await ask()).errorCode).toBe(0);
+      };
+      await Promise.all(Array.from({ length: 8 }, askOn));
+      await expect.poll(() => sockets.filter((socket) => !socket.destroyed).length).toBe(1);
+    });
+
     it('asks on over the connection there is where no other can be made', async () => {
       const { ask, server, sockets } = await linkAs(100n);
       await ask();
