@@ -8,6 +8,7 @@ import { startEmbedded } from '../parts/product.ts';
 import { makeDataDir, watch } from '../parts/setup.ts';
 import { type Spread, spreadOf } from '../parts/statistics.ts';
 import { waitFor } from '../parts/wait.ts';
+import { warmUpPart, warmUpPollMs } from './warm-up.ts';
 
 export interface EmbeddedProcessing {
   readonly events: Spread;
@@ -25,9 +26,6 @@ export interface EmbeddedProcessing {
 const eventsPerSecondOfRound = 80_000;
 /** Filling the log is cheaper than working it off. */
 const fillingPart = 0.6;
-/** Of the events, so many are worked off before the clock starts. */
-const warmUpPart = 0.25;
-const pollMs = 20;
 
 interface Round {
   readonly bareRowsPerSecond: number;
@@ -91,7 +89,7 @@ async function oneRound(setup: Setup, eventsMax: number): Promise<Round> {
       const ledger = await product.ledger();
       return ledger.in_flight <= events * (1 - warmUpPart) && ledger;
     },
-    { everyMs: pollMs },
+    { everyMs: warmUpPollMs },
   );
   const startedAt = performance.now();
   const watched = await watch([product.pid], () => product.settled());

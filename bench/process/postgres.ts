@@ -11,14 +11,12 @@ import { type Spread, spreadOf } from '../parts/statistics.ts';
 import { cpuUsage, peakDuring } from '../parts/usage.ts';
 import { waitFor } from '../parts/wait.ts';
 import { type CopyRate, checkpoint, copyRate } from './psql.ts';
+import { warmUpPart, warmUpPollMs } from './warm-up.ts';
 
 /** How many records a round holds at most: seconds' worth of what a fast machine does, and what comes before the clock starts. */
 const recordsPerSecondOfRound = 80_000;
 /** Filling the topic is cheaper than working it off. */
 const fillingPart = 0.8;
-/** Of the records, so many are worked off by either before the clock starts: what both do once is no part of what they do for ever. */
-const warmUpPart = 0.25;
-const pollMs = 20;
 
 /** A program that works off the topic, duplicates passed over. */
 export interface Sink {
@@ -133,7 +131,7 @@ async function runWorker(
       const settled = await outcomes.count();
       return settled >= events * warmUpPart && settled;
     },
-    { everyMs: pollMs },
+    { everyMs: warmUpPollMs },
   );
   const startedAt = performance.now();
   const cpuSeconds = () => ({ worker: cpuUsage(worker.pid).totalSeconds, ...servers.cpuSeconds() });

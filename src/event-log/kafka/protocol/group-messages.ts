@@ -14,7 +14,7 @@ import {
   string,
   struct,
 } from './codec.ts';
-import { message } from './message.ts';
+import { byTopic, message } from './message.ts';
 
 const partitionResult = struct({ partitionIndex: int32, errorCode: int16 });
 
@@ -101,23 +101,18 @@ export const offsetCommit = message('OffsetCommit', [8, 8], {
     generationId: int32,
     memberId: string,
     groupInstanceId: nullableString,
-    topics: array(
+    topics: byTopic(
       struct({
-        name: string,
-        partitions: array(
-          struct({
-            partitionIndex: int32,
-            committedOffset: int64,
-            committedLeaderEpoch: int32,
-            committedMetadata: nullableString,
-          }),
-        ),
+        partitionIndex: int32,
+        committedOffset: int64,
+        committedLeaderEpoch: int32,
+        committedMetadata: nullableString,
       }),
     ),
   }),
   response: struct({
     throttleTimeMs: int32,
-    topics: array(struct({ name: string, partitions: array(partitionResult) })),
+    topics: byTopic(partitionResult),
   }),
 });
 

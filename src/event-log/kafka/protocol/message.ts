@@ -1,4 +1,4 @@
-import type { Codec } from './codec.ts';
+import { array, type Codec, string, struct } from './codec.ts';
 
 /** One kind of request and its answer, in one version. */
 export interface Message<Request, Response> {
@@ -19,4 +19,9 @@ export function message<Request, Response>(
   { request, response }: { readonly request: Codec<Request>; readonly response: Codec<Response> },
 ): Message<Request, Response> {
   return { name, key, version, isFlexible: true, request, response };
+}
+
+/** Of topics, by name, what is said of each of their partitions. */
+export function byTopic<Partition>(partition: Codec<Partition>) {
+  return array(struct({ name: string, partitions: array(partition) }));
 }

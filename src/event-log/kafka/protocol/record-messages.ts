@@ -12,7 +12,7 @@ import {
   uuid,
   type ValueOf,
 } from './codec.ts';
-import { message } from './message.ts';
+import { byTopic, message } from './message.ts';
 
 const fetchedPartition = struct({
   partition: int32,
@@ -44,10 +44,10 @@ export const produce = message('Produce', [0, 9], {
     transactionalId: nullableString,
     acks: int16,
     timeoutMs: int32,
-    topics: array(struct({ name: string, partitions: array(struct({ index: int32, records: bytes })) })),
+    topics: byTopic(struct({ index: int32, records: bytes })),
   }),
   response: struct({
-    topics: array(struct({ name: string, partitions: array(producedPartition) })),
+    topics: byTopic(producedPartition),
     throttleTimeMs: int32,
   }),
 });
@@ -91,38 +91,23 @@ export const listOffsets = message('ListOffsets', [2, 7], {
   request: struct({
     replicaId: int32,
     isolationLevel: int8,
-    topics: array(
-      struct({
-        name: string,
-        partitions: array(struct({ partitionIndex: int32, currentLeaderEpoch: int32, timestamp: int64 })),
-      }),
-    ),
+    topics: byTopic(struct({ partitionIndex: int32, currentLeaderEpoch: int32, timestamp: int64 })),
   }),
   response: struct({
     throttleTimeMs: int32,
-    topics: array(
-      struct({
-        name: string,
-        partitions: array(
-          struct({ partitionIndex: int32, errorCode: int16, timestamp: int64, offset: int64, leaderEpoch: int32 }),
-        ),
-      }),
+    topics: byTopic(
+      struct({ partitionIndex: int32, errorCode: int16, timestamp: int64, offset: int64, leaderEpoch: int32 }),
     ),
   }),
 });
 
 export const deleteRecords = message('DeleteRecords', [21, 2], {
   request: struct({
-    topics: array(struct({ name: string, partitions: array(struct({ partitionIndex: int32, offset: int64 })) })),
+    topics: byTopic(struct({ partitionIndex: int32, offset: int64 })),
     timeoutMs: int32,
   }),
   response: struct({
     throttleTimeMs: int32,
-    topics: array(
-      struct({
-        name: string,
-        partitions: array(struct({ partitionIndex: int32, lowWatermark: int64, errorCode: int16 })),
-      }),
-    ),
+    topics: byTopic(struct({ partitionIndex: int32, lowWatermark: int64, errorCode: int16 })),
   }),
 });

@@ -7,6 +7,7 @@ import { ByteReader, ByteWriter, classicString, skipTaggedFields } from '../prot
 import { apiVersions, saslAuthenticate, saslHandshake } from '../protocol/connection-messages.ts';
 import { errorName } from '../protocol/error-names.ts';
 import type { Message } from '../protocol/message.ts';
+import { codes } from './errors.ts';
 import { authenticate, SaslError } from './sasl.ts';
 import type { Endpoint, KafkaClientSettings, KafkaSasl } from './settings.ts';
 
@@ -220,13 +221,11 @@ function encodeRequest<Request>(
   return [length, ...pieces];
 }
 
-const unsupportedMechanism = 33;
-
 /** @returns how long the broker lets the session live, in milliseconds; 0: as long as it likes */
 async function logIn(ask: BrokerConnection['ask'], sasl: KafkaSasl): Promise<number> {
   const { mechanism } = sasl;
   const handshake = await ask(saslHandshake, { mechanism });
-  if (handshake.errorCode === unsupportedMechanism) {
+  if (handshake.errorCode === codes.unsupportedSaslMechanism) {
     throw denied(`the broker does not take ${mechanism}, it takes ${handshake.mechanisms.join(', ')}`);
   }
   if (handshake.errorCode !== 0) throw denied(`${errorName(handshake.errorCode)}: has this listener SASL at all?`);

@@ -23,6 +23,7 @@ export const codes = {
   topicAuthorizationFailed: 29,
   groupAuthorizationFailed: 30,
   clusterAuthorizationFailed: 31,
+  unsupportedSaslMechanism: 33,
   topicAlreadyExists: 36,
   notController: 41,
   storageError: 56,

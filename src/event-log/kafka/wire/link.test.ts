@@ -339,12 +339,12 @@ describe('the link to a broker', () => {
     it('asks on over the connection there is where no other can be made', async () => {
       const { ask, server, sockets } = await linkAs(100n);
       await ask();
-      server.close();
-      for (let nth = 0; nth < 30; nth += 1) {
-        expect((await ask()).errorCode).toBe(0);
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-      expect(sockets).toHaveLength(1);
+      server.on('connection', (socket) => socket.destroy());
+      await expect.poll(async () => [(await ask()).errorCode, sockets.length]).toEqual([0, 2]);
+      await expect.poll(() => sockets[1]!.destroyed).toBe(true);
+      for (let nth = 0; nth < 30; nth += 1) expect((await ask()).errorCode).toBe(0);
+      // Nor is another one tried at once.
+      expect(sockets.map((socket) => socket.destroyed)).toEqual([false, true]);
     });
 
     it('ends what a former connection still owes when it is closed', async () => {
