@@ -33,11 +33,11 @@ function setUp() {
     await Promise.resolve();
   }
   /** @param idleShare of each turn */
-  async function turns(ms: number, { arriving = 0, answered = 0, idleShare = 0 }): Promise<number> {
+  async function turns(ms: number, { arriving = 0, answered = 0, idleShare = 0, everyMs = turnMs }): Promise<number> {
     let letIn = 0;
     for (const end = now + ms; now < end; ) {
-      now += turnMs;
-      idle += turnMs * idleShare;
+      now += everyMs;
+      idle += everyMs * idleShare;
       letIn += arrive(arriving);
       await answer(answered);
     }
@@ -58,7 +58,7 @@ describe('an overload', () => {
     expect(await turns(patienceMs, overload)).toBe((patienceMs / turnMs) * 100);
     await turns(5_000, overload);
     expect(changes).toEqual([true]);
-    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin / 2);
+    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin / 4);
   });
 
   it('is found out although all are answered at once, and then some meet nothing under way', async () => {
@@ -71,7 +71,7 @@ describe('an overload', () => {
     expect(changes).toEqual([true]);
   });
 
-  it('begins with twice as much under way as is let in while it lasts', async () => {
+  it('begins with four times as much under way as is let in while it lasts', async () => {
     const { turns, changes } = setUp();
     const most = limits.requestsUnderWayMin;
     await turns(turnMs, { arriving: most - 10 });
@@ -91,10 +91,10 @@ describe('an overload', () => {
 
   it('has more under way where more are answered in a moment', async () => {
     const { turns, underWay } = setUp();
-    await turns(10_000, { arriving: 1_000, answered: 500 });
-    await turns(turnMs, { arriving: 1_000 });
-    expect(underWay()).toBeGreaterThan(limits.requestsUnderWayMin);
-    expect(underWay()).toBeLessThanOrEqual((500 / turnMs) * (limits.requestDelayMs / 2));
+    await turns(10_000, { arriving: 100, answered: 50, everyMs: 1 });
+    await turns(1, { arriving: 1_000 });
+    expect(underWay()).toBeGreaterThan(limits.requestsUnderWayMin / 2);
+    expect(underWay()).toBeLessThanOrEqual(50 * (limits.requestDelayMs / 4));
   });
 
   it('has more and more under way while the log is slow, and the thread idle', async () => {
@@ -103,7 +103,7 @@ describe('an overload', () => {
     await turns(1_000, { arriving: 100, answered: 10, idleShare: 0.5 });
     expect(underWay()).toBeGreaterThan(4 * limits.requestsUnderWayMin);
     await turns(5_000, { arriving: 200, answered: 110 });
-    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin / 2);
+    expect(underWay()).toBeLessThanOrEqual(limits.requestsUnderWayMin / 4);
     expect(changes).toEqual([true]);
   });
 
@@ -122,9 +122,18 @@ describe('an overload', () => {
     await turns(patienceMs / 2, { arriving: 1, answered: 100, idleShare: 0.5 });
     await turns(patienceMs, overload);
     expect(changes).toEqual([true]);
-    await turns(2 * patienceMs, { arriving: 1, answered: 100, idleShare: 0.5 });
+    await turns(retryAfterMs + 2 * patienceMs, { arriving: 1, answered: 100, idleShare: 0.5 });
     expect(changes).toEqual([true, false]);
     expect(await turns(turnMs, { arriving: 10 })).toBe(10);
+  });
+
+  it('is not over only because those who were refused stay away for as long as they were told to', async () => {
+    const { turns, changes } = setUp();
+    await turns(5_000, overload);
+    await turns(turnMs, { arriving: 5 * limits.requestsUnderWayMin });
+    await turns(retryAfterMs, { arriving: 1, answered: 100, idleShare: 0.5 });
+    await turns(patienceMs, { arriving: 100, answered: 50 });
+    expect(changes).toEqual([true]);
   });
 });
 

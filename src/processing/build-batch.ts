@@ -26,8 +26,11 @@ export interface BatchFrame {
  */
 const recordsAtOnce = 500;
 
+/** What of a batch comes from its records alone. */
+export type RecordsRead = Pick<CommitRequest, 'candidates' | 'rejected' | 'last'>;
+
 /** Reads the records and judges each by itself; what needs the store's knowledge is left to the decision. */
-export async function buildBatch(frame: BatchFrame, records: readonly LogRecord[]): Promise<CommitRequest> {
+export async function readRecords(records: readonly LogRecord[]): Promise<RecordsRead> {
   const candidates: Candidate[] = [];
   const rejected: RejectedRecord[] = [];
   for (let index = 0; index < records.length; index += 1) {
@@ -41,6 +44,14 @@ export async function buildBatch(frame: BatchFrame, records: readonly LogRecord[
     rejected.push({ offset, ...decoded.rejection, ...decoded.partial, value });
   }
   const last = records.at(-1);
+  return {
+    candidates,
+    rejected,
+    last: last === undefined ? null : { offset: last.offset, hash: hashRecord(last.value) },
+  };
+}
+
+export function buildBatch(frame: BatchFrame, { candidates, rejected, last }: RecordsRead): CommitRequest {
   const { consumer, logNo, partition, ownerEpoch, nextOffset: expectedOffset, commitToken } = frame.progress;
   return {
     consumer,
@@ -51,7 +62,7 @@ export async function buildBatch(frame: BatchFrame, records: readonly LogRecord[
     previousToken: commitToken,
     token: frame.token,
     nextOffset: frame.nextOffset,
-    last: last === undefined ? null : { offset: last.offset, hash: hashRecord(last.value) },
+    last,
     candidates,
     rejected,
     skipped: frame.skipped,

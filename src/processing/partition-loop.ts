@@ -4,14 +4,14 @@ import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../
 import type { CommitRequest, WriteSet } from '../event-store/batch.ts';
 import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { type BatchFrame, buildBatch } from './build-batch.ts';
+import { buildBatch, readRecords } from './build-batch.ts';
 import { type CommitOutcome, commitBatch } from './commit-batch.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
 import type { Pace } from './pace.ts';
 import type { FailurePublisher } from './publish-failures.ts';
 import { createRecentSample } from './recent-sample.ts';
-import { noTurns, type Turns } from './turns.ts';
+import { noTurns, type Turn, type Turns } from './turns.ts';
 
 /** Faults that the generated tests inject: called at points of the path of a batch, `committed` and `fed` once a transaction. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
@@ -166,16 +166,18 @@ function createBatchRunner(
   const { partition } = claimed;
   const sampleRecent = createRecentSample(elapsed);
 
-  async function buildAndCommit(
-    records: readonly LogRecord[],
-    gap: Gap | null,
-    giveTurnBack: () => void,
-  ): Promise<CommitOutcome> {
-    const startedAt = elapsed();
+  async function buildAndCommit(records: readonly LogRecord[], gap: Gap | null, turn: Turn): Promise<CommitOutcome> {
+    const { read, readMs } = await turn.read(async () => {
+      const readFrom = elapsed();
+      return { read: await readRecords(records), readMs: elapsed() - readFrom };
+    });
+    await turn.toStore();
+    signal.throwIfAborted();
+    const startedAt = elapsed() - readMs;
     const gapLength = gap === null ? 0 : gap.to - gap.from;
     const lost = gap === null || gap.kind === 'skipped' ? null : { ...gap, reason: gap.kind };
     if (lost !== null) telemetry.emit('gap.lost', { partition, from: lost.from, to: lost.to, reason: lost.reason });
-    const frame: BatchFrame = {
+    const frame = {
       progress: { ...claimed, nextOffset: cursor.nextOffset, commitToken: cursor.commitToken },
       token: options.freshToken(),
       nextOffset: (records.at(-1)?.offset ?? (gap?.to ?? cursor.nextOffset) - 1) + 1,
@@ -183,7 +185,7 @@ function createBatchRunner(
       lost: lost === null ? 0 : gapLength,
       storedAt: options.now(),
     };
-    const request = await buildBatch(frame, records);
+    const request = buildBatch(frame, read);
     await options.atPoint?.('built', partition);
 
     const onCommitted = async (done: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => {
@@ -203,19 +205,19 @@ function createBatchRunner(
     };
     // A store that has to be waited for is waited for by everybody at a time.
     const pause: PartitionLoopOptions['pause'] = (ms, aborted) => {
-      giveTurnBack();
+      turn.giveBack();
       return options.pause(ms, aborted);
     };
     return commitBatch({ ...options, pause, onCommitted }, request, signal);
   }
 
   return async (records, gap) => {
-    const giveTurnBack = await turns.take(partition);
+    const turn = await turns.take(partition);
     try {
       signal.throwIfAborted();
-      return await buildAndCommit(records, gap, giveTurnBack);
+      return await buildAndCommit(records, gap, turn);
     } finally {
-      giveTurnBack();
+      turn.giveBack();
     }
   };
 }

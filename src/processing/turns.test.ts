@@ -6,40 +6,75 @@ import { loopHarness } from '../testing/partition-loop-harness.ts';
 import { createTurns } from './turns.ts';
 
 /** Everything that can go on without a turn being given back has gone on. */
-const settled = () => new Promise((resolve) => setImmediate(resolve));
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < 5; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** What each batch has come to, in order. */
+function follow(lanes: number) {
+  const turns = createTurns(lanes);
+  const steps: string[] = [];
+
+  /** A batch that is read until `read` is called, and stored until `store` is. */
+  function batch(partition: number) {
+    const [read, store] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const work = async () => {
+      const turn = await turns.take(partition);
+      await turn.read(() => {
+        steps.push(`read ${partition}`);
+        return read.promise;
+      });
+      await turn.toStore();
+      steps.push(`store ${partition}`);
+      await store.promise;
+      turn.giveBack();
+      turn.giveBack();
+    };
+    return { done: work(), read: read.resolve, store: store.resolve };
+  }
+  return { batch, steps };
+}
 
 describe('turns', () => {
-  it('go to the partitions of a lane one after another, in the order of asking', async () => {
-    const turns = createTurns(2);
-    const taken: number[] = [];
-    const take = async (partition: number) => {
-      const giveBack = await turns.take(partition);
-      taken.push(partition);
-      return giveBack;
-    };
-    const first = await take(0);
-    const second = take(4);
-    const third = take(2);
+  it('to store go to the partitions of a lane one after another, in the order of asking, and the next is read meanwhile', async () => {
+    const { batch, steps } = follow(2);
+    const batches = [batch(0), batch(4), batch(2)];
+    for (const { read } of batches) read();
     await settled();
-    expect(taken).toEqual([0]);
+    expect(steps).toEqual(['read 0', 'store 0', 'read 4']);
 
-    first();
-    const giveBack = await second;
-    first();
+    batches[0]!.store();
     await settled();
-    expect(taken).toEqual([0, 4]);
+    expect(steps.slice(3).sort()).toEqual(['read 2', 'store 4']);
 
-    giveBack();
-    (await third)();
-    expect(taken).toEqual([0, 4, 2]);
+    batches[1]!.store();
+    batches[2]!.store();
+    await Promise.all(batches.map(({ done }) => done));
+    expect(steps.at(-1)).toBe('store 2');
   });
 
-  it('of one lane do not wait for those of another', async () => {
-    const turns = createTurns(2);
-    await turns.take(0);
-    const giveBack = await turns.take(1);
-    giveBack();
-    await turns.take(3);
+  it('to store in one lane do not wait for those of another', async () => {
+    const { batch, steps } = follow(2);
+    const batches = [batch(0), batch(1)];
+    for (const { read } of batches) read();
+    await settled();
+    expect(steps).toContain('store 0');
+    expect(steps).toContain('store 1');
+  });
+
+  it('to read are one at a time, whatever the lane, also after one that fails', async () => {
+    const { batch, steps } = follow(2);
+    const [first] = [batch(0), batch(1), batch(2)];
+    await settled();
+    expect(steps).toEqual(['read 0']);
+    first!.read();
+    await settled();
+    expect(steps).toEqual(['read 0', 'store 0', 'read 1']);
+
+    const turns = createTurns(1);
+    const turn = await turns.take(0);
+    await expect(turn.read(() => Promise.reject(new Error('damaged')))).rejects.toThrow('damaged');
+    expect(await turn.read(async () => 'read')).toBe('read');
   });
 
   it('are given back by a batch that waits for the store', async () => {
@@ -60,12 +95,18 @@ describe('turns', () => {
         turns: {
           async take(partition) {
             steps.push(`turn of ${partition}`);
-            return () => void steps.push('given back');
+            return {
+              read: (work) => work(),
+              toStore: async () => void steps.push('to store'),
+              giveBack: () => void steps.push('given back'),
+            };
           },
         },
         pause: async () => void steps.push('pause'),
       },
     });
-    expect(steps).toEqual(['turn of 0', 'built', 'commit', 'given back', 'pause', 'commit', 'given back']);
+    expect(steps).toEqual([
+      ...['turn of 0', 'to store', 'built', 'commit', 'given back', 'pause', 'commit', 'given back'],
+    ]);
   });
 });

@@ -1,26 +1,76 @@
 /**
- * Who builds and commits a batch, where a store writes the batches of several partitions one after another: each waits for its turn
- * before it is built. What is built lives as long as its transaction, so this bounds how much of it there is at a time.
+ * Who reads a batch and who stores one, where a store writes the batches of several partitions one after another, in lanes.
+ *
+ *   take ──▶ one of the two places of its lane ──▶ read, one batch at a time ──▶ stored, one of a lane at a time ──▶ given back
+ *
+ * So while one batch of a lane is stored, the next is read. Batches that are read side by side are all ready at one late moment, and until
+ * then the store has nothing to do. What is read lives as long as its transaction: the places bound how much of it there is.
+ * (Measured with PostgreSQL on two cores, in turn with reading side by side what is stored next: 1.84 to 1.90 cores in use and not 1.75 to 1.80.)
  */
 export interface Turns {
-  /** Waits for the partition's turn. What it answers gives the turn back; a second time does nothing. */
-  take(partition: number): Promise<() => void>;
+  /** Waits for a place of the partition's lane. */
+  take(partition: number): Promise<Turn>;
 }
+
+export interface Turn {
+  /** Reads when nobody else does. */
+  read<Result>(work: () => Promise<Result>): Promise<Result>;
+  /** Waits until nobody else of the lane stores. */
+  toStore(): Promise<void>;
+  /** Everything that was taken. A second time does nothing. */
+  giveBack(): void;
+}
+
+const placesOfLane = 2;
 
 /** @param lanes partitions of one lane, `partition % lanes`, take turns; as the store has it */
 export function createTurns(lanes: number): Turns {
-  const lastOf = new Map<number, Promise<void>>();
+  const takeReading = createPlaces(1);
+  const ofLane = Array.from({ length: lanes }, () => ({
+    takePlace: createPlaces(placesOfLane),
+    takeStoring: createPlaces(1),
+  }));
   return {
     async take(partition) {
-      const lane = partition % lanes;
-      const before = lastOf.get(lane);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      lastOf.set(lane, promise);
-      await before;
-      return resolve;
+      const { takePlace, takeStoring } = ofLane[partition % lanes]!;
+      const taken = [await takePlace()];
+      return {
+        async read(work) {
+          const giveBack = await takeReading();
+          try {
+            return await work();
+          } finally {
+            // What has been read is on its way to the store first: to read is work without a pause.
+            setImmediate(giveBack);
+          }
+        },
+        async toStore() {
+          taken.push(await takeStoring());
+        },
+        giveBack() {
+          for (const giveBack of taken.splice(0)) giveBack();
+        },
+      };
     },
   };
 }
 
+/** Places that are had in the order of asking. What taking one answers gives it back, once. */
+function createPlaces(count: number): () => Promise<() => void> {
+  const waiting: (() => void)[] = [];
+  let free = count;
+  return async () => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    return () => {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    };
+  };
+}
+
+const noTurn: Turn = { read: (work) => work(), toStore: async () => undefined, giveBack: () => undefined };
+
 /** For a store that takes as many as there are. */
-export const noTurns: Turns = { take: async () => () => undefined };
+export const noTurns: Turns = { take: async () => noTurn };

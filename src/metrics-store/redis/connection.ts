@@ -1,8 +1,8 @@
-import { Redis } from 'ioredis';
 import { backoffMs } from '../../domain/backoff.ts';
 import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
 import { addressOf, type RedisServer, type RedisTarget } from './address.ts';
+import { Redis } from './client.ts';
 import { explain, isRefusal } from './errors.ts';
 import { pause } from './pause.ts';
 

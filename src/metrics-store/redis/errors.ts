@@ -1,5 +1,5 @@
-import { ReplyError } from 'ioredis';
 import { UnavailableError } from '../../domain/failure.ts';
+import { ReplyError } from './client.ts';
 
 /** Whether Redis has answered, and with a refusal. */
 export function isRefusal(error: unknown): error is Error {
