@@ -56,6 +56,24 @@ export function commitCases(makeHarness: MakeEventStoreHarness): void {
       await expectClean(store);
     });
 
+    it('knows what is stored of a batch, wherever in it that stands', async () => {
+      const { store } = current();
+      const stored = eventsOf(7);
+      const { progress } = await commitBatch(store, await store.claim(claimOf()), stored);
+      const [first, middle, changed, twice, last] = stored;
+      const records = eventsOf(75);
+      const conflict = { ...changed!, payloadJson: '{"amount":2}' };
+      for (const [place, event] of [first, middle, conflict, twice, twice].entries()) records[place * 13] = event!;
+      records.push(last!);
+      const { written } = await commitBatch(store, progress, records);
+      expect(written.outcomes).toMatchObject({ stored: 70, duplicate: 5, failed: 1 });
+      expect(written.duplicates.map(({ eventId }) => eventId)).toEqual(
+        [first, middle, twice, twice, last].map((event) => event!.id),
+      );
+      expect(written.failed).toMatchObject([{ code: 'conflict', eventId: changed!.id }]);
+      await expectClean(store);
+    });
+
     it('keeps the last record where a batch has none', async () => {
       const { store } = current();
       const { progress } = await commitBatch(store, await store.claim(claimOf()), [eventOf()]);

@@ -3,42 +3,66 @@ import { type EventContent, otherEventType } from '../../domain/event.ts';
 import type { InboxState } from '../../domain/inbox.ts';
 import { asBuffer } from '../../domain/utf8.ts';
 import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../batch.ts';
-import { firstRow } from './connection.ts';
-import { idToBytes } from './rows.ts';
+import { allRows, firstRow } from './connection.ts';
+import { bytesToId, idToBytes } from './rows.ts';
+
+interface KnownRow {
+  readonly id: Uint8Array;
+  readonly log_no: number;
+  readonly partition: number;
+  readonly log_offset: number;
+  readonly content_hash: Uint8Array;
+}
+
+const knownColumns = 'id, log_no, partition, log_offset, content_hash';
+/** Asked for by one statement, which takes half as long for each as one for each, whether 16 or 64. */
+const idsAtOnce = 16;
 
 /** Collects, inside the transaction, what the store knows of a batch's ids, types and redriven rows. */
 export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (request: CommitRequest) => BatchKnowledge {
-  const byId = db.prepare('SELECT log_no, partition, log_offset, content_hash FROM events WHERE id = ?');
+  const byId = db.prepare(`SELECT ${knownColumns} FROM events WHERE id = ?`);
+  const wanted = Array.from({ length: idsAtOnce }, () => '(?)').join(', ');
+  // The order of the join is left as it stands here: each id is looked for in its index.
+  const byIds = db.prepare(
+    `WITH wanted (wanted_id) AS (VALUES ${wanted}) SELECT ${knownColumns} FROM wanted CROSS JOIN events ON id = wanted_id`,
+  );
   const contentById = db.prepare('SELECT event_type, source, occurred_at, payload FROM events WHERE id = ?');
   const redrivenRow = db.prepare('SELECT attempt, state FROM inbox WHERE id = ?');
   const namedType = db.prepare('SELECT 1 AS named FROM event_types WHERE name = ?');
   const namedTypes = db.prepare('SELECT count(*) AS n FROM event_types');
   const insertType = db.prepare('INSERT INTO event_types (name) VALUES (?)');
 
-  function knownEvents(candidates: readonly Candidate[]): Map<string, KnownEvent> {
-    const known = new Map<string, KnownEvent>();
+  function knownEvents(candidates: readonly Candidate[]): ReadonlyMap<string, KnownEvent> {
+    const known = lookUp(candidates);
+    if (known.size === 0) return known;
     const withContent = new Set<string>();
     for (const { event, contentHash } of candidates) {
-      const { id } = event;
-      let entry = known.get(id) ?? lookUp(id);
-      if (entry === null) continue;
-      if (!withContent.has(id) && entry.contentHash !== contentHash) {
-        withContent.add(id);
-        entry = readingContent(entry);
-      }
-      known.set(id, entry);
+      const entry = known.get(event.id);
+      if (entry === undefined || withContent.has(event.id) || entry.contentHash === contentHash) continue;
+      withContent.add(event.id);
+      known.set(event.id, readingContent(entry));
     }
     return known;
   }
 
-  function lookUp(id: string): KnownEvent | null {
-    const row = firstRow<{ log_no: number; partition: number; log_offset: number; content_hash: Uint8Array }>(
-      byId,
-      idToBytes(id),
-    );
-    if (row === null) return null;
-    const position = { logNo: row.log_no, partition: row.partition, offset: row.log_offset };
-    return { id, position, contentHash: asBuffer(row.content_hash).toString('hex'), content: null };
+  function lookUp(candidates: readonly Candidate[]): Map<string, KnownEvent> {
+    const known = new Map<string, KnownEvent>();
+    const idOf = (index: number) => idToBytes(candidates[index]!.event.id);
+    const add = ({ id: bytes, log_no: logNo, partition, log_offset: offset, content_hash: hash }: KnownRow) => {
+      const id = bytesToId(bytes);
+      const position = { logNo, partition, offset };
+      known.set(id, { id, position, contentHash: asBuffer(hash).toString('hex'), content: null });
+    };
+    let next = 0;
+    for (; next + idsAtOnce <= candidates.length; next += idsAtOnce) {
+      const ids = Array.from({ length: idsAtOnce }, (_, nth) => idOf(next + nth));
+      for (const row of allRows<KnownRow>(byIds, ...ids)) add(row);
+    }
+    for (; next < candidates.length; next += 1) {
+      const row = firstRow<KnownRow>(byId, idOf(next));
+      if (row !== null) add(row);
+    }
+    return known;
   }
 
   /** Read when it is asked for and not kept: the contents of a batch's ids together may be half a gigabyte. */
