@@ -64,7 +64,7 @@ function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
 }
 
 function textOf(where: string, result: OverloadResult): string {
-  const { normal, offered, peak, normalPeak } = result;
+  const { before, after, normal, offered, peak, normalPeak } = result;
   const { seconds } = offered.accepted;
   const perSecond = (count: number) => `${whole(count / seconds)}/s`;
   const ms = ({ p50, p99, max }: OverloadResult['normal']['latencyMs']) =>
@@ -72,7 +72,10 @@ function textOf(where: string, result: OverloadResult): string {
   const { refusedLatencyMs } = offered;
   const refusedText = refusedLatencyMs === null ? 'none' : `${perSecond(offered.refused)}; ${ms(refusedLatencyMs)}`;
   return lines(`${where}: ${whole(seconds)} s at twice the top rate, ${whole(result.clients)} clients`, [
-    ['top rate, 64 clients that wait', `${whole(normal.requestsPerSecond)}/s; ${ms(normal.latencyMs)}`],
+    [
+      'top rate, 64 clients that wait',
+      `${whole(before.requestsPerSecond)}/s before, ${whole(after.requestsPerSecond)}/s after; ${ms(normal.latencyMs)}`,
+    ],
     ['due, sent', `${perSecond(offered.due)}, ${perSecond(offered.sent)}`],
     ['… while all clients waited, not sent', perSecond(offered.heldBack)],
     ['accepted', `${whole(offered.accepted.requestsPerSecond)}/s; ${ms(offered.accepted.latencyMs)} from sending`],

@@ -9,8 +9,10 @@ import type { OfferPlan, OfferResult } from './offer.ts';
 
 export interface OverloadResult {
   readonly clients: number;
-  /** 64 clients that send again as soon as they are answered. */
-  readonly normal: LoadResult;
+  /** 64 clients that send again as soon as they are answered: just before that, just after it, and the middle of the two. */
+  readonly before: LoadResult;
+  readonly after: LoadResult;
+  readonly normal: Pick<LoadResult, 'requestsPerSecond' | 'latencyMs'>;
   readonly normalPeak: MemoryUsage;
   readonly offered: OfferResult;
   /** Of the process that serves HTTP, while twice that was offered. */
@@ -28,7 +30,7 @@ export const memoryBoundMb = 350;
 
 const clients = 1_000;
 const warmUpSeconds = 3;
-const normalSeconds = 6;
+const normalSeconds = 5;
 /** Of `--seconds`, 5 by default, so many: a minute. */
 const overloadFactor = 12;
 
@@ -53,12 +55,12 @@ export async function overloadServer(
   const plan = { port, connections: 64, eventsPerRequest: 1, form: 'json', idsFile, requestsPerSecond: null } as const;
   const warmUp = await generator.ask({ ...plan, seconds: warmUpSeconds });
   const ofNormal = await peakDuring(pid, () => generator.ask({ ...plan, seconds: normalSeconds }));
-  const normal = ofNormal.result;
-  setup.progress(`top rate ${Math.round(normal.requestsPerSecond)}/s`);
+  const before = ofNormal.result;
+  setup.progress(`top rate ${Math.round(before.requestsPerSecond)}/s`);
   const twice = {
     ...{ port, clients, idsFile },
     seconds: Math.round(setup.seconds * overloadFactor),
-    requestsPerSecond: 2 * normal.requestsPerSecond,
+    requestsPerSecond: 2 * before.requestsPerSecond,
   };
   const offerTwice = () => peakDuring(pid, () => offerer.ask(twice));
   const { result, otherCores } = await watch([pid, offerer.pid], offerTwice, cpuBehind);
@@ -66,6 +68,23 @@ export async function overloadServer(
   setup.progress(
     `twice that: ${Math.round(offered.accepted.requestsPerSecond)}/s accepted, ${offered.refused} refused`,
   );
-  const acceptedInAll = warmUp.accepted + normal.accepted + offered.accepted.accepted;
-  return { clients, normal, normalPeak: ofNormal.peak, offered, peak, otherCores, acceptedInAll };
+  // A machine whose speed changes in a minute does so for both sides.
+  const after = await generator.ask({ ...plan, seconds: normalSeconds });
+  setup.progress(`top rate ${Math.round(after.requestsPerSecond)}/s again`);
+  const acceptedInAll = warmUp.accepted + before.accepted + offered.accepted.accepted + after.accepted;
+  const normal = middleOf(before, after);
+  return { clients, before, after, normal, normalPeak: ofNormal.peak, offered, peak, otherCores, acceptedInAll };
+}
+
+function middleOf(a: LoadResult, b: LoadResult): OverloadResult['normal'] {
+  const middle = (pick: (result: LoadResult) => number) => (pick(a) + pick(b)) / 2;
+  return {
+    requestsPerSecond: middle(({ requestsPerSecond }) => requestsPerSecond),
+    latencyMs: {
+      p50: middle(({ latencyMs }) => latencyMs.p50),
+      p90: middle(({ latencyMs }) => latencyMs.p90),
+      p99: middle(({ latencyMs }) => latencyMs.p99),
+      max: Math.max(a.latencyMs.max, b.latencyMs.max),
+    },
+  };
 }

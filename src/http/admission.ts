@@ -34,7 +34,7 @@ export interface AdmissionOptions {
 }
 
 /** Longer than a collection of garbage, or than making up for one; short enough that few are answered late before it ends. */
-export const patienceMs = 300;
+export const patienceMs = 200;
 /** Looks are so far apart, or further where a turn of the event loop takes longer. */
 const lookEveryMs = 50;
 /** What one look counts for at most: a single turn that took very long, such as one in which the machine stood still, decides nothing. */

@@ -1,7 +1,7 @@
-import { Ajv, type ValidateFunction } from 'ajv';
+import type { Ajv, ValidateFunction } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
 import type { Schema } from '../domain/json-schema.ts';
-import { isRfc3339 } from '../domain/rfc3339.ts';
+import { createAjv } from '../ingest/late-ajv.ts';
 
 const options = {
   allErrors: true,
@@ -18,10 +18,13 @@ const options = {
  * types of its own and means what it says: `"dry_run": null` must not become false and start what was to be looked at.
  */
 export function createValidatorCompiler(): FastifySchemaCompiler<Schema> {
-  const ofParameters = new Ajv({ ...options, coerceTypes: true });
-  const ofBodies = new Ajv(options);
-  for (const ajv of [ofParameters, ofBodies]) ajv.addFormat('date-time', isRfc3339);
-  return ({ schema, httpPart }) => compiledLate(() => (httpPart === 'body' ? ofBodies : ofParameters).compile(schema));
+  let ofParameters: Ajv | null = null;
+  let ofBodies: Ajv | null = null;
+  const compile = (schema: Schema, isBody: boolean) =>
+    isBody
+      ? (ofBodies ??= createAjv(options)).compile(schema)
+      : (ofParameters ??= createAjv({ ...options, coerceTypes: true })).compile(schema);
+  return ({ schema, httpPart }) => compiledLate(() => compile(schema, httpPart === 'body'));
 }
 
 type Validate = ReturnType<FastifySchemaCompiler<Schema>>;

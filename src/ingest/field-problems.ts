@@ -1,10 +1,11 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import { editDistance } from '../domain/edit-distance.ts';
 import type { JsonProblem } from '../domain/json-problem.ts';
 import type { JsonKind } from '../domain/json-scan.ts';
 import { limits } from '../domain/limits.ts';
 import { isRfc3339 } from '../domain/rfc3339.ts';
 import { EventInput } from './event-input.ts';
+import { createAjv } from './late-ajv.ts';
 
 /**
  * An event as the validator sees it: its strings as they are, everything else as an empty value of the same kind. The payload
@@ -23,9 +24,13 @@ type FieldName = keyof EventOutline;
 const fieldNames = Object.keys(EventInput.properties) as FieldName[];
 
 // The schema is checked by tests: at each start that would take longer than to compile it.
-const ajv = new Ajv({ allErrors: true, meta: false, validateSchema: false });
-ajv.addFormat('date-time', isRfc3339);
-const validate = ajv.compile<EventOutline>(EventInput);
+const options = { allErrors: true, meta: false, validateSchema: false } as const;
+let validator: ValidateFunction<EventOutline> | null = null;
+
+function validate(outline: EventOutline): boolean {
+  validator ??= createAjv(options).compile<EventOutline>(EventInput);
+  return validator(outline);
+}
 
 export function isValidOutline(outline: EventOutline): boolean {
   return isPlainlyValid(outline) || validate(outline);
@@ -71,7 +76,7 @@ function isPrintableAscii(text: string): boolean {
 
 /** Of the outline that was found invalid last. */
 export function outlineProblems(kindOf: (name: FieldName) => JsonKind): JsonProblem[] {
-  return (validate.errors ?? []).map((error) => problemOf(error, kindOf));
+  return (validator?.errors ?? []).map((error) => problemOf(error, kindOf));
 }
 
 function problemOf(error: ErrorObject, kindOf: (name: FieldName) => JsonKind): JsonProblem {

@@ -1,0 +1,16 @@
+import { createRequire } from 'node:module';
+import type { Ajv, Options } from 'ajv';
+import { isRfc3339 } from '../domain/rfc3339.ts';
+
+const load = createRequire(import.meta.url);
+
+/**
+ * A validator, of a library that is loaded with the first of them: requests that are as they should be need none, and its 70 modules are
+ * 3 MB of an idle server.
+ */
+export function createAjv(options: Options): Ajv {
+  const { Ajv: Made } = load('ajv') as typeof import('ajv');
+  const ajv = new Made(options);
+  ajv.addFormat('date-time', isRfc3339);
+  return ajv;
+}
