@@ -114,17 +114,20 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
       };
       open.add(request);
       recordsHeld += records.length;
-      for (const [lane, part] of partsOf(request, records)) {
-        lane.waiting.push(part);
-        bytesHeld += part.bytes;
-        if (!lane.isBusy) void run(lane);
-      }
+      if (lanes.length === 1) {
+        enqueue(lanes[0]!, { request, records, bytes: bytesOf(records), places: null, first: 0 });
+      } else for (const [lane, part] of partsOf(request, records)) enqueue(lane, part);
       scheduleSweep();
     });
   }
 
+  function enqueue(lane: Lane, part: Part): void {
+    lane.waiting.push(part);
+    bytesHeld += part.bytes;
+    if (!lane.isBusy) void run(lane);
+  }
+
   function partsOf(request: Request, records: readonly RecordToAppend[]): (readonly [Lane, Part])[] {
-    if (lanes.length === 1) return [[lanes[0]!, { request, records, bytes: bytesOf(records), places: null, first: 0 }]];
     const placesOf = new Map<number, number[]>();
     for (const [place, { partition }] of records.entries()) {
       const lane = log.laneOf(partition);

@@ -87,10 +87,20 @@ export function createIngest(options: IngestOptions): Ingest {
     return code === null ? null : refuse(code, closedDetails[code]);
   }
 
-  async function submit(request: IngestRequest): Promise<IngestAnswer> {
+  /** No async function, nor is what it calls for a single event: each of them costs a promise and the copy of its variables. */
+  function submit(request: IngestRequest): Promise<IngestAnswer> {
+    if (!decompressor.isIdentity(request.contentEncoding)) return submitEncoded(request);
+    try {
+      const refusal = closed() ?? requestProblem(request, bounds.requestBytesMax);
+      return Promise.resolve(refusal ? refused(refusal) : take(request, request.body));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async function submitEncoded(request: IngestRequest): Promise<IngestAnswer> {
     const refusal = closed() ?? requestProblem(request, bounds.requestBytesMax);
     if (refusal) return refused(refusal);
-    if (decompressor.isIdentity(request.contentEncoding)) return take(request, request.body);
     const body = await decompressor.decompress(request.body, request.contentEncoding!);
     giveBackReceived(request.body);
     // The gate may have closed meanwhile.
@@ -119,31 +129,32 @@ export function createIngest(options: IngestOptions): Ingest {
     return appendMany(events.items);
   }
 
-  async function appendOne(record: RecordToAppend): Promise<IngestAnswer> {
+  function appendOne(record: RecordToAppend): IngestAnswer | Promise<IngestAnswer> {
     if (!queue.hasRoomFor(record.value.byteLength)) return full(1);
-    const outcome = await append([record]);
-    const id = recordId(record.value);
-    const at = outcome.appended[0];
-    if (at) return { kind: 'accepted', id, partition: at.partition, offset: at.offset };
-    return unconfirmed(outcome, [{ status: 'retry', id }]);
+    return queue.add([record]).then((outcome): IngestAnswer => {
+      const id = recordId(record.value);
+      const at = outcome.appended[0];
+      if (at) return { kind: 'accepted', id, partition: at.partition, offset: at.offset };
+      leaveUnconfirmed([record], outcome);
+      return unconfirmed(outcome, [{ status: 'retry', id }]);
+    });
   }
 
   async function appendMany(items: readonly Item[]): Promise<IngestAnswer> {
     const records = items.filter(isRecord);
     if (!queue.hasRoomFor(bytesOf(records))) return full(items.length);
     reportRejected(items);
-    const outcome = await append(records);
+    const outcome = await queue.add(records);
+    leaveUnconfirmed(records, outcome);
     return manyAnswer(items, records, outcome);
   }
 
-  async function append(records: readonly RecordToAppend[]): Promise<AppendOutcome> {
-    const outcome = await queue.add(records);
-    if (outcome.failure !== null) {
-      for (const [index, { partition }] of records.entries()) {
-        if (outcome.appended[index] === undefined) sticky.leave(partition);
-      }
+  /** The next events had better go to other partitions than those that just failed. */
+  function leaveUnconfirmed(records: readonly RecordToAppend[], { appended, failure }: AppendOutcome): void {
+    if (failure === null) return;
+    for (const [index, { partition }] of records.entries()) {
+      if (appended[index] === undefined) sticky.leave(partition);
     }
-    return outcome;
   }
 
   function manyAnswer(

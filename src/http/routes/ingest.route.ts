@@ -52,19 +52,20 @@ export function registerIngestRoute(
     });
   }
 
-  async function respond(
+  function respond(
     submitted: Promise<IngestAnswer>,
     isWaiting: boolean,
     request: FastifyRequest,
     reply: FastifyReply,
   ): Promise<void> {
-    const { headers } = request;
-    const answer = await submitted;
-    if (answer.kind === 'refused') throw problemOf(answer);
-    const wait = readWaitPreference(headers.prefer, isWaiting);
-    // Given up here: what waits may wait for half a minute, and must not hold the records meanwhile.
-    if (wait) return answerStored(deps, withoutRecords(answer), wait, closing.signal, request, reply);
-    answerAccepted(answer, reply);
+    return submitted.then((answer) => {
+      if (answer.kind === 'refused') throw problemOf(answer);
+      const wait = readWaitPreference(request.headers.prefer, isWaiting);
+      // Given up here: what waits may wait for half a minute, and must not hold the records meanwhile.
+      return wait
+        ? answerStored(deps, withoutRecords(answer), wait, closing.signal, request, reply)
+        : answerAccepted(answer, reply);
+    });
   }
 
   /**
