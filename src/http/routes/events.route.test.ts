@@ -220,6 +220,7 @@ describe('GET /api/events/{id}', () => {
     expect((await app.inject('/api/events/%00')).json().code).toBe('invalid_request');
     expect((await app.inject('/api/events?event_type=%00')).json().code).toBe('invalid_request');
     const other = (await app.inject('/api/events/order-7')).json();
+    expect(other).toMatchObject({ code: 'event_not_found', retriable: false });
     expect(other.detail).toContain('/api/events?source=…&id=…');
   });
 });

@@ -107,12 +107,13 @@ async function eventDetailJson(store: Store, id: string): Promise<string> {
   if (event !== null) return storedEventJson(event, await store.duplicatesOf(id), history);
   const [newest] = history.entries;
   if (newest !== undefined) return failedEventJson(newest, history);
-  throw new ProblemError(
-    'event_not_found',
-    isUuid(id)
-      ? 'No event with this id is stored. If it was accepted a moment ago, ask again in a moment.'
-      : 'Ids of events are UUIDs. By the id that its client gave it an event is found with /api/events?source=…&id=….',
-  );
+  if (isUuid(id)) {
+    const detail = 'No event with this id is stored. If it was accepted a moment ago, ask again in a moment.';
+    throw new ProblemError('event_not_found', detail);
+  }
+  const detail =
+    'Ids of events are UUIDs. By the id that its client gave it an event is found with /api/events?source=…&id=….';
+  throw new ProblemError('event_not_found', detail, { members: { retriable: false } });
 }
 
 async function inboxHistory(store: Store, eventId: string): Promise<InboxHistory> {
