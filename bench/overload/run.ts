@@ -9,7 +9,10 @@ import type { OfferPlan, OfferResult } from './offer.ts';
 
 export interface OverloadResult {
   readonly clients: number;
-  /** 64 clients that send again as soon as they are answered: just before that, just after it, and the middle of the two. */
+  /**
+   * 64 clients that send again as soon as they are answered: just before twice that rate, just after it, and the middle of the two, of the
+   * percentiles as well.
+   */
   readonly before: LoadResult;
   readonly after: LoadResult;
   readonly normal: Pick<LoadResult, 'requestsPerSecond' | 'latencyMs'>;

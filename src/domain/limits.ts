@@ -253,7 +253,7 @@ export const limits = {
   /**
    * Requests to take events in that may be under way before the process can be overloaded: what it answers in so many milliseconds,
    * and no fewer than this. By Little's law a request then waits no longer than that, or four times as long as behind 64
-   * clients, with whom it reaches its top rate on any machine. While it is overloaded, a quarter as many.
+   * clients, with whom it reaches its top rate on any machine. While it is overloaded, a quarter as many, and no fewer than half of this.
    */
   requestDelayMs: 20,
   requestsUnderWayMin: 256,

@@ -11,7 +11,7 @@ import { limits } from '../domain/limits.ts';
  *     └── all who were refused would fit; or until they had come again there was room, and the thread was idle ◀┘
  *
  * Only both together are an overload: much under way with an idle thread is a log that is slow (the append queue bounds that, in
- * bytes), and a busy thread with little under way is one that keeps up. So a pause of the collector, a slow flush or a cold start
+ * bytes), and a busy thread with little under way is one that keeps up. So a short pause of the collector, a slow flush or a cold start
  * refuses nobody, and neither do clients that wait for their answers on fewer connections than `requestsUnderWayMin`, however
  * fast they are. docs/decisions/0011-shedding-load.md has the reasons and the measurements.
  */
@@ -42,13 +42,13 @@ const lookMsMax = 100;
 /** At its top rate it is idle for a tenth to a third of the time all the same, while a flush is under way; overloaded, for less than a tenth. */
 const idleShareMin = 0.2;
 /**
- * While it sheds, it has only so much of the bound under way: at the least as many as with 64 clients, who are enough for the top rate. Less
- * under way makes shorter answers of the same number, and each costs less, since little of it lives when garbage is collected. (Measured on
- * Kafka at twice the top rate, 1,000 clients: all of it 16 ms in the middle and 5.8 to 6.3 s of processor time for 100,000, half 7 ms and
- * 4.5 to 6.0, a quarter 3 ms and 4.3 to 5.1; an eighth leaves the thread idle.) To begin takes all of it, so that clients who wait for
- * their answers are seldom refused.
+ * While it sheds, it has only so much of the bound under way, and of the smallest bound half, which is twice as many as with 64 clients. Less
+ * under way makes shorter answers of the same number, and each costs less, since little of it lives when garbage is collected; too little
+ * leaves the thread idle. Decision 11 has what was measured. To begin takes all of the bound, so that clients who wait for their answers
+ * are seldom refused.
  */
 const sheddingPart = 0.25;
+const sheddingLeast = limits.requestsUnderWayMin / 2;
 /** By what that grows from look to look while the thread is idle, and shrinks again while it is not. */
 const growth = 1.25;
 /** The rate goes by about so many of the last looks. */
@@ -62,6 +62,8 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
   let isShedding = false;
   /** How long looks have said the opposite of `isShedding`. */
   let otherwiseMs = 0;
+  /** How long they have said that all who were refused would fit. */
+  let fitMs = 0;
   /** Requests a millisecond. */
   let rate = 0;
   // Since the last look.
@@ -86,14 +88,15 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
     const wasShedding = isShedding;
     rate += (answered / ms - rate) / looksOfRate;
     const isCrowded = underWaySum >= arrived * underWayMax;
-    const wouldFit = isShedding && allFit(now);
-    if (isShedding ? !wouldFit && (isBusy || wasFull) : !isBusy || !isCrowded) otherwiseMs = 0;
-    else otherwiseMs += Math.min(ms, lookMsMax);
+    const countedMs = Math.min(ms, lookMsMax);
+    fitMs = isShedding && allFit(now) ? fitMs + countedMs : 0;
+    otherwiseMs = (isShedding ? !isBusy && !wasFull : isBusy && isCrowded) ? otherwiseMs + countedMs : 0;
     // Who was refused stays away for a while: only when they have come again is it known whether there is room for them.
-    const untilSureMs = isShedding && !wouldFit ? retryAfterMs + patienceMs : patienceMs;
-    if (otherwiseMs >= untilSureMs) {
+    const untilSureMs = isShedding ? retryAfterMs + patienceMs : patienceMs;
+    if (otherwiseMs >= untilSureMs || fitMs >= patienceMs) {
       isShedding = !isShedding;
       otherwiseMs = 0;
+      fitMs = 0;
       refusalsSince = now;
       refused = 0;
       refusedBefore = 0;
@@ -122,7 +125,7 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
 
   function nextMax(wasShedding: boolean, isBusy: boolean): number {
     if (!isShedding) return bound();
-    const least = bound() * sheddingPart;
+    const least = Math.max(sheddingLeast, bound() * sheddingPart);
     if (!wasShedding) return least;
     if (isBusy) return Math.max(least, underWayMax / growth);
     // What is under way waits for a log that is slow, and the thread could do more.

@@ -116,7 +116,9 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
       recordsHeld += records.length;
       if (lanes.length === 1) {
         enqueue(lanes[0]!, { request, records, bytes: bytesOf(records), places: null, first: 0 });
-      } else for (const [lane, part] of partsOf(request, records)) enqueue(lane, part);
+      } else {
+        for (const [lane, part] of partsOf(request, records)) enqueue(lane, part);
+      }
       scheduleSweep();
     });
   }

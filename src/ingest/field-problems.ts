@@ -23,7 +23,7 @@ export interface EventOutline {
 type FieldName = keyof EventOutline;
 const fieldNames = Object.keys(EventInput.properties) as FieldName[];
 
-// The schema is checked by tests: at each start that would take longer than to compile it.
+// The schema is checked by tests, which takes longer than to compile it.
 const options = { allErrors: true, meta: false, validateSchema: false } as const;
 let validator: ValidateFunction<EventOutline> | null = null;
 

@@ -39,6 +39,19 @@ describe('when the log does not take it', () => {
     expect(accepted(await second).partition).toBe((failed + 1) % log.partitions);
   });
 
+  test('nor does what comes after a list that failed', async () => {
+    const { log, submit } = createIngestHarness({ isOpen: false });
+    const first = submit(`[${minimal},${minimal}]`);
+    await log.appendStarted();
+    const failed = log.inFlight()[0]![0]!.partition;
+    log.fail(new UnavailableError('log_timeout', 'no broker answers'));
+    refused(await first);
+    const second = submit(minimal);
+    await log.appendStarted();
+    log.succeed();
+    expect(accepted(await second).partition).toBe((failed + 1) % log.partitions);
+  });
+
   test('in part, the answer says which', async () => {
     const { log, submit } = createIngestHarness({ isOpen: false, lanes: 2 });
     const answer = submit(
@@ -216,4 +229,13 @@ describe('an Idempotency-Key', () => {
     const { submit } = createIngestHarness();
     expect(refused(await submit(minimal, { idempotencyKey })).code).toBe('invalid_request');
   });
+});
+
+test('what nobody expects rejects, and is not thrown at whoever hands the request over', async () => {
+  const { submit } = createIngestHarness({
+    now: () => {
+      throw new Error('no clock');
+    },
+  });
+  await expect(submit(minimal)).rejects.toThrow('no clock');
 });

@@ -87,20 +87,19 @@ export function createIngest(options: IngestOptions): Ingest {
     return code === null ? null : refuse(code, closedDetails[code]);
   }
 
-  /** No async function, nor is what it calls for a single event: each of them costs a promise and the copy of its variables. */
+  /** Throws nothing, although it is no async function: what goes wrong rejects. */
   function submit(request: IngestRequest): Promise<IngestAnswer> {
-    if (!decompressor.isIdentity(request.contentEncoding)) return submitEncoded(request);
     try {
       const refusal = closed() ?? requestProblem(request, bounds.requestBytesMax);
-      return Promise.resolve(refusal ? refused(refusal) : take(request, request.body));
+      if (refusal) return Promise.resolve(refused(refusal));
+      if (!decompressor.isIdentity(request.contentEncoding)) return decompressAndTake(request);
+      return Promise.resolve(take(request, request.body));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  async function submitEncoded(request: IngestRequest): Promise<IngestAnswer> {
-    const refusal = closed() ?? requestProblem(request, bounds.requestBytesMax);
-    if (refusal) return refused(refusal);
+  async function decompressAndTake(request: IngestRequest): Promise<IngestAnswer> {
     const body = await decompressor.decompress(request.body, request.contentEncoding!);
     giveBackReceived(request.body);
     // The gate may have closed meanwhile.

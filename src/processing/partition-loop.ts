@@ -168,11 +168,13 @@ function createBatchRunner(
 
   async function buildAndCommit(records: readonly LogRecord[], gap: Gap | null, turn: Turn): Promise<CommitOutcome> {
     const { read, readMs } = await turn.read(async () => {
+      signal.throwIfAborted();
       const readFrom = elapsed();
       return { read: await readRecords(records), readMs: elapsed() - readFrom };
     });
     await turn.toStore();
     signal.throwIfAborted();
+    // As if it had not waited for its turn in between.
     const startedAt = elapsed() - readMs;
     const gapLength = gap === null ? 0 : gap.to - gap.from;
     const lost = gap === null || gap.kind === 'skipped' ? null : { ...gap, reason: gap.kind };

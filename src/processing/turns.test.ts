@@ -96,7 +96,10 @@ describe('turns', () => {
           async take(partition) {
             steps.push(`turn of ${partition}`);
             return {
-              read: (work) => work(),
+              read(work) {
+                steps.push('read');
+                return work();
+              },
               toStore: async () => void steps.push('to store'),
               giveBack: () => void steps.push('given back'),
             };
@@ -106,7 +109,64 @@ describe('turns', () => {
       },
     });
     expect(steps).toEqual([
-      ...['turn of 0', 'to store', 'built', 'commit', 'given back', 'pause', 'commit', 'given back'],
+      ...['turn of 0', 'read', 'to store', 'built', 'commit', 'given back', 'pause', 'commit', 'given back'],
     ]);
+  });
+
+  it('are given back, and nothing is stored, where the end comes while a batch waits to be', async () => {
+    const { run, stop, store, claimed } = await loopHarness();
+    const steps: string[] = [];
+    const { end } = await run([{ records: [[0, encodeRecord(eventOf())]] }], {
+      options: {
+        turns: {
+          take: async () => ({
+            read: (work) => work(),
+            async toStore() {
+              stop.abort(new Error('the worker stops'));
+            },
+            giveBack: () => void steps.push('given back'),
+          }),
+        },
+      },
+    });
+    expect(end).toBe('aborted');
+    expect(steps).toEqual(['given back']);
+    expect(await store.progress(claimed.consumer)).toMatchObject([{ nextOffset: 0 }]);
+  });
+
+  it('are no part of the time that a batch has taken: reading and storing it are', async () => {
+    const { run } = await loopHarness();
+    let now = 0;
+    const pass = (ms: number) => {
+      now += ms;
+    };
+    const { told } = await run([{ records: [[0, encodeRecord(eventOf())]] }], {
+      store: (real) => ({
+        async commit(request, decide) {
+          pass(30);
+          return real.commit(request, decide);
+        },
+      }),
+      options: {
+        elapsed: () => now,
+        turns: {
+          async take() {
+            pass(1_000);
+            return {
+              async read(work) {
+                pass(1_000);
+                const reading = work();
+                pass(4);
+                return reading;
+              },
+              toStore: async () => pass(1_000),
+              giveBack: () => undefined,
+            };
+          },
+        },
+      },
+    });
+    const committed = told.find(({ name }) => name === 'batch.committed');
+    expect(committed?.payload).toMatchObject({ records: 1, durationMs: 34 });
   });
 });

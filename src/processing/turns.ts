@@ -1,11 +1,12 @@
 /**
- * Who reads a batch and who stores one, where a store writes the batches of several partitions one after another, in lanes.
+ * Who reads a batch and who stores one, where a store writes the batches of several partitions over a few connections: a lane is
+ * one connection, and the partitions whose batches go over it.
  *
  *   take ──▶ one of the two places of its lane ──▶ read, one batch at a time ──▶ stored, one of a lane at a time ──▶ given back
  *
  * So while one batch of a lane is stored, the next is read. Batches that are read side by side are all ready at one late moment, and until
- * then the store has nothing to do. What is read lives as long as its transaction: the places bound how much of it there is.
- * (Measured with PostgreSQL on two cores, in turn with reading side by side what is stored next: 1.84 to 1.90 cores in use and not 1.75 to 1.80.)
+ * then the store has nothing to do; docs/performance.md has what that was. The price: a small batch may wait behind the reading of a
+ * full one for each lane, some milliseconds each. What is read lives as long as its transaction: the places bound how much of it there is.
  */
 export interface Turns {
   /** Waits for a place of the partition's lane. */
@@ -17,7 +18,10 @@ export interface Turn {
   read<Result>(work: () => Promise<Result>): Promise<Result>;
   /** Waits until nobody else of the lane stores. */
   toStore(): Promise<void>;
-  /** Everything that was taken. A second time does nothing. */
+  /**
+   * Everything that was taken. A second time does nothing. A batch that waits for a store that is away gives it back as well, and is tried
+   * again without: then everybody waits for the store, and not for a turn.
+   */
   giveBack(): void;
 }
 
@@ -40,7 +44,7 @@ export function createTurns(lanes: number): Turns {
           try {
             return await work();
           } finally {
-            // What has been read is on its way to the store first: to read is work without a pause.
+            // First what was read is sent to the store: to read keeps the thread, 500 records at a time.
             setImmediate(giveBack);
           }
         },
@@ -55,7 +59,7 @@ export function createTurns(lanes: number): Turns {
   };
 }
 
-/** Places that are had in the order of asking. What taking one answers gives it back, once. */
+/** Places that are had in the order of asking. What taking one answers gives it back, and is to be called once. */
 function createPlaces(count: number): () => Promise<() => void> {
   const waiting: (() => void)[] = [];
   let free = count;

@@ -26,6 +26,6 @@ it('an embedded server, which has stored an event, has loaded no client of an ou
     ).not.toEqual([]);
   }
   const outside =
-    /node_modules\/(@platformatic|pg|pg-[a-z-]+|redis|@redis)\/|\.(kafka|postgres|redis)\b|compose\.production/;
+    /node_modules\/(@platformatic|pg|pg-[a-z-]+|redis|@redis|ioredis|@ioredis)\/|\.(kafka|postgres|redis)\b|compose\.production/;
   expect(loaded.filter((url) => outside.test(url))).toEqual([]);
 });
