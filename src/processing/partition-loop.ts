@@ -49,8 +49,8 @@ interface Cursor {
 }
 
 /**
- * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, build, commit, feed the metrics,
- * acknowledge; and maintenance between batches. A batch that has begun to commit is finished or left to be found again.
+ * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, read, wait for the turn to store, build, commit,
+ * feed the metrics, acknowledge; and maintenance between batches. A batch that has begun to commit is finished or left to be found again.
  */
 export async function runPartitionLoop(
   options: PartitionLoopOptions,
