@@ -8,7 +8,7 @@ import { limits } from '../domain/limits.ts';
  *
  *   calm ──▶ for `patienceMs` who came met too much under way, and the thread was hardly ever idle ──▶ shedding
  *     ▲                                                                                                  │
- *     └── all who were refused would fit; or until they had come again there was room, and the thread was idle ◀┘
+ *     └────── for `calmMs` there was room, and the thread found time to be idle; or all would fit ◀──────────────┘
  *
  * Only both together are an overload: much under way with an idle thread is a log that is slow (the append queue bounds that, in
  * bytes), and a busy thread with little under way is one that keeps up. So a short pause of the collector, a slow flush or a cold start
@@ -35,6 +35,11 @@ export interface AdmissionOptions {
 
 /** Longer than a collection of garbage, or than making up for one; short enough that few are answered late before it ends. */
 export const patienceMs = 200;
+/**
+ * To end it is decided as soon as that can be told, although those who were refused stay away for longer: with a thousand clients, somebody finds
+ * it full once in a second also at a load that all of them could have.
+ */
+export const calmMs = 300;
 /** Looks are so far apart, or further where a turn of the event loop takes longer. */
 const lookEveryMs = 50;
 /** What one look counts for at most: a single turn that took very long, such as one in which the machine stood still, decides nothing. */
@@ -62,8 +67,6 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
   let isShedding = false;
   /** How long looks have said the opposite of `isShedding`. */
   let otherwiseMs = 0;
-  /** How long they have said that all who were refused would fit. */
-  let fitMs = 0;
   /** Requests a millisecond. */
   let rate = 0;
   // Since the last look.
@@ -88,15 +91,11 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
     const wasShedding = isShedding;
     rate += (answered / ms - rate) / looksOfRate;
     const isCrowded = underWaySum >= arrived * underWayMax;
-    const countedMs = Math.min(ms, lookMsMax);
-    fitMs = isShedding && allFit(now) ? fitMs + countedMs : 0;
-    otherwiseMs = (isShedding ? !isBusy && !wasFull : isBusy && isCrowded) ? otherwiseMs + countedMs : 0;
-    // Who was refused stays away for a while: only when they have come again is it known whether there is room for them.
-    const untilSureMs = isShedding ? retryAfterMs + patienceMs : patienceMs;
-    if (otherwiseMs >= untilSureMs || fitMs >= patienceMs) {
+    const isOtherwise = isShedding ? allFit(now) || (!isBusy && !wasFull) : isBusy && isCrowded;
+    otherwiseMs = isOtherwise ? otherwiseMs + Math.min(ms, lookMsMax) : 0;
+    if (otherwiseMs >= (isShedding ? calmMs : patienceMs)) {
       isShedding = !isShedding;
       otherwiseMs = 0;
-      fitMs = 0;
       refusalsSince = now;
       refused = 0;
       refusedBefore = 0;
