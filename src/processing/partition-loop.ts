@@ -4,7 +4,7 @@ import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../
 import type { CommitRequest, WriteSet } from '../event-store/batch.ts';
 import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { buildBatch, readRecords } from './build-batch.ts';
+import { buildBatch, readRecords, recordsAtOnce } from './build-batch.ts';
 import { type CommitOutcome, commitBatch } from './commit-batch.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
@@ -167,11 +167,13 @@ function createBatchRunner(
   const sampleRecent = createRecentSample(elapsed);
 
   async function buildAndCommit(records: readonly LogRecord[], gap: Gap | null, turn: Turn): Promise<CommitOutcome> {
-    const { read, readMs } = await turn.read(async () => {
+    const reading = async () => {
       signal.throwIfAborted();
       const readFrom = elapsed();
       return { read: await readRecords(records), readMs: elapsed() - readFrom };
-    });
+    };
+    // What is read in one piece waits for nobody: a lone event least of all, behind the full batches of a backlog.
+    const { read, readMs } = await (records.length <= recordsAtOnce ? reading() : turn.read(reading));
     await turn.toStore();
     signal.throwIfAborted();
     // As if it had not waited for its turn in between.

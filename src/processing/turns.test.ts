@@ -2,13 +2,19 @@ import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../domain/failure.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import { eventOf } from '../testing/event-store.batches.ts';
-import { loopHarness } from '../testing/partition-loop-harness.ts';
+import { loopHarness, type ScriptedBatch } from '../testing/partition-loop-harness.ts';
+import { recordsAtOnce } from './build-batch.ts';
 import { createTurns } from './turns.ts';
 
 /** Everything that can go on without a turn being given back has gone on. */
 async function settled(): Promise<void> {
   for (let turns = 0; turns < 5; turns += 1) await new Promise((resolve) => setImmediate(resolve));
 }
+
+/** One record more than is read in one piece. */
+const batchOfMany: ScriptedBatch = {
+  records: Array.from({ length: recordsAtOnce + 1 }, (_, nth) => [nth, encodeRecord(eventOf())] as const),
+};
 
 /** What each batch has come to, in order. */
 function follow(lanes: number) {
@@ -81,7 +87,7 @@ describe('turns', () => {
     const { run } = await loopHarness();
     const steps: string[] = [];
     let tries = 0;
-    await run([{ records: [[0, encodeRecord(eventOf())]] }], {
+    await run([batchOfMany], {
       store: (real) => ({
         async commit(request, decide) {
           steps.push('commit');
@@ -140,7 +146,7 @@ describe('turns', () => {
     const pass = (ms: number) => {
       now += ms;
     };
-    const { told } = await run([{ records: [[0, encodeRecord(eventOf())]] }], {
+    const { told } = await run([batchOfMany], {
       store: (real) => ({
         async commit(request, decide) {
           pass(30);
@@ -167,6 +173,23 @@ describe('turns', () => {
       },
     });
     const committed = told.find(({ name }) => name === 'batch.committed');
-    expect(committed?.payload).toMatchObject({ records: 1, durationMs: 34 });
+    expect(committed?.payload).toMatchObject({ records: batchOfMany.records.length, durationMs: 34 });
+  });
+
+  it('to read are not waited for by a batch that is read in one piece', async () => {
+    const { run } = await loopHarness();
+    const { end, progress } = await run([{ records: [[0, encodeRecord(eventOf())]] }], {
+      options: {
+        turns: {
+          take: async () => ({
+            read: () => Promise.reject(new Error('the others read for a long time')),
+            toStore: async () => undefined,
+            giveBack: () => undefined,
+          }),
+        },
+      },
+    });
+    expect(end).toBe('aborted');
+    expect(progress.nextOffset).toBe(1);
   });
 });

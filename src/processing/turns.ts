@@ -5,8 +5,7 @@
  *   take ──▶ one of the two places of its lane ──▶ read, one batch at a time ──▶ stored, one of a lane at a time ──▶ given back
  *
  * So while one batch of a lane is stored, the next is read. Batches that are read side by side are all ready at one late moment, and until
- * then the store has nothing to do; docs/performance.md has what that was. The price: a small batch may wait behind the reading of a
- * full one for each lane, some milliseconds each. What is read lives as long as its transaction: the places bound how much of it there is.
+ * then the store has nothing to do; docs/performance.md has what that was. What is read lives as long as its transaction: the places bound how much of it there is.
  */
 export interface Turns {
   /** Waits for a place of the partition's lane. */
@@ -14,7 +13,7 @@ export interface Turns {
 }
 
 export interface Turn {
-  /** Reads when nobody else does. */
+  /** Reads when nobody else does that asks here: what is read in one piece need not. */
   read<Result>(work: () => Promise<Result>): Promise<Result>;
   /** Waits until nobody else of the lane stores. */
   toStore(): Promise<void>;
