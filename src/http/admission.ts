@@ -8,7 +8,7 @@ import { limits } from '../domain/limits.ts';
  *
  *   calm ──▶ for `patienceMs` who came met too much under way, and the thread was hardly ever idle ──▶ shedding
  *     ▲                                                                                                  │
- *     └────── for `calmMs` there was room, and the thread found time to be idle; or all would fit ◀──────────────┘
+ *     └────────── for `calmMs` there was room, and the thread found time to be idle; or all would fit ◀──┘
  *
  * Only both together are an overload: much under way with an idle thread is a log that is slow (the append queue bounds that, in
  * bytes), and a busy thread with little under way is one that keeps up. So a short pause of the collector, a slow flush or a cold start

@@ -5,7 +5,8 @@
  *   take ──▶ one of the two places of its lane ──▶ read, one batch at a time ──▶ stored, one of a lane at a time ──▶ given back
  *
  * So while one batch of a lane is stored, the next is read. Batches that are read side by side are all ready at one late moment, and until
- * then the store has nothing to do; docs/performance.md has what that was. What is read lives as long as its transaction: the places bound how much of it there is.
+ * then the store has nothing to do; docs/performance.md has what that was. What is read lives as long as its transaction: the places bound how
+ * much of it there is.
  */
 export interface Turns {
   /** Waits for a place of the partition's lane. */
