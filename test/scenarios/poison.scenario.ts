@@ -165,8 +165,10 @@ describe('poison on the log', () => {
     expect(ledger.partitions.filter(({ halted }) => halted !== null)).toEqual([]);
     const stored = await storedEvents(server);
     expect(new Set(stored.map((event) => event.id)).size).toBe(goodCount);
-    const { all_time }: MetricsView = await server.get('/api/metrics?window=1h');
-    expect(all_time).toMatchObject({ total: goodCount, failed: poisons.length });
+    await waitFor('the metrics to tell the same', async () => {
+      const { all_time } = await server.get<MetricsView>('/api/metrics?window=1h');
+      return all_time.total === goodCount && all_time.failed === poisons.length;
+    });
 
     const details = await Promise.all((await inboxOf(server)).map(({ id }) => detailOf(server, id)));
     const found = new Map(details.map((detail) => [recordValue(detail).toString('base64'), detail]));
