@@ -24,8 +24,8 @@ async function measure(setup: Setup): Promise<Measured> {
 
 function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
   const { offered, before, after, normal, account, peak } = result;
-  const ratio = offered.accepted.requestsPerSecond / normal.requestsPerSecond;
-  const ofEach = [before, after].map((one) => (offered.accepted.requestsPerSecond / one.requestsPerSecond).toFixed(2));
+  const ratioTo = (top: OverloadResult['normal']) => offered.accepted.requestsPerSecond / top.requestsPerSecond;
+  const ratio = ratioTo(normal);
   // A top rate of which something was refused is none to compare with.
   const isNormal = [before, after].every(({ refusals }) => Object.keys(refusals).length === 0);
   const p99Ratio = offered.accepted.latencyMs.p99 / normal.latencyMs.p99;
@@ -40,7 +40,7 @@ function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
     },
     {
       what: `${at}: accepted, of the top rate`,
-      figure: `${ratio.toFixed(2)} (${ofEach[0]} of that before, ${ofEach[1]} of that after)`,
+      figure: `${ratio.toFixed(2)} (${ratioTo(before).toFixed(2)} of that before, ${ratioTo(after).toFixed(2)} of that after)`,
       mustBe: `≥ ${acceptedRatioMin}`,
       held: isNormal && ratio >= acceptedRatioMin,
     },

@@ -1,30 +1,27 @@
-import type { Ajv, ValidateFunction } from 'ajv';
+import type { Ajv, Options, ValidateFunction } from 'ajv';
 import type { FastifySchemaCompiler } from 'fastify';
 import type { Schema } from '../domain/json-schema.ts';
 import { createAjv } from '../ingest/late-ajv.ts';
 
-const options = {
-  allErrors: true,
-  verbose: true,
-  useDefaults: true,
-  strict: false,
-  // What the schemas say is checked by tests; to do it at each start takes longer than to compile them.
-  meta: false,
-  validateSchema: false,
-} as const;
+const options = { verbose: true, useDefaults: true, strict: false } as const;
 
 /**
  * Checks requests against the contract's schemas. Parameters are text, so their schemas' types are read from it; a body has
  * types of its own and means what it says: `"dry_run": null` must not become false and start what was to be looked at.
  */
 export function createValidatorCompiler(): FastifySchemaCompiler<Schema> {
-  let ofParameters: Ajv | null = null;
-  let ofBodies: Ajv | null = null;
-  const compile = (schema: Schema, isBody: boolean) =>
-    isBody
-      ? (ofBodies ??= createAjv(options)).compile(schema)
-      : (ofParameters ??= createAjv({ ...options, coerceTypes: true })).compile(schema);
-  return ({ schema, httpPart }) => compiledLate(() => compile(schema, httpPart === 'body'));
+  const ofParameters = compilerOf({ ...options, coerceTypes: true });
+  const ofBodies = compilerOf(options);
+  return ({ schema, httpPart }) => compiledLate(() => (httpPart === 'body' ? ofBodies : ofParameters)(schema));
+}
+
+/** Makes the validator for its first schema. */
+function compilerOf(options: Options): (schema: Schema) => ValidateFunction {
+  let ajv: Ajv | null = null;
+  return (schema) => {
+    ajv ??= createAjv(options);
+    return ajv.compile(schema);
+  };
 }
 
 type Validate = ReturnType<FastifySchemaCompiler<Schema>>;

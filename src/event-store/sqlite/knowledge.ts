@@ -47,7 +47,6 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
 
   function lookUp(candidates: readonly Candidate[]): Map<string, KnownEvent> {
     const known = new Map<string, KnownEvent>();
-    const idOf = (index: number) => idToBytes(candidates[index]!.event.id);
     const add = ({ id: bytes, log_no: logNo, partition, log_offset: offset, content_hash: hash }: KnownRow) => {
       const id = bytesToId(bytes);
       const position = { logNo, partition, offset };
@@ -55,11 +54,11 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
     };
     let next = 0;
     for (; next + idsAtOnce <= candidates.length; next += idsAtOnce) {
-      const ids = Array.from({ length: idsAtOnce }, (_, nth) => idOf(next + nth));
+      const ids = candidates.slice(next, next + idsAtOnce).map(({ event }) => idToBytes(event.id));
       for (const row of allRows<KnownRow>(byIds, ...ids)) add(row);
     }
-    for (; next < candidates.length; next += 1) {
-      const row = firstRow<KnownRow>(byId, idOf(next));
+    for (const { event } of candidates.slice(next)) {
+      const row = firstRow<KnownRow>(byId, idToBytes(event.id));
       if (row !== null) add(row);
     }
     return known;
