@@ -17,12 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: [
-            'src/**/*.test.ts',
-            'dashboard/src/**/*.test.{ts,tsx}',
-            'bench/**/*.test.ts',
-            'test/architecture.test.ts',
-          ],
+          include: ['src/**/*.test.ts', 'dashboard/src/**/*.test.{ts,tsx}', 'bench/**/*.test.ts', 'test/*.test.ts'],
           exclude: production,
           // Worker threads want a process of their own.
           pool: 'forks',

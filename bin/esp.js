@@ -6,16 +6,11 @@ import { existsSync } from 'node:fs';
 import * as modules from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isSupportedNode, supportedNode } from './supported-node.js';
 
-const needed = [24, 6];
 /** A clone has the sources, a package what was built of them. */
 const source = new URL('../src/cli/main.ts', import.meta.url);
 const main = existsSync(source) ? source : new URL('../dist/cli/main.js', import.meta.url);
-
-function isNewEnough() {
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  return major > needed[0] || (major === needed[0] && minor >= needed[1]);
-}
 
 function pinnedNode() {
   const os = process.platform === 'win32' ? 'win' : process.platform;
@@ -67,7 +62,7 @@ function runOn(node) {
   });
 }
 
-if (isNewEnough()) {
+if (isSupportedNode(process.versions.node)) {
   const flags = nodeFlags();
   if (flags.length > 0 && process.platform !== 'win32') {
     // The same process, begun anew, which takes as long as an empty Node. (Windows can't, and needs more memory.)
@@ -85,7 +80,7 @@ if (isNewEnough()) {
   const node = pinnedNode();
   if (node === null) {
     process.stderr.write(
-      `esp needs Node ${needed.join('.')} or newer; this is ${process.versions.node}, and none came along for ${process.platform}-${process.arch}\n`,
+      `esp needs Node ${supportedNode}; this is ${process.versions.node}, and none came along for ${process.platform}-${process.arch}\n`,
     );
     process.exit(1);
   }

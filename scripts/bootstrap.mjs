@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isSupportedNode, supportedNode } from '../bin/supported-node.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const at = (...parts) => join(root, ...parts);
@@ -79,11 +80,10 @@ function provideNode() {
     else symlinkSync(`../${name}/bin/node`, link);
     return;
   }
-  const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > 24 || (major === 24 && minor >= 6)) return;
+  if (isSupportedNode(process.versions.node)) return;
   fail(
-    `Node ${process.versions.node} is too old and the pinned Node is not available for ${process.platform}-${process.arch}. ` +
-      'Install Node 24.6 or newer and try again.',
+    `Node ${process.versions.node} can not run this, and the pinned Node is not available for ${process.platform}-${process.arch}. ` +
+      `Install Node ${supportedNode}, and try again.`,
   );
 }
 

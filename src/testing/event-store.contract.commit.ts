@@ -56,6 +56,29 @@ export function commitCases(makeHarness: MakeEventStoreHarness): void {
       await expectClean(store);
     });
 
+    it('keeps what belongs to a row with that row, however many are written', async () => {
+      const { store } = current();
+      const told = (number: number, of: number, text: string) => (number % of === 0 ? `${text} ${number}` : null);
+      const events = eventsOf(37, (number) => ({
+        eventType: `type ${number % 3}`,
+        clientId: told(number, 2, 'client'),
+        source: told(number, 3, 'shop'),
+        key: told(number, 5, 'key'),
+        occurredAt: number % 7 === 0 ? `2026-01-15T12:00:${10 + number}Z` : null,
+        receivedAt: startAt + number,
+        payloadJson: `{"number":${number}}`,
+      }));
+      await commitBatch(store, await store.claim(claimOf()), events);
+      for (const [number, event] of events.entries()) {
+        const { eventType: countedAs } = event;
+        const expected = { ...event, position: at(number), contentHash: hashContent(event), countedAs };
+        const stored = (await store.event(event.id))!;
+        expectSameJson(stored.payloadJson, event.payloadJson);
+        expect(stored).toMatchObject({ ...expected, payloadJson: stored.payloadJson });
+      }
+      await expectClean(store);
+    });
+
     it('knows what is stored of a batch, wherever in it that stands', async () => {
       const { store } = current();
       const stored = eventsOf(7);

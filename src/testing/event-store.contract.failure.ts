@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { EventEnvelope } from '../domain/event.ts';
 import { RejectedByStoreError } from '../domain/failure.ts';
 import { storeConsumer } from '../domain/inbox.ts';
 import type { Decide } from '../event-store/batch.ts';
@@ -10,21 +11,28 @@ export function failureCases(makeHarness: MakeEventStoreHarness): void {
   describe('failing', () => {
     const current = useStore(makeHarness);
 
-    it('rolls back all of a batch that holds a value the store refuses, and works on', async () => {
-      const { store } = current();
-      const progress = await store.claim(claimOf());
-      const good = eventsOf(3);
-      // No store of milliseconds in whole numbers can hold this one.
-      const bad = eventOf({ receivedAt: startAt + 0.5 });
-      const refused = store.commit(batchOf(progress, [good[0]!, bad, good[1]!]), decideBatch);
-      await expect(refused).rejects.toBeInstanceOf(RejectedByStoreError);
-
-      expect(await progressOf(store)).toEqual(progress);
-      expect(await store.event(good[0]!.id)).toBeNull();
-      await store.probe();
-      await commitBatch(store, progress, good);
-      await expectClean(store);
-    });
+    // No store of milliseconds in whole numbers can hold the one, and none the other.
+    const refusedValues: [string, Partial<EventEnvelope>][] = [
+      ['a time', { receivedAt: startAt + 0.5 }],
+      ['an id', { id: 'no UUID' }],
+    ];
+    it.each(refusedValues)(
+      'rolls back all of a batch that holds %s the store refuses, and works on',
+      async (_, value) => {
+        const { store } = current();
+        const progress = await store.claim(claimOf());
+        const good = eventsOf(37);
+        for (const place of [1, 20, 36]) {
+          const refused = store.commit(batchOf(progress, good.toSpliced(place, 1, eventOf(value))), decideBatch);
+          await expect(refused).rejects.toBeInstanceOf(RejectedByStoreError);
+          expect(await progressOf(store)).toEqual(progress);
+          expect(await store.event(good[0]!.id)).toBeNull();
+        }
+        await store.probe();
+        await commitBatch(store, progress, good);
+        await expectClean(store);
+      },
+    );
 
     it('rolls back when the decision throws', async () => {
       const { store } = current();
@@ -47,7 +55,8 @@ export function failureCases(makeHarness: MakeEventStoreHarness): void {
         heard.push(knowledge.events.has(event.id));
         return decideBatch(request, { ...knowledge, events: new Map() });
       };
-      await expect(store.commit(batchOf(progress, [event, eventOf()]), deaf)).rejects.toThrow();
+      const batch = [...eventsOf(20), event, ...eventsOf(20)];
+      await expect(store.commit(batchOf(progress, batch), deaf)).rejects.toThrow();
       expect(heard.length).toBeGreaterThan(1);
       expect(heard.every(Boolean)).toBe(true);
       expect(await progressOf(store)).toEqual(progress);

@@ -28,9 +28,11 @@ import type { EventStoreHarness } from '../../testing/event-store.contract.harne
 import { jobOf } from '../../testing/event-store.contract.jobs.ts';
 import { eventStoreContract } from '../../testing/event-store.contract.ts';
 import type { EventStore } from '../event-store.ts';
+import { migrate, readMigrations } from '../migrations.ts';
 import { createCommits } from './commit.ts';
 import { openConnection, toStoreError } from './connection.ts';
 import { createSqliteEventStore, type SqliteEventStoreOptions } from './event-store.sqlite.ts';
+import { createSqliteMigrationTarget } from './migrations.ts';
 
 async function makeDirectory() {
   const directory = await mkdtemp(join(tmpdir(), 'event-store-'));
@@ -165,6 +167,36 @@ describe('event store on SQLite, its own promises', () => {
     await expect(directory.open({ role: 'client' })).rejects.toBeInstanceOf(StartupError);
     await writeFile(directory.path, '');
     await expect(directory.open({ role: 'client' })).rejects.toThrow(/migrat/);
+  });
+
+  it('takes the check of ids from a store that has one, and leaves all else as it is', async () => {
+    const [before, withoutCheck] = [readMigrations('sqlite').slice(0, 4), readMigrations('sqlite').slice(0, 5)];
+    const db = openConnection(directory.path, 'owner');
+    const target = createSqliteMigrationTarget(db, Date.now);
+    const insert = (id: Uint8Array) =>
+      db
+        .prepare(
+          `INSERT INTO events VALUES (NULL, ?, 1, 0, 0, 0, 0, 0, 'a', NULL, NULL, NULL, NULL, NULL, x'00', '{}')`,
+        )
+        .run(id);
+    const definitions = () => db.prepare('SELECT name, sql FROM sqlite_schema ORDER BY name').all();
+    await migrate(target, before);
+    insert(new Uint8Array(16));
+    expect(() => insert(new Uint8Array(15))).toThrow(/CHECK/);
+    const [old, row] = [definitions(), db.prepare('SELECT * FROM events').get()];
+
+    await migrate(target, withoutCheck);
+    const inserted = insert(new Uint8Array(15));
+    expect(definitions()).toEqual(
+      old.map(({ name, sql }) => ({
+        name,
+        sql: sql === null ? sql : `${sql}`.replace(name === 'events' ? ' CHECK (length(id) = 16)' : '', ''),
+      })),
+    );
+    expect(db.prepare('SELECT * FROM events WHERE row_no <> ?').all(inserted.lastInsertRowid)).toEqual([row]);
+    expect(db.prepare('PRAGMA integrity_check').all()).toEqual([{ integrity_check: 'ok' }]);
+    expect(() => db.exec('UPDATE sqlite_schema SET sql = NULL')).toThrow(/may not be modified/);
+    db.close();
   });
 
   it('says so where the file is something else', async () => {

@@ -31,7 +31,7 @@ export function createSqliteMigrationTarget(db: DatabaseSync, now: () => number)
       return readApplied(db);
     },
     async apply({ version, name, sql, checksum }) {
-      inTransaction(db, () => {
+      const work = () => {
         if (firstRow(db.prepare('SELECT 1 AS done FROM schema_migrations WHERE version = ?'), version) !== null) return;
         db.exec(sql);
         db.prepare('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)').run(
@@ -40,7 +40,14 @@ export function createSqliteMigrationTarget(db: DatabaseSync, now: () => number)
           checksum,
           now(),
         );
-      });
+      };
+      // A migration may change the text of a table's definition, which nothing else may.
+      db.enableDefensive(false);
+      try {
+        inTransaction(db, work);
+      } finally {
+        db.enableDefensive(true);
+      }
     },
   };
 }

@@ -1,17 +1,18 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { type DuplicateRecord, otherEventType } from '../../domain/event.ts';
+import type { DuplicateRecord } from '../../domain/event.ts';
 import { type HistogramPairs, mergeInto } from '../../domain/histogram.ts';
 import type { InboxEntry } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
 import { type LatencyDelta, type RollupDelta, rollupSteps } from '../../domain/rollup.ts';
-import type { CommitRequest, EventToStore, WriteSet } from '../batch.ts';
+import type { CommitRequest, WriteSet } from '../batch.ts';
 import { inboxColumns } from '../rows.ts';
 import { firstRow } from './connection.ts';
+import { createEventInsert } from './insert-events.ts';
 import { idToBytes } from './rows.ts';
 
 /** Writes what was decided, inside the transaction; all but progress. */
 export function createWriter(db: DatabaseSync): (request: CommitRequest, write: WriteSet) => void {
-  const writeEvent = createEventInsert(db);
+  const insertEvents = createEventInsert(db);
   const writeDuplicate = createDuplicateInsert(db);
   const writeInboxEntry = createInboxInsert(db);
   const writeRollups = createRollupUpsert(db);
@@ -26,39 +27,11 @@ export function createWriter(db: DatabaseSync): (request: CommitRequest, write: 
   return (request, write) => {
     const { consumer, partition, storedAt } = request;
     if (write.outcomes.lost > 0) reopen.run(consumer, partition);
-    for (const event of write.events) writeEvent(request, event);
+    insertEvents(request, write.events);
     for (const duplicate of write.duplicates) writeDuplicate(duplicate);
     for (const entry of write.failed) writeInboxEntry(entry);
     for (const { inboxId, resolution } of write.settled) settle.run(JSON.stringify(resolution), storedAt, inboxId);
     writeRollups(partition, write.rollups);
-  };
-}
-
-function createEventInsert(db: DatabaseSync): (request: CommitRequest, row: EventToStore) => void {
-  const insert = db.prepare(
-    `INSERT INTO events (id, log_no, partition, log_offset, received_at, stored_at, counted_as_other, event_type, client_id,
-       source, key, occurred_at, redrive_of, content_hash, payload)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  );
-  return ({ logNo, partition, storedAt }, { candidate, countedAs }) => {
-    const { event, offset, contentHash } = candidate;
-    insert.run(
-      idToBytes(event.id),
-      logNo,
-      partition,
-      offset,
-      event.receivedAt,
-      storedAt,
-      countedAs === otherEventType ? 1 : 0,
-      event.eventType,
-      event.clientId,
-      event.source,
-      event.key,
-      event.occurredAt,
-      event.redriveOf,
-      Buffer.from(contentHash, 'hex'),
-      event.payloadJson,
-    );
   };
 }
 
