@@ -62,7 +62,7 @@ export async function waitFor<Value>(
 export function cleanEnvironment(overrides: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   // What npm and vitest tell their own children would mislead another npm.
   const names =
-    /^(ESP_|PORT$|HOST$|KAFKA_|DATABASE_URL|REDIS_URL|NODE_OPTIONS$|NODE_ENV$|VITEST|npm_(package|lifecycle|command|config_(local_prefix|loglevel|user_agent)))/;
+    /^(ESP_|PORT$|HOST$|KAFKA_|DATABASE_URL|REDIS_URL|NODE_OPTIONS$|NODE_ENV$|MALLOC_|VITEST|npm_(package|lifecycle|command|config_(local_prefix|loglevel|user_agent)))/;
   const kept = Object.entries(process.env).filter(([name]) => !names.test(name));
   return { ...Object.fromEntries(kept), ...overrides };
 }
