@@ -44,11 +44,16 @@ function nodeFlags() {
 }
 
 /**
- * With the GNU C library (others ignore this) threads keep what they have freed in up to eight arenas a core, each with holes of its own: the
- * embedded server had a peak of 293 to 320 MiB under NDJSON, with two arenas 279 to 299 at the same processor time, five rounds in turn.
+ * With the GNU C library (others ignore this) threads keep what they have freed in up to eight arenas a core, each with holes of
+ * its own. Two are enough for all; docs/performance.md has what that saves.
  */
 function environment() {
   return { MALLOC_ARENA_MAX: '2', ...process.env };
+}
+
+/** Whether Node has to begin anew, for what it or the C library takes only then. */
+function beginsAnew(flags) {
+  return flags.length > 0 || (youngMib.has(process.argv[2]) && process.env.MALLOC_ARENA_MAX === undefined);
 }
 
 function runOn(node) {
@@ -72,7 +77,7 @@ function runOn(node) {
 
 if (isSupportedNode(process.versions.node)) {
   const flags = nodeFlags();
-  if (flags.length > 0 && process.platform !== 'win32') {
+  if (beginsAnew(flags) && process.platform !== 'win32') {
     // The same process, begun anew, which takes as long as an empty Node. (Windows can't, and needs more memory.)
     const args = [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)];
     process.execve(process.execPath, args, environment());

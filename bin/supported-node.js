@@ -1,8 +1,9 @@
 // Which Node runs this program. Plain JavaScript that even an old Node can read.
 
 /**
- * By major version the first minor one on which all tests pass; of none between them, and of all after them. Any before takes zstd that is cut
- * off for the whole, and before 24.15 a record of no bytes could not be put into the inbox.
+ * Of each major version the first minor one on which all tests pass. Majors between them are refused, newer ones are assumed to
+ * work. Earlier ones take a body of zstd that is cut off for a whole one, and before 24.15 a record of no bytes can not be put into
+ * the inbox.
  */
 const firstMinor = new Map([
   [24, 20],
@@ -10,7 +11,7 @@ const firstMinor = new Map([
 ]);
 const lastMajor = Math.max(...firstMinor.keys());
 
-export const supportedNode = '24.20 or newer of 24, or 26.6 or newer';
+export const supportedNode = '24.20 or a newer 24, or 26.6 or newer';
 
 /** @param {string} version such as 26.6.0 */
 export function isSupportedNode(version) {

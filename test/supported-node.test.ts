@@ -21,7 +21,7 @@ describe('the Node that the program runs on', () => {
   it('is told the same by the manifest, and comes along', () => {
     expect([manifest.engines.node, supportedNode]).toEqual([
       '^24.20.0 || >=26.6.0',
-      '24.20 or newer of 24, or 26.6 or newer',
+      '24.20 or a newer 24, or 26.6 or newer',
     ]);
     const pinned = Object.entries<string>(manifest.optionalDependencies).filter(([name]) => /^node-/.test(name));
     expect(pinned.length).toBeGreaterThan(0);

@@ -47,10 +47,11 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   const { command = 'start', settings, profileDir, waitUntilReady = true, mainFile = ownMainFile } = options;
   const startedAt = performance.now();
   const profiling = profileDir === null ? [] : profilingFlags(profileDir);
+  const environment = profileDir === null ? {} : profilingEnvironment;
   if (profileDir !== null) mkdirSync(profileDir, { recursive: true });
   const child = spawn(process.execPath, [...profiling, mainFile, command], {
     cwd: projectRoot,
-    env: cleanEnvironment({ PORT: '0', ESP_WORKER_PORT: '0', HOST: '127.0.0.1', ...settings }),
+    env: cleanEnvironment({ PORT: '0', ESP_WORKER_PORT: '0', HOST: '127.0.0.1', ...environment, ...settings }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -121,9 +122,11 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 }
 
 /**
- * With the young generation's size that the command would begin anew for: a signal of the profiler that is on its way then ends
- * the process, which no longer knows it.
+ * With what the command would begin anew for (bin/esp.js), the young generation's size and the C library's arenas: a signal of the
+ * profiler that is on its way then ends the process, which no longer knows it.
  */
+const profilingEnvironment = { MALLOC_ARENA_MAX: '2' };
+
 function profilingFlags(profileDir: string): readonly string[] {
   return ['--cpu-prof', `--cpu-prof-dir=${profileDir}`, '--max-semi-space-size=8'];
 }
@@ -136,6 +139,6 @@ export async function runCommand(args: readonly string[], settings: Readonly<Rec
 
 /** This process's own environment, without anything that would configure the product. */
 function cleanEnvironment(overrides: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
-  const names = /^(ESP_|PORT$|HOST$|KAFKA_|DATABASE_URL|REDIS_URL|NODE_OPTIONS$|NODE_ENV$)/;
+  const names = /^(ESP_|PORT$|HOST$|KAFKA_|DATABASE_URL|REDIS_URL|NODE_OPTIONS$|NODE_ENV$|MALLOC_)/;
   return { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !names.test(name))), ...overrides };
 }

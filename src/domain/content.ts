@@ -4,7 +4,7 @@ import { isSameJson } from './json-value.ts';
 import { bytesPerUnitMax, payloadBytesMax, writePayload } from './recorded-event.ts';
 import { writeUtf8 } from './utf8.ts';
 
-const contentHashDigits = 32;
+export const contentHashDigits = 32;
 
 /**
  * First 16 bytes of SHA-256 over the content's bytes, which tell most repeats of an event without comparing values. Equal

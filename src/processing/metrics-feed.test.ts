@@ -134,26 +134,27 @@ describe('a committed delta', () => {
     await expectUpToDate(0, 1);
   });
 
-  it('pushed at the very moment that the one before is done is delivered too', async () => {
-    const { feed, commit, start, before, calls, expectUpToDate } = setUp();
-    await start();
-    for (let turns = 0; turns < 12; turns++) {
-      const first = commit();
-      const second = commit();
-      const applied = Promise.withResolvers<void>();
-      before.apply = async () => {
-        before.apply = async () => {
-          before.apply = undefined;
-          await nextTurn();
-        };
-        applied.resolve();
+  it.each(['push', 'check'])('hides no %s that comes at the very moment that it is done', async (what) => {
+    for (let turns = 0; turns < 20; turns++) {
+      const { feed, commit, start, before, calls, expectUpToDate } = setUp();
+      await start();
+      let looks = 0;
+      before.watermark = () => {
+        looks += 1;
       };
-      feed.push(first);
+      const applied = Promise.withResolvers<void>();
+      before.apply = () => applied.resolve();
+      feed.push(commit());
       await applied.promise;
+      before.apply = async () => void (await nextTurn());
       for (let turn = 0; turn < turns; turn++) await null;
-      feed.push(second);
+      if (what === 'push') feed.push(commit());
+      else feed.check(0);
       await feed.settle();
-      expect(calls.at(-1)).toBe(`apply 0:${second.watermark.nextOffset} applied`);
+      expect([turns, what === 'push' ? calls.at(-1) : looks]).toEqual([
+        turns,
+        what === 'push' ? 'apply 0:2 applied' : 1,
+      ]);
       await expectUpToDate(0);
     }
   });

@@ -34,7 +34,7 @@ export interface MetricsFeedOptions extends Clocks {
 /** Updates of one partition that may wait; more are dropped and healed by a rebuild. */
 const waitingMax = 64;
 
-interface Lane {
+interface PartitionState {
   waiting: MetricsUpdate[];
   running: Promise<void> | null;
   rebuildReason: string | null;
@@ -45,120 +45,118 @@ interface Lane {
 }
 
 export function createMetricsFeed({ metrics, store, telemetry, now, elapsed }: MetricsFeedOptions): MetricsFeed {
-  const lanes = new Map<number, Lane>();
+  const states = new Map<number, PartitionState>();
 
-  function laneOf(partition: number): Lane {
-    let lane = lanes.get(partition);
-    if (lane === undefined) {
-      lane = { waiting: [], running: null, rebuildReason: null, last: null, checkDue: false, retryAt: 0 };
-      lanes.set(partition, lane);
+  function stateOf(partition: number): PartitionState {
+    let state = states.get(partition);
+    if (state === undefined) {
+      state = { waiting: [], running: null, rebuildReason: null, last: null, checkDue: false, retryAt: 0 };
+      states.set(partition, state);
     }
-    return lane;
+    return state;
   }
 
-  function start(partition: number, lane: Lane): void {
-    lane.running ??= drain(partition, lane)
-      .finally(() => {
-        lane.running = null;
-      })
-      .then(() => {
-        // Pushed when the loop had ended and this had not been told yet.
-        if (lane.waiting.length > 0) start(partition, lane);
-      });
+  function start(partition: number, state: PartitionState): void {
+    // Not before it stands in `running`, from which the loop takes itself as it ends.
+    state.running ??= Promise.resolve().then(() => drain(partition, state));
   }
 
-  /** Never rejects: nobody waits for it. */
-  async function drain(partition: number, lane: Lane): Promise<void> {
+  /** Never rejects: nobody waits for it. What comes once it has found nothing more to do starts it anew. */
+  async function drain(partition: number, state: PartitionState): Promise<void> {
     try {
       for (;;) {
-        if (lane.rebuildReason !== null) await rebuild(partition, lane);
-        else if (lane.waiting.length > 0) await applyNext(lane);
-        else if (lane.checkDue) await compare(partition, lane);
+        if (state.rebuildReason !== null) await rebuild(partition, state);
+        else if (state.waiting.length > 0) await applyNext(state);
+        else if (state.checkDue) await compare(partition, state);
         else return;
       }
     } catch (error) {
       // Whatever it is, also a bug: the next check tries again, or a push after a while; the store has everything.
-      lane.waiting.length = 0;
-      lane.rebuildReason ??= 'unavailable';
-      lane.retryAt = elapsed() + limits.metricsRetryMs;
+      state.waiting.length = 0;
+      state.rebuildReason ??= 'unavailable';
+      state.retryAt = elapsed() + limits.metricsRetryMs;
       telemetry.emit('metrics.unavailable', { partition, error: tellFailure(error) });
+    } finally {
+      state.running = null;
     }
   }
 
-  async function applyNext(lane: Lane): Promise<void> {
-    const update = lane.waiting[0]!;
+  async function applyNext(state: PartitionState): Promise<void> {
+    const update = state.waiting[0]!;
     const result = await metrics.apply(update);
     // Meanwhile all that waited may have been dropped, and something newer have come.
-    if (lane.waiting[0] === update) lane.waiting.shift();
-    if (result === 'diverged') lane.rebuildReason = 'diverged';
+    if (state.waiting[0] === update) state.waiting.shift();
+    if (result === 'diverged') state.rebuildReason = 'diverged';
   }
 
-  async function compare(partition: number, lane: Lane): Promise<void> {
-    lane.checkDue = false;
+  async function compare(partition: number, state: PartitionState): Promise<void> {
+    state.checkDue = false;
     const found = await metrics.watermark(partition);
     // What has come meanwhile is applied next, and tells by itself whether it fits.
-    if (lane.waiting.length > 0) return;
-    const expected = lane.last;
-    if (expected !== null && found?.commitToken !== expected.commitToken) lane.rebuildReason = 'watermark';
+    if (state.waiting.length > 0) return;
+    const expected = state.last;
+    if (expected !== null && found?.commitToken !== expected.commitToken) state.rebuildReason = 'watermark';
   }
 
-  async function rebuild(partition: number, lane: Lane): Promise<void> {
-    const reason = lane.rebuildReason ?? 'unknown';
+  async function rebuild(partition: number, state: PartitionState): Promise<void> {
+    const reason = state.rebuildReason ?? 'unknown';
     // Before the snapshot is taken: a reason that comes later is for one that comes later.
-    lane.rebuildReason = null;
+    state.rebuildReason = null;
     const startedAt = elapsed();
     const expected = await metrics.watermark(partition);
     const snapshot = await store.partitionMetrics(storeConsumer, partition, now());
     if (snapshot === null) return;
     if (!(await metrics.rebuild(snapshot, expected))) {
-      lane.rebuildReason ??= reason;
+      state.rebuildReason ??= reason;
       return;
     }
     // The snapshot has everything that was committed before it: what waits up to its own token is in it.
-    const covered = lane.waiting.findIndex((update) => update.watermark.commitToken === snapshot.watermark.commitToken);
-    if (covered >= 0) lane.waiting.splice(0, covered + 1);
+    const covered = state.waiting.findIndex(
+      (update) => update.watermark.commitToken === snapshot.watermark.commitToken,
+    );
+    if (covered >= 0) state.waiting.splice(0, covered + 1);
     telemetry.emit('metrics.rebuilt', { partition, reason, durationMs: elapsed() - startedAt });
   }
 
   return {
     push(update) {
-      const lane = laneOf(update.partition);
-      lane.last = update.watermark;
+      const state = stateOf(update.partition);
+      state.last = update.watermark;
       // Dozens of batches a second would all find out the same; the rebuild that is due has what they bring.
-      if (lane.running === null && lane.rebuildReason !== null && elapsed() < lane.retryAt) return;
-      lane.waiting.push(update);
-      if (lane.waiting.length > waitingMax) {
-        lane.waiting.length = 0;
-        lane.rebuildReason = 'behind';
+      if (state.running === null && state.rebuildReason !== null && elapsed() < state.retryAt) return;
+      state.waiting.push(update);
+      if (state.waiting.length > waitingMax) {
+        state.waiting.length = 0;
+        state.rebuildReason = 'behind';
       }
-      start(update.partition, lane);
+      start(update.partition, state);
     },
     claimed(partition, watermark) {
-      const lane = laneOf(partition);
-      lane.last = watermark;
-      lane.waiting.length = 0;
-      lane.checkDue = true;
-      start(partition, lane);
+      const state = stateOf(partition);
+      state.last = watermark;
+      state.waiting.length = 0;
+      state.checkDue = true;
+      start(partition, state);
     },
     show(partition) {
-      const lane = laneOf(partition);
-      lane.rebuildReason ??= 'halted';
-      start(partition, lane);
+      const state = stateOf(partition);
+      state.rebuildReason ??= 'halted';
+      start(partition, state);
     },
     refresh(partition, watermark, reason) {
-      const lane = laneOf(partition);
-      lane.last = watermark;
-      lane.waiting.length = 0;
-      lane.rebuildReason = reason;
-      start(partition, lane);
+      const state = stateOf(partition);
+      state.last = watermark;
+      state.waiting.length = 0;
+      state.rebuildReason = reason;
+      start(partition, state);
     },
     check(partition) {
-      const lane = laneOf(partition);
-      lane.checkDue = true;
-      start(partition, lane);
+      const state = stateOf(partition);
+      state.checkDue = true;
+      start(partition, state);
     },
     async settle() {
-      for (const lane of lanes.values()) while (lane.running !== null) await lane.running;
+      for (const state of states.values()) while (state.running !== null) await state.running;
     },
   };
 }

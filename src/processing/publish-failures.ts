@@ -30,7 +30,7 @@ export interface FailurePublisherOptions {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-interface Lane {
+interface PartitionState {
   isDue: boolean;
   running: Promise<void> | null;
   released: AbortController;
@@ -38,34 +38,34 @@ interface Lane {
 
 export function createFailurePublisher(options: FailurePublisherOptions): FailurePublisher {
   const { store, topic, consumer, telemetry } = options;
-  const lanes = new Map<number, Lane>();
+  const states = new Map<number, PartitionState>();
   let isStopping = false;
 
-  function laneOf(partition: number): Lane {
-    let lane = lanes.get(partition);
-    if (lane === undefined) {
-      lane = { isDue: false, running: null, released: new AbortController() };
-      lanes.set(partition, lane);
+  function stateOf(partition: number): PartitionState {
+    let state = states.get(partition);
+    if (state === undefined) {
+      state = { isDue: false, running: null, released: new AbortController() };
+      states.set(partition, state);
     }
-    return lane;
+    return state;
   }
 
   /** Runs until nothing is due, or the partition is released. Never rejects. */
-  async function drain(partition: number, lane: Lane): Promise<void> {
-    for (let attempt = 0; lane.isDue && !lane.released.signal.aborted; ) {
-      lane.isDue = false;
+  async function drain(partition: number, state: PartitionState): Promise<void> {
+    for (let attempt = 0; state.isDue && !state.released.signal.aborted; ) {
+      state.isDue = false;
       try {
         while (await publishSome(partition)) {
           attempt = 0;
-          if (lane.released.signal.aborted) return;
+          if (state.released.signal.aborted) return;
         }
       } catch (error) {
-        lane.isDue = true;
+        state.isDue = true;
         const retryInMs = backoffMs(attempt, options.random());
         // Whatever it is, also a bug: the rows are in the inbox, and storing goes on without this.
         telemetry.emit('failed.unpublished', { partition, reason: String(error), retryInMs, attempt });
         attempt += 1;
-        await options.pause(retryInMs, lane.released.signal).catch(() => undefined);
+        await options.pause(retryInMs, state.released.signal).catch(() => undefined);
       }
     }
   }
@@ -87,29 +87,29 @@ export function createFailurePublisher(options: FailurePublisherOptions): Failur
   return {
     notice(partition) {
       if (isStopping) return;
-      const lane = laneOf(partition);
-      if (lane.released.signal.aborted) lane.released = new AbortController();
-      lane.isDue = true;
-      start(partition, lane);
+      const state = stateOf(partition);
+      if (state.released.signal.aborted) state.released = new AbortController();
+      state.isDue = true;
+      start(partition, state);
     },
     release(partition) {
-      const lane = lanes.get(partition);
-      if (lane === undefined) return;
-      lane.isDue = false;
-      lane.released.abort(new Error('the partition was released'));
+      const state = states.get(partition);
+      if (state === undefined) return;
+      state.isDue = false;
+      state.released.abort(new Error('the partition was released'));
     },
     async stop() {
       isStopping = true;
-      for (const lane of lanes.values()) lane.released.abort(new Error('the publisher stops'));
-      await Promise.all([...lanes.values()].map(({ running }) => running));
+      for (const state of states.values()) state.released.abort(new Error('the publisher stops'));
+      await Promise.all([...states.values()].map(({ running }) => running));
     },
   };
 
-  function start(partition: number, lane: Lane): void {
-    lane.running ??= drain(partition, lane).then(() => {
-      lane.running = null;
+  function start(partition: number, state: PartitionState): void {
+    state.running ??= drain(partition, state).then(() => {
+      state.running = null;
       // Noticed anew after the loop had looked for the last time.
-      if (lane.isDue && !lane.released.signal.aborted) start(partition, lane);
+      if (state.isDue && !state.released.signal.aborted) start(partition, state);
     });
   }
 }

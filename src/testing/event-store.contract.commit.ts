@@ -58,12 +58,12 @@ export function commitCases(makeHarness: MakeEventStoreHarness): void {
 
     it('keeps what belongs to a row with that row, however many are written', async () => {
       const { store } = current();
-      const told = (number: number, of: number, text: string) => (number % of === 0 ? `${text} ${number}` : null);
+      const everyNth = (number: number, of: number, text: string) => (number % of === 0 ? `${text} ${number}` : null);
       const events = eventsOf(37, (number) => ({
         eventType: `type ${number % 3}`,
-        clientId: told(number, 2, 'client'),
-        source: told(number, 3, 'shop'),
-        key: told(number, 5, 'key'),
+        clientId: everyNth(number, 2, 'client'),
+        source: everyNth(number, 3, 'shop'),
+        key: everyNth(number, 5, 'key'),
         occurredAt: number % 7 === 0 ? `2026-01-15T12:00:${10 + number}Z` : null,
         receivedAt: startAt + number,
         payloadJson: `{"number":${number}}`,

@@ -11,7 +11,7 @@ export function failureCases(makeHarness: MakeEventStoreHarness): void {
   describe('failing', () => {
     const current = useStore(makeHarness);
 
-    // No store of milliseconds in whole numbers can hold the one, and none the other.
+    // No store keeps parts of a millisecond, and none an id that is no UUID.
     const refusedValues: [string, Partial<EventEnvelope>][] = [
       ['a time', { receivedAt: startAt + 0.5 }],
       ['an id', { id: 'no UUID' }],

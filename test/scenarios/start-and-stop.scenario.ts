@@ -41,21 +41,25 @@ it('answers the request that is under way, and ends the live feed, rather than c
   await lock.release();
 });
 
-it('bounds the young generation and the arenas of all threads, which are taken when Node starts only', async (context) => {
+it('starts Node with a bound for young generations and one for arenas, where none is given', async (context) => {
   requireHere(context, existsSync('/proc/self/cmdline'), '/proc');
-  const of = (pid: number, what: 'cmdline' | 'environ') => readFileSync(`/proc/${pid}/${what}`, 'utf8').split('\0');
+  const readProc = (pid: number, what: 'cmdline' | 'environ') =>
+    readFileSync(`/proc/${pid}/${what}`, 'utf8').split('\0');
   const server = await startServer({ dataDir: createTempDir() });
-  expect(of(server.pid, 'cmdline')).toContain('--max-semi-space-size=8');
-  expect(of(server.pid, 'environ')).toContain('MALLOC_ARENA_MAX=2');
+  expect(readProc(server.pid, 'cmdline')).toContain('--max-semi-space-size=8');
+  expect(readProc(server.pid, 'environ')).toContain('MALLOC_ARENA_MAX=2');
   await server.stop();
 
   const own = await startServer({ dataDir: createTempDir(), env: { MALLOC_ARENA_MAX: '5' } });
-  expect(of(own.pid, 'environ').filter((variable) => variable.startsWith('MALLOC'))).toEqual(['MALLOC_ARENA_MAX=5']);
+  expect(readProc(own.pid, 'environ').filter((variable) => variable.startsWith('MALLOC'))).toEqual([
+    'MALLOC_ARENA_MAX=5',
+  ]);
   await own.stop();
 
   const other = { NODE_OPTIONS: '--max-semi-space-size=16' };
   const told = await startServer({ dataDir: createTempDir(), env: other });
-  expect(of(told.pid, 'cmdline').join(' ')).not.toContain('--max-semi-space-size');
+  expect(readProc(told.pid, 'cmdline').join(' ')).not.toContain('--max-semi-space-size');
+  expect(readProc(told.pid, 'environ')).toContain('MALLOC_ARENA_MAX=2');
 });
 
 it('npm start hands its SIGTERM on and leaves nothing behind', async () => {

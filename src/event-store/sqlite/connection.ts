@@ -86,7 +86,7 @@ export function inTransaction<Result>(db: DatabaseSync, work: () => Result, begi
     db.exec('COMMIT');
     return result;
   } catch (error) {
-    // A full disk may have rolled back by itself already.
+    // A full disk, or a statement with OR ROLLBACK, has rolled back by itself already.
     if (db.isTransaction) db.exec('ROLLBACK');
     throw error;
   }

@@ -2,25 +2,28 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { otherEventType } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
 import type { CommitRequest, EventToStore } from '../batch.ts';
-import { hashLength, idBytesIn, idLength } from './rows.ts';
+import { hashLength, idLength, writeIdBytes } from './rows.ts';
 
 /**
  * Rows that one statement inserts, which opens the table and its indexes once for all of them: inserting takes a quarter less
- * than row by row, with 8 as with 32.
+ * than row by row, as much with 8 rows or 32.
  */
 const rowsAtOnce = 16;
 
-/** Where the bytes of a row's id and hash are made. */
-interface Places {
+/** For the bytes of a row's id and hash, used again for each statement. */
+interface Buffers {
   readonly id: Uint8Array;
   readonly hash: Buffer;
 }
 
-/** @returns what inserts events inside the transaction. Where it throws, the transaction may be rolled back already. */
+/**
+ * @returns what inserts events inside the transaction. Where it throws, some of them may be inserted, or the whole transaction rolled
+ * back already: whoever calls must roll it back and do nothing more in it.
+ */
 export function createEventInsert(db: DatabaseSync): (request: CommitRequest, events: readonly EventToStore[]) => void {
   const insertOne = prepareInsert(db, 1);
   const insertMany = prepareInsert(db, rowsAtOnce);
-  const places = Array.from({ length: rowsAtOnce }, () => ({
+  const buffers = Array.from({ length: rowsAtOnce }, () => ({
     id: new Uint8Array(idLength),
     hash: Buffer.alloc(hashLength),
   }));
@@ -29,7 +32,7 @@ export function createEventInsert(db: DatabaseSync): (request: CommitRequest, ev
     for (let next = 0; next < events.length; ) {
       const rows = events.length - next < rowsAtOnce ? 1 : rowsAtOnce;
       const values: SQLInputValue[] = [];
-      for (let row = 0; row < rows; row++) pushValues(values, places[row]!, request, events[next + row]!);
+      for (let row = 0; row < rows; row++) pushValues(values, buffers[row]!, request, events[next + row]!);
       (rows === 1 ? insertOne : insertMany).run(...values);
       next += rows;
     }
@@ -37,8 +40,8 @@ export function createEventInsert(db: DatabaseSync): (request: CommitRequest, ev
 }
 
 /**
- * OR ROLLBACK, since no failure leaves the transaction standing: a statement of several rows that might be undone alone keeps a
- * journal of all that it touches, which costs more than is saved. Nor may the table have a check that calls a function.
+ * OR ROLLBACK, since a statement of several rows that can be undone alone keeps a journal of all that it touches, which costs more
+ * than is saved. For the same reason the table may have no check that calls a function.
  */
 function prepareInsert(db: DatabaseSync, rows: number): StatementSync {
   const marks = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
@@ -52,13 +55,13 @@ function prepareInsert(db: DatabaseSync, rows: number): StatementSync {
 /** Those of one row, in the order of the statement's columns. @throws RejectedByStoreError */
 function pushValues(
   values: SQLInputValue[],
-  { id, hash }: Places,
+  { id, hash }: Buffers,
   { logNo, partition, storedAt }: CommitRequest,
   { candidate: { event, offset, contentHash }, countedAs }: EventToStore,
 ): void {
-  const idBytes = idBytesIn(id, event.id);
+  const idBytes = writeIdBytes(id, event.id);
   if (idBytes.length !== idLength) throw new RejectedByStoreError(`the id of an event must be a UUID, got ${event.id}`);
-  hash.write(contentHash, 'hex');
+  if (hash.write(contentHash, 'hex') !== hashLength) throw new Error(`${contentHash} is no hash of an event.`);
   values.push(
     idBytes,
     logNo,

@@ -4,7 +4,7 @@ import type { InboxState } from '../../domain/inbox.ts';
 import { asBuffer } from '../../domain/utf8.ts';
 import type { BatchKnowledge, Candidate, CommitRequest, KnownEvent } from '../batch.ts';
 import { allRows, firstRow } from './connection.ts';
-import { bytesToId, idBytesIn, idLength, idToBytes } from './rows.ts';
+import { bytesToId, idLength, idToBytes, writeIdBytes } from './rows.ts';
 
 interface KnownRow {
   readonly id: Uint8Array;
@@ -26,7 +26,7 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
   const byIds = db.prepare(
     `WITH wanted (wanted_id) AS (VALUES ${wanted}) SELECT ${knownColumns} FROM wanted CROSS JOIN events ON id = wanted_id`,
   );
-  const places = Array.from({ length: idsAtOnce }, () => new Uint8Array(idLength));
+  const buffers = Array.from({ length: idsAtOnce }, () => new Uint8Array(idLength));
   const contentById = db.prepare('SELECT event_type, source, occurred_at, payload FROM events WHERE id = ?');
   const redrivenRow = db.prepare('SELECT attempt, state FROM inbox WHERE id = ?');
   const namedType = db.prepare('SELECT 1 AS named FROM event_types WHERE name = ?');
@@ -55,7 +55,7 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
     };
     let next = 0;
     for (; next + idsAtOnce <= candidates.length; next += idsAtOnce) {
-      const ids = places.map((place, index) => idBytesIn(place, candidates[next + index]!.event.id));
+      const ids = buffers.map((buffer, index) => writeIdBytes(buffer, candidates[next + index]!.event.id));
       for (const row of allRows<KnownRow>(byIds, ...ids)) add(row);
     }
     for (const { event } of candidates.slice(next)) {

@@ -31,7 +31,7 @@ export function createSqliteMigrationTarget(db: DatabaseSync, now: () => number)
       return readApplied(db);
     },
     async apply({ version, name, sql, checksum }) {
-      const work = () => {
+      const applyOnce = () => {
         if (firstRow(db.prepare('SELECT 1 AS done FROM schema_migrations WHERE version = ?'), version) !== null) return;
         db.exec(sql);
         db.prepare('INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?, ?, ?, ?)').run(
@@ -41,10 +41,10 @@ export function createSqliteMigrationTarget(db: DatabaseSync, now: () => number)
           now(),
         );
       };
-      // A migration may change the text of a table's definition, which nothing else may.
+      // Else SQLite lets nobody change the text of a table's definition.
       db.enableDefensive(false);
       try {
-        inTransaction(db, work);
+        inTransaction(db, applyOnce);
       } finally {
         db.enableDefensive(true);
       }

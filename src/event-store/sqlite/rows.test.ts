@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it, test } from 'vitest';
-import { bytesToId, idToBytes } from './rows.ts';
+import { bytesToId, idToBytes, writeIdBytes } from './rows.ts';
 
 describe('an id', () => {
   it('is its sixteen bytes, in either case, and comes back in lower case', () => {
@@ -24,7 +24,14 @@ describe('an id', () => {
     // Characters whose lower seven bits are those of a digit, and of a dash.
     '\u01301234567-89ab-cdef-fedc-ba987654321',
     '01234567\u01ad89ab-cdef-fedc-ba9876543210',
-  ])('that is none, such as "%s", is as many bytes as its leading digits make', (text) => {
-    expect(Buffer.from(idToBytes(text))).toEqual(Buffer.from(text.replaceAll('-', ''), 'hex'));
+  ])('that is none, such as "%s", is no bytes', (text) => {
+    expect(idToBytes(text)).toHaveLength(0);
+  });
+
+  it('is written over one that was there before, where it is one', () => {
+    const buffer = idToBytes('ffffffff-ffff-ffff-ffff-ffffffffffff');
+    expect(writeIdBytes(buffer, '01234567-89ab-cdef-fedc-ba9876543210')).toBe(buffer);
+    expect(bytesToId(buffer)).toBe('01234567-89ab-cdef-fedc-ba9876543210');
+    expect(writeIdBytes(buffer, '01234567-89ab-cdef-fedc')).toHaveLength(0);
   });
 });
