@@ -19,7 +19,8 @@ function pinnedNode() {
   for (const name of names) {
     try {
       const manifest = require.resolve(`${name}/package.json`);
-      return join(dirname(manifest), require(manifest).bin.node);
+      const { version, bin } = require(manifest);
+      if (isSupportedNode(version)) return join(dirname(manifest), bin.node);
     } catch {
       // Not installed for this platform; the next name may be.
     }
@@ -58,6 +59,8 @@ function beginsAnew(flags) {
 
 function runOn(node) {
   const args = [...nodeFlags(), fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  // The same process, so that nobody has two to stop. Not every Node can, and none on Windows.
+  if (process.execve && process.platform !== 'win32') process.execve(node, [node, ...args], environment());
   const child = spawn(node, args, { stdio: 'inherit', env: environment() });
   // A terminal's Ctrl-C reaches the child by itself; what is sent to this process alone must be handed on. Either way this
   // process stays until the child has ended.

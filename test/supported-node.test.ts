@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { isSupportedNode, supportedNode } from '../bin/supported-node.js';
 
-// Plain JavaScript, which the compiler leaves alone.
-const file: string = new URL('../bin/supported-node.js', import.meta.url).href;
-const { isSupportedNode, supportedNode } = await import(file);
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
 describe('the Node that the program runs on', () => {

@@ -1,5 +1,6 @@
 import { access, constants, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isSupportedNode, supportedNode } from '../../bin/supported-node.js';
 import { StartupError, UnavailableError } from '../domain/failure.ts';
 import { limits } from '../domain/limits.ts';
 import type { LedgerView, ReadinessView } from '../http/contract.ts';
@@ -7,8 +8,6 @@ import { judgeLedger } from '../runtime/commands/judge-ledger.ts';
 import type { Finding } from '../runtime/compose/finding.ts';
 import type { Config } from '../runtime/config/config.ts';
 import { type ApiClient, problemError } from './api-client.ts';
-
-const nodeNeeded = { major: 24, minor: 6 } as const;
 
 /** This machine and the data directory, or the parts elsewhere that take its place; whether or not a server runs. */
 export async function findHere(config: Config): Promise<readonly Finding[]> {
@@ -18,14 +17,11 @@ export async function findHere(config: Config): Promise<readonly Finding[]> {
 }
 
 function findNode(): Finding {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (major > nodeNeeded.major || (major === nodeNeeded.major && minor >= nodeNeeded.minor)) {
-    return { level: 'ok', what: `Node ${process.versions.node}` };
-  }
+  if (isSupportedNode(process.versions.node)) return { level: 'ok', what: `Node ${process.versions.node}` };
   return {
     level: 'problem',
-    what: `Node ${process.versions.node} is too old`,
-    advice: [`use ${nodeNeeded.major}.${nodeNeeded.minor} or newer, or start through npm, which brings its own`],
+    what: `Node ${process.versions.node} is none on which all tests pass`,
+    advice: [`use ${supportedNode}, or start through bin/esp.js, which brings its own`],
   };
 }
 

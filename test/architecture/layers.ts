@@ -153,9 +153,10 @@ export const layers: readonly Layer[] = [
   {
     name: 'cli',
     files: /^src\/cli\//,
-    imports: ['domain', 'contract', 'runtime', 'cli'],
+    imports: ['domain', 'contract', 'runtime', 'cli', 'launcher'],
     packages: ['commander', anyNode],
   },
+  { name: 'launcher', files: /^bin\/supported-node\.js$/, imports: [], packages: [] },
   { name: 'package entry', files: /^src\/index\.ts$/, imports: ['contract', 'runtime'], packages: [] },
 
   {
