@@ -57,10 +57,14 @@ function beginsAnew(flags) {
   return flags.length > 0 || (youngMib.has(process.argv[2]) && process.env.MALLOC_ARENA_MAX === undefined);
 }
 
+/** Begins this process anew, so that nobody has two to stop. Returns where that can't be: on Windows, and on an old Node. */
+function become(node, args) {
+  if (process.execve && process.platform !== 'win32') process.execve(node, [node, ...args], environment());
+}
+
 function runOn(node) {
   const args = [...nodeFlags(), fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  // The same process, so that nobody has two to stop. Not every Node can, and none on Windows.
-  if (process.execve && process.platform !== 'win32') process.execve(node, [node, ...args], environment());
+  become(node, args);
   const child = spawn(node, args, { stdio: 'inherit', env: environment() });
   // A terminal's Ctrl-C reaches the child by itself; what is sent to this process alone must be handed on. Either way this
   // process stays until the child has ended.
@@ -80,11 +84,8 @@ function runOn(node) {
 
 if (isSupportedNode(process.versions.node)) {
   const flags = nodeFlags();
-  if (beginsAnew(flags) && process.platform !== 'win32') {
-    // The same process, begun anew, which takes as long as an empty Node. (Windows can't, and needs more memory.)
-    const args = [process.execPath, ...process.execArgv, ...flags, ...process.argv.slice(1)];
-    process.execve(process.execPath, args, environment());
-  }
+  // It takes as long as an empty Node. (Windows goes on as it is, and needs more memory.)
+  if (beginsAnew(flags)) become(process.execPath, [...process.execArgv, ...flags, ...process.argv.slice(1)]);
   // Compiled code is kept from one start to the next. In a clone this must come before the first TypeScript file: what is
   // in the cache needs no stripping, and the idle server is 35 MB smaller without the stripper.
   // Beside the modules, not in the system's shared temporary directory, where others could write as well; where that can't

@@ -57,8 +57,8 @@ export function createMetricsFeed({ metrics, store, telemetry, now, elapsed }: M
   }
 
   function start(partition: number, state: PartitionState): void {
-    // Not before it stands in `running`, from which the loop takes itself as it ends.
-    state.running ??= Promise.resolve().then(() => drain(partition, state));
+    // There is something to do, so the loop waits once at least, and ends after it stands here.
+    state.running ??= drain(partition, state);
   }
 
   /** Never rejects: nobody waits for it. What comes once it has found nothing more to do starts it anew. */
