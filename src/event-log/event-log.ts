@@ -121,11 +121,14 @@ export interface LogAssignment {
 export interface BatchLimits {
   readonly recordsMax: number;
   readonly bytesMax: number;
-  /** How long a batch that is not full waits for more records after its first. */
-  readonly lingerMs: number;
 }
 
 export interface LogStream {
+  /**
+   * Waits until `next` would answer at once: a record of the partition is there, or can't be read. False where nothing came for `idleMs`. Takes
+   * nothing: what comes until `next` is called is in its batch. Counts as that partition's one call, and aborts like `next`.
+   */
+  untilRecords(partition: number, idleMs: number, signal: AbortSignal): Promise<boolean>;
   /**
    * The partition's next records, in order, each exactly once per stream; at least one record, or `records: []` with a
    * fresh `end` when nothing came for `idleMs`. One call at a time per partition; calls of several partitions run side by

@@ -38,7 +38,7 @@ export async function findDamage(
   }
 }
 
-const limitsOfReading = { recordsMax: limits.batchRecordsMax, bytesMax: limits.batchBytesMax, lingerMs: 0 };
+const limitsOfReading = { recordsMax: limits.batchRecordsMax, bytesMax: limits.batchBytesMax };
 /** Everything is there already; what was given up at a partition's end is not waited for. */
 const idleMs = 50;
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createPace } from './pace.ts';
 
 beforeEach(() => {
@@ -8,44 +8,83 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const setUp = () => createPace({ restFactor: 2, restMinMs: 5, restMaxMs: 40 });
-
-it('ticks for all who wait at one time, counted from the first and by its work', async () => {
-  const pace = setUp();
+function setUp() {
+  const pace = createPace(2, { lingerMs: 2, restMinMs: 5, restMaxMs: 40 });
   const ticked: string[] = [];
-  const wait = (name: string, workedMs: number) => void pace.tick(workedMs).then(() => ticked.push(name));
-  wait('first', 10);
-  await vi.advanceTimersByTimeAsync(19);
-  wait('second', 1);
-  expect(ticked).toEqual([]);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(ticked).toEqual(['first', 'second']);
+  const wait = (name: string) => void pace.tick().then(() => ticked.push(name));
+  return { pace, ticked, wait };
+}
 
-  wait('next', 5);
-  await vi.advanceTimersByTimeAsync(9);
-  expect(ticked).toHaveLength(2);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(ticked).toHaveLength(3);
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+
+describe('where nobody rests', () => {
+  it('ticks a moment after the first who waits, for all who came meanwhile', async () => {
+    const { ticked, wait } = setUp();
+    wait('first');
+    await pass(1);
+    wait('second');
+    expect(ticked).toEqual([]);
+    await pass(1);
+    expect(ticked).toEqual(['first', 'second']);
+    wait('next');
+    await pass(1);
+    expect(ticked).toHaveLength(2);
+    await pass(1);
+    expect(ticked).toHaveLength(3);
+  });
 });
 
-it.each([
-  ['no sooner than a few milliseconds after a batch that took next to none', 0.1, 5],
-  ['no later than batches get better by, however long one took', 10_000, 40],
-])('ticks %s', async (_name, workedMs, restMs) => {
-  let hasTicked = false;
-  void setUp()
-    .tick(workedMs)
-    .then(() => {
-      hasTicked = true;
-    });
-  await vi.advanceTimersByTimeAsync(restMs - 1);
-  expect(hasTicked).toBe(false);
-  await vi.advanceTimersByTimeAsync(1);
-  expect(hasTicked).toBe(true);
+describe('a rest', () => {
+  it('holds up whoever comes, for as long as the work of the batch that began it has it', async () => {
+    const { pace, ticked, wait } = setUp();
+    pace.rest(10);
+    await pass(4);
+    wait('early');
+    await pass(15);
+    wait('late');
+    expect(ticked).toEqual([]);
+    await pass(1);
+    expect(ticked).toEqual(['early', 'late']);
+  });
+
+  it('is not made longer by batches that end within it', async () => {
+    const { pace, ticked, wait } = setUp();
+    pace.rest(10);
+    await pass(19);
+    pace.rest(10);
+    wait('waits');
+    await pass(1);
+    expect(ticked).toEqual(['waits']);
+  });
+
+  it('that is over holds up nobody', async () => {
+    const { pace, ticked, wait } = setUp();
+    pace.rest(10);
+    await pass(20);
+    wait('lone');
+    await pass(2);
+    expect(ticked).toEqual(['lone']);
+  });
+
+  it.each([
+    ['no sooner than a few milliseconds after a batch that took next to none', 0.1, 5],
+    ['no later than batches get better by, however long one took', 10_000, 40],
+  ])('ends %s', async (_name, workedMs, restMs) => {
+    const { pace, ticked, wait } = setUp();
+    pace.rest(workedMs);
+    wait('waits');
+    await pass(restMs - 1);
+    expect(ticked).toEqual([]);
+    await pass(1);
+    expect(ticked).toEqual(['waits']);
+  });
 });
 
 it('keeps no timer while nobody waits', async () => {
-  void setUp().tick(20);
-  await vi.advanceTimersByTimeAsync(40);
+  const { pace, wait } = setUp();
+  pace.rest(20);
+  expect(vi.getTimerCount()).toBe(0);
+  wait('waits');
+  await pass(40);
   expect(vi.getTimerCount()).toBe(0);
 });

@@ -1,40 +1,55 @@
 import { limits } from '../domain/limits.ts';
 
-/** Ticks that all partitions of a worker wait for together, so that what they do next, they do in the same turn. */
+/**
+ * When batches are taken that are not full. All partitions of a worker share the ticks, so that a lone event is stored at once, and of a steady
+ * stream what has come during a rest is stored together, whichever partitions it came to.
+ */
 export interface Pace {
+  /** Whoever has something to store waits for the next tick: the end of the rest, or where nobody rests `lingerMs` from now. */
+  tick(): Promise<void>;
   /**
-   * The next tick, counted from the first of those who wait for it: after a rest as long as `batchRestFactor` times its work,
-   * within bounds.
+   * A batch was stored, and nothing waits that would fill another: begins a rest as long as `restFactor` times that work, within bounds, unless
+   * one is under way.
    *
-   * @param workedMs what the batch that was just stored has taken, the wait for its turn and maintenance included
+   * @param workedMs what the batch has taken, the wait for its turn and maintenance included
    */
-  tick(workedMs: number): Promise<void>;
+  rest(workedMs: number): void;
 }
 
-export interface PaceOptions {
-  readonly restFactor: number;
+export interface PaceBounds {
+  readonly lingerMs: number;
   readonly restMinMs: number;
   readonly restMaxMs: number;
 }
 
-const ofLimits: PaceOptions = {
-  restFactor: limits.batchRestFactor,
+const ofLimits: PaceBounds = {
+  lingerMs: limits.batchLingerMs,
   restMinMs: limits.batchRestMinMs,
   restMaxMs: limits.batchRestMaxMs,
 };
 
-export function createPace({ restFactor, restMinMs, restMaxMs }: PaceOptions = ofLimits): Pace {
+/** @param restFactor length of a rest, over that of the work before it */
+export function createPace(restFactor: number, { lingerMs, restMinMs, restMaxMs }: PaceBounds = ofLimits): Pace {
   let next: Promise<void> | null = null;
+  /** By performance.now(). */
+  let restsUntil = 0;
   return {
-    tick(workedMs) {
+    tick() {
       next ??= new Promise((resolve) => {
-        const restMs = Math.min(restMaxMs, Math.max(restMinMs, restFactor * workedMs));
-        setTimeout(() => {
-          next = null;
-          resolve();
-        }, restMs);
+        const restMs = restsUntil - performance.now();
+        setTimeout(
+          () => {
+            next = null;
+            resolve();
+          },
+          restMs > 0 ? restMs : lingerMs,
+        );
       });
       return next;
+    },
+    rest(workedMs) {
+      const now = performance.now();
+      if (now >= restsUntil) restsUntil = now + Math.min(restMaxMs, Math.max(restMinMs, restFactor * workedMs));
     },
   };
 }

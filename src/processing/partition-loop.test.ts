@@ -51,17 +51,17 @@ describe('a batch', () => {
     ]);
   });
 
-  it('is followed by a tick of the pace, unless a full batch waits already or nothing came', async () => {
+  it('waits for a tick of the pace and begins a rest, unless another full one waits already or nothing came', async () => {
     const { run } = await loopHarness();
     const steps: string[] = [];
     await run([{ ...batch(0, 1, 2), end: 6 }, { ...batch(3, 4), end: 7 }, batch(5, 6), idle(7)], {
       options: {
-        batchLimits: { recordsMax: 3, bytesMax: 1_000_000, lingerMs: 0 },
-        pace: { tick: async () => void steps.push('tick') },
-        atPoint: (point) => (point === 'acknowledged' ? void steps.push(point) : undefined),
+        batchLimits: { recordsMax: 3, bytesMax: 1_000_000 },
+        pace: { tick: async () => void steps.push('tick'), rest: () => void steps.push('rest') },
+        atPoint: (point) => (point === 'fetched' ? void steps.push(point) : undefined),
       },
     });
-    expect(steps).toEqual(['acknowledged', 'acknowledged', 'tick', 'acknowledged', 'tick', 'acknowledged']);
+    expect(steps).toEqual(['tick', 'fetched', 'fetched', 'rest', 'tick', 'fetched', 'rest', 'fetched']);
   });
 
   it('is cut below progress, before any work is done on it', async () => {

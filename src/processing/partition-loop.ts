@@ -68,11 +68,12 @@ export async function runPartitionLoop(
       const end = await run([], { from: cursor.nextOffset, to: logStart, kind: 'trimmed' });
       if (end !== 'committed') return end;
     }
-    // What has come during a rest was waited for long enough.
-    const afterRest = { ...options.batchLimits, lingerMs: 0 };
-    let batchLimits = options.batchLimits;
+    let isFullNext = false;
     for (;;) {
-      const batch = await stream.next(partition, batchLimits, options.idleMs, signal);
+      const came = await stream.untilRecords(partition, options.idleMs, signal);
+      // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its neighbours'.
+      if (came && !isFullNext) await options.pace.tick();
+      const batch = await stream.next(partition, options.batchLimits, 0, signal);
       const takenAt = options.elapsed();
       await options.atPoint?.('fetched', partition);
       const end = await takeBatch(options, run, cursor, batch);
@@ -83,12 +84,8 @@ export async function runPartitionLoop(
       const maintained = await options.maintenance.run({ ...claimed, ...cursor }, signal);
       if (typeof maintained === 'string') return maintained;
       cursor.commitToken = maintained.commitToken;
-      // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its neighbours'.
-      batchLimits = options.batchLimits;
-      if (batch.records.length > 0 && batch.end - cursor.nextOffset < options.batchLimits.recordsMax) {
-        await options.pace.tick(options.elapsed() - takenAt);
-        batchLimits = afterRest;
-      }
+      isFullNext = batch.end - cursor.nextOffset >= options.batchLimits.recordsMax;
+      if (batch.records.length > 0 && !isFullNext) options.pace.rest(options.elapsed() - takenAt);
       if (signal.aborted) return 'aborted';
     }
   } catch (error) {

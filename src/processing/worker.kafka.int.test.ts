@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Producer } from '@platformatic/kafka';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import type { EventLog } from '../event-log/event-log.ts';
 import type { EventStore, PartitionProgress } from '../event-store/event-store.ts';
@@ -66,8 +67,8 @@ function startWorker(log: EventLog, store: EventStore, telemetry = createTelemet
     random: Math.random,
     freshToken: randomUUID,
     pause,
-    pace: createPace(),
-    batchLimits: { recordsMax: 500, bytesMax: 1_000_000, lingerMs: 2 },
+    pace: createPace(limits.batchRestFactor.servers),
+    batchLimits: { recordsMax: 500, bytesMax: 1_000_000 },
     idleMs: 300,
   });
   void worker.run();

@@ -56,10 +56,11 @@ export function damageCases(
       expect(await takeRecords(stream, 1, 9)).toHaveLength(9);
     });
 
-    it('does not hold up records before it that are not enough for a batch', async () => {
+    it('is something to take: nobody waits for records where they can not be read', async () => {
       const { stream } = await openStream(log);
-      const patient = { ...plentiful, lingerMs: longMs };
-      expect((await stream.next(0, patient, longMs, never)).records.map(textOf)).toEqual(numbered('a', 3));
+      await takeRecords(stream, 0, 3);
+      await expect(stream.next(0, plentiful, longMs, never)).rejects.toMatchObject(damage);
+      expect(await stream.untilRecords(0, longMs, never)).toBe(true);
     });
 
     it('is not met by a stream that begins behind it', async () => {

@@ -108,8 +108,8 @@ export function groupCases(makeHarness: MakeEventLogHarness): void {
       await log.append(recordsFor(0, ['x']));
       const { consumer, assignment, stream } = await openStream(log, { 0: 1 });
       const pending = stream.next(0, plentiful, longMs, never);
-      const lingering = stream.next(1, { ...plentiful, lingerMs: longMs }, longMs, never);
-      const ends = [pending, lingering].map((wait) => expect(wait).rejects.toThrow());
+      const waiting = stream.untilRecords(1, longMs, never);
+      const ends = [pending, waiting].map((wait) => expect(wait).rejects.toThrow());
       const closing = log.close();
       await Promise.all(ends);
       await closing;

@@ -48,7 +48,7 @@ export function useLog<Harness extends EventLogHarness>(
   return () => current;
 }
 
-export const plentiful: BatchLimits = { recordsMax: 1_000, bytesMax: 1024 * 1024, lingerMs: 0 };
+export const plentiful: BatchLimits = { recordsMax: 1_000, bytesMax: 1024 * 1024 };
 /** Longer than a case may take: nothing may depend on it. */
 export const longMs = 60_000;
 export const never = new AbortController().signal;

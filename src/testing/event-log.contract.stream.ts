@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { EventLog, LogStream } from '../event-log/event-log.ts';
 import {
@@ -71,23 +70,37 @@ export function streamCases(makeHarness: MakeEventLogHarness): void {
       expect(batches).toContainEqual([5_000]);
     });
 
-    it('waits for more after the first record, and not once the batch is full', async () => {
+    it('tells when a record is there, and what comes until it is taken is in the same batch', async () => {
       const { log } = current();
       const { stream } = await openStream(log);
-      const limits = { recordsMax: 3, bytesMax: 1024 * 1024, lingerMs: longMs };
-      const next = stream.next(0, limits, longMs, never);
-      for (const text of ['first', 'second', 'third']) await log.append(recordsFor(0, [text]));
-      expect((await next).records.map(textOf)).toEqual(['first', 'second', 'third']);
+      const isThere = stream.untilRecords(0, longMs, never);
+      await log.append(recordsFor(0, ['first']));
+      expect(await isThere).toBe(true);
+      await log.append(recordsFor(0, numbered('more', 2)));
+      expect(await stream.untilRecords(0, longMs, never)).toBe(true);
+      expect((await takeRecords(stream, 0, 3)).map(textOf)).toEqual(['first', ...numbered('more', 2)]);
     });
 
-    it('hands out what it has when the wait for more is over', async () => {
+    it('tells when nothing came, and of no other partition', async () => {
+      const { log } = current();
+      const { stream } = await openStream(log);
+      await log.append(recordsFor(1, ['elsewhere']));
+      expect(await stream.untilRecords(1, longMs, never)).toBe(true);
+      const begun = performance.now();
+      expect(await stream.untilRecords(0, 60, never)).toBe(false);
+      expect(performance.now() - begun).toBeGreaterThan(50);
+      await log.append(recordsFor(0, ['taken']));
+      await takeRecords(stream, 0, 1);
+      expect(await stream.untilRecords(0, 1, never)).toBe(false);
+    });
+
+    it('hands out at once what is there, and nothing where nothing is', async () => {
       const { log } = current();
       const { stream } = await openStream(log);
       await log.append(recordsFor(0, ['alone']));
-      const begun = performance.now();
-      const { records } = await stream.next(0, { ...plentiful, lingerMs: 60 }, longMs, never);
-      expect(records.map(textOf)).toEqual(['alone']);
-      expect(performance.now() - begun).toBeGreaterThan(50);
+      await stream.untilRecords(0, longMs, never);
+      expect((await stream.next(0, plentiful, 0, never)).records.map(textOf)).toEqual(['alone']);
+      expect(await stream.next(0, plentiful, 0, never)).toMatchObject({ records: [] });
     });
 
     it('answers with a fresh end when nothing came', async () => {
@@ -128,12 +141,12 @@ export function streamCases(makeHarness: MakeEventLogHarness): void {
       await expect(idle).rejects.toBe(reason);
       await expect(stream.next(0, plentiful, longMs, waiting.signal)).rejects.toBe(reason);
 
+      const waitingForRecords = new AbortController();
+      const untilRecords = stream.untilRecords(0, longMs, waitingForRecords.signal);
+      waitingForRecords.abort(reason);
+      await expect(untilRecords).rejects.toBe(reason);
+      await expect(stream.untilRecords(0, longMs, waiting.signal)).rejects.toBe(reason);
       await log.append(recordsFor(0, ['kept']));
-      const lingering = new AbortController();
-      const linger = stream.next(0, { ...plentiful, lingerMs: longMs }, longMs, lingering.signal);
-      await delay(20);
-      lingering.abort(reason);
-      await expect(linger).rejects.toBe(reason);
       expect((await takeRecords(stream, 0, 1)).map(textOf)).toEqual(['kept']);
     });
 
@@ -142,6 +155,7 @@ export function streamCases(makeHarness: MakeEventLogHarness): void {
       const { stream } = await openStream(log);
       const pending = stream.next(0, plentiful, longMs, never);
       await expect(stream.next(0, plentiful, longMs, never)).rejects.toThrow(Error);
+      await expect(stream.untilRecords(0, longMs, never)).rejects.toThrow(Error);
       await log.append(recordsFor(0, ['one']));
       expect((await pending).records.map(textOf)).toEqual(['one']);
       await log.append(recordsFor(0, ['two']));
@@ -197,7 +211,7 @@ async function appendVaried(log: EventLog, each: number): Promise<void> {
 async function readVaried(stream: LogStream, partition: number, count: number): Promise<(string | null)[]> {
   const texts: (string | null)[] = [];
   for (let turn = 1; texts.length < count; turn += 1) {
-    const limits = { recordsMax: 1 + ((turn * 13) % 50), bytesMax: 50 + ((turn * 97) % 900), lingerMs: turn % 3 };
+    const limits = { recordsMax: 1 + ((turn * 13) % 50), bytesMax: 50 + ((turn * 97) % 900) };
     const { records } = await stream.next(partition, limits, 5 + (turn % 7), never);
     texts.push(...records.map(textOf));
   }

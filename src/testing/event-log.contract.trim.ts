@@ -12,7 +12,7 @@ import {
   useLog,
 } from './event-log.contract.harness.ts';
 
-const one = { recordsMax: 1, bytesMax: 1_000_000, lingerMs: 0 };
+const one = { recordsMax: 1, bytesMax: 1_000_000 };
 
 export function trimCases(makeHarness: MakeEventLogHarness): void {
   describe('trim', () => {
@@ -59,7 +59,7 @@ export function trimCases(makeHarness: MakeEventLogHarness): void {
       const { log } = current();
       for (let call = 0; call < 5; call += 1) await log.append(recordsFor(0, numbered(`c${call}`, 10)));
       const { stream, consumer } = await openStream(log);
-      expect(await takeRecords(stream, 0, 3, { recordsMax: 3, bytesMax: 1_000_000, lingerMs: 0 })).toHaveLength(3);
+      expect(await takeRecords(stream, 0, 3, { recordsMax: 3, bytesMax: 1_000_000 })).toHaveLength(3);
       await log.trim(0, 27);
       // What it has read ahead it may still deliver.
       const offsets: number[] = [];

@@ -22,7 +22,7 @@ for await (const { partitions, ended, open } of consumer.assignments()) {
   const stream = await open(new Map(partitions.map((partition) => [partition, 0])));
   const reading = partitions.map(async (partition) => {
     for (;;) {
-      const { records } = await stream.next(partition, { recordsMax: 100, bytesMax: 1e6, lingerMs: 0 }, 60_000, ended);
+      const { records } = await stream.next(partition, { recordsMax: 100, bytesMax: 1e6 }, 60_000, ended);
       for (const { offset } of records) say(`read ${partition} ${offset}`);
     }
   });

@@ -14,7 +14,7 @@ for await (const { ended, open } of consumer.assignments()) {
   parentPort?.postMessage('joined');
   try {
     for (;;) {
-      const { records } = await stream.next(0, { recordsMax: 100, bytesMax: 1024 ** 2, lingerMs: 0 }, 60_000, ended);
+      const { records } = await stream.next(0, { recordsMax: 100, bytesMax: 1024 ** 2 }, 60_000, ended);
       for (const { value } of records) parentPort?.postMessage(Buffer.from(value).toString());
     }
   } catch (error) {

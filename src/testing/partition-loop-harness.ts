@@ -104,8 +104,8 @@ export async function loopHarness({ logStart = 0 } = {}) {
       random: () => 0,
       freshToken: randomUUID,
       pause: async (_ms, signal) => signal.throwIfAborted(),
-      pace: { tick: async () => undefined },
-      batchLimits: { recordsMax: 100, bytesMax: 1_000_000, lingerMs: 0 },
+      pace: { tick: async () => undefined, rest: () => undefined },
+      batchLimits: { recordsMax: 100, bytesMax: 1_000_000 },
       idleMs: 2_000,
       atPoint: (point) => script.atPoint?.(point, journal),
       ...script.options,
@@ -124,6 +124,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
 function scriptedStream(batches: readonly ScriptedBatch[], journal: string[], stop: AbortController): LogStream {
   const left = [...batches];
   return {
+    untilRecords: async () => left.length > 0 && left[0]!.records.length > 0,
     async next(partition): Promise<LogBatch> {
       const batch = left.shift();
       if (batch === undefined) {

@@ -77,6 +77,13 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     const cursors = new Map(offsets);
     const closed = new AbortController();
     return {
+      async untilRecords(partition, idleMs, asked): Promise<boolean> {
+        const signal = AbortSignal.any([asked, closed.signal]);
+        signal.throwIfAborted();
+        const isThere = () => read(partition, cursors, { recordsMax: 1 }).length > 0;
+        if (!isThere()) await nextChange(idleMs, signal);
+        return isThere();
+      },
       async next(partition, limits, idleMs, asked): Promise<LogBatch> {
         journal.push(`next ${partition}`);
         const signal = AbortSignal.any([asked, closed.signal]);
@@ -99,7 +106,11 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     };
   }
 
-  function read(partition: number, cursors: ReadonlyMap<number, number>, limits: BatchLimits): LogRecord[] {
+  function read(
+    partition: number,
+    cursors: ReadonlyMap<number, number>,
+    limits: Pick<BatchLimits, 'recordsMax'>,
+  ): LogRecord[] {
     const from = cursors.get(partition);
     if (from === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
     const { records, damaged } = partitions[partition]!;

@@ -55,8 +55,8 @@ export async function workerHarness(partitions = 1) {
       pauses.push(ms);
       await pause(0, signal);
     },
-    pace: { tick: async () => undefined },
-    batchLimits: { recordsMax: 100, bytesMax: 1_000_000, lingerMs: 0 },
+    pace: { tick: async () => undefined, rest: () => undefined },
+    batchLimits: { recordsMax: 100, bytesMax: 1_000_000 },
     idleMs: 5,
     onClaimed: (working, halted) => claimed.push({ working: [...working], halted: [...halted.keys()] }),
   };

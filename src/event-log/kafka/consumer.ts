@@ -63,6 +63,7 @@ export function createKafkaConsumer(options: KafkaConsumerOptions): LogConsumer 
     const released = Promise.withResolvers<void>();
     generation.holdUntil(released.promise);
     const stream: LogStream = {
+      untilRecords: inner.untilRecords,
       next: inner.next,
       async close() {
         if (!streams.delete(stream)) return;

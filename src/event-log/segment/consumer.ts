@@ -115,31 +115,40 @@ function createStream(
       known = marks.end(partition);
       source.fill(taken, partition, limits);
     }
-    if (!taken.isFull && limits.lingerMs > 0) {
-      await endPasses(partition, fullAt(taken, limits) - 1, limits.lingerMs, signal);
-      source.fill(taken, partition, limits);
-    }
     return taken;
   }
 
+  /** One call at a time for a partition. */
+  async function reading<Result>(
+    partition: number,
+    signal: AbortSignal,
+    work: (cursor: Cursor) => Promise<Result>,
+  ): Promise<Result> {
+    signal.throwIfAborted();
+    throwIfAny(over());
+    const cursor = cursors.get(partition);
+    if (cursor === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
+    if (cursor.isBusy) throw new Error(`partition ${partition} is being read already`);
+    cursor.isBusy = true;
+    try {
+      return await work(cursor);
+    } finally {
+      cursor.isBusy = false;
+    }
+  }
+
   return {
-    async next(partition, limits, idleMs, signal): Promise<LogBatch> {
-      signal.throwIfAborted();
-      throwIfAny(over());
-      const cursor = cursors.get(partition);
-      if (cursor === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
-      if (cursor.isBusy) throw new Error(`partition ${partition} is being read already`);
-      cursor.isBusy = true;
-      try {
+    untilRecords: (partition, idleMs, signal) =>
+      reading(partition, signal, ({ nextOffset }) => {
+        return endPasses(partition, Math.max(nextOffset, marks.start(partition)), idleMs, signal);
+      }),
+    next: (partition, limits, idleMs, signal): Promise<LogBatch> =>
+      reading(partition, signal, async (cursor) => {
         const { records, nextOffset, batch } = await take(partition, cursor, limits, idleMs, signal);
-        // Only what is handed out moves the cursor: an aborted call leaves its records for the next one.
         cursor.nextOffset = nextOffset;
         cursor.batch = batch !== null && nextOffset < batch.base + batch.count ? batch : null;
         return { partition, records, end: marks.end(partition), acknowledge: () => undefined };
-      } finally {
-        cursor.isBusy = false;
-      }
-    },
+      }),
     async close() {
       if (isClosed) return;
       isClosed = true;
@@ -147,16 +156,6 @@ function createStream(
       marks.recheck();
     },
   };
-}
-
-/**
- * The offset at which the batch will be full, judged by the records it has: so that a lingering batch is woken once, not at
- * each append.
- */
-function fullAt(taken: Take, limits: BatchLimits): number {
-  const first = taken.nextOffset - taken.records.length;
-  const bytesEach = Math.max(1, taken.bytes / taken.records.length);
-  return first + Math.min(limits.recordsMax, Math.ceil(limits.bytesMax / bytesEach));
 }
 
 function throwIfAny(error: Error | null): void {

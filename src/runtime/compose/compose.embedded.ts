@@ -131,6 +131,7 @@ export async function openEmbeddedWorker(source: EmbeddedSource, opening: Worker
       rebuild: (snapshot, expected) => main.call('rebuild', snapshot, expected),
     },
     storeLanes: null,
+    restFactor: limits.batchRestFactor.embedded,
     failedTopic: null,
     trim: (partition, below) => main.call('trim', partition, below),
   };

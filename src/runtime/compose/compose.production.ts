@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { storeConsumer } from '../../domain/inbox.ts';
+import { limits } from '../../domain/limits.ts';
 import { createKafkaEventLog } from '../../event-log/kafka/event-log.kafka.ts';
 import { createKafkaFailedTopic } from '../../event-log/kafka/failed-topic.kafka.ts';
 import type { Migration } from '../../event-store/migrations.ts';
@@ -61,6 +62,7 @@ export function openProductionWorker(production: ProductionConfig, opening: Work
     log: openLog,
     store: openStore,
     storeLanes: postgresSettings.writerConnections,
+    restFactor: limits.batchRestFactor.servers,
     metrics: callsOf(metrics),
     failedTopic: { topic: callsOf(failedTopic), originTopic: kafka.topic },
     trim: null,

@@ -61,6 +61,8 @@ export interface WorkerParts {
   readonly store: EventStore;
   /** How many batches it writes at a time, each for its share of the partitions; null: as many as there are. */
   readonly storeLanes: number | null;
+  /** How long it rests between batches that are not full, over what the last one took. */
+  readonly restFactor: number;
   /** May be away: nothing waits for it. */
   readonly metrics: MetricsWriter;
   /** Null: there is none, the inbox is where failed events are. */

@@ -63,16 +63,12 @@ export function runWorker({ parts, settings, telemetry, now, elapsed, onClaimed 
     now,
     elapsed,
     pause,
-    pace: createPace(),
+    pace: createPace(parts.restFactor),
     turns: parts.storeLanes === null ? noTurns : createTurns(parts.storeLanes),
     random: Math.random,
     freshToken: randomUUID,
     idleMs: 2_000,
-    batchLimits: {
-      recordsMax: limits.batchRecordsMax,
-      bytesMax: limits.batchBytesMax,
-      lingerMs: limits.batchLingerMs,
-    },
+    batchLimits: { recordsMax: limits.batchRecordsMax, bytesMax: limits.batchBytesMax },
     maintenance: createMaintenance({
       store,
       feed,

@@ -80,8 +80,8 @@ export async function createWorld(directory: string, random: () => number) {
           setImmediate(() => (signal.aborted ? reject(signal.reason) : resolve()));
         }),
       idleMs: 2,
-      pace: { tick: async () => undefined },
-      batchLimits: { recordsMax: 1 + Math.floor(random() * 12), bytesMax: 100_000, lingerMs: 0 },
+      pace: { tick: async () => undefined, rest: () => undefined },
+      batchLimits: { recordsMax: 1 + Math.floor(random() * 12), bytesMax: 100_000 },
       maintenance: createMaintenance({
         store,
         feed,

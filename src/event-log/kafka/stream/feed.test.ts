@@ -6,7 +6,7 @@ import { unreadRecords } from '../wire/unread-records.ts';
 import { createFeed, type Feed } from './feed.ts';
 
 const never = new AbortController().signal;
-const plentiful = { recordsMax: 1_000, bytesMax: 1_000_000, lingerMs: 0 };
+const plentiful = { recordsMax: 1_000, bytesMax: 1_000_000 };
 
 function fill(feed: Feed, count: number, bytesEach = 10): void {
   const from = feed.position();
@@ -25,7 +25,7 @@ describe('a feed', () => {
     const offsets: number[] = [];
     for (let round = 1; round <= 20; round += 1) {
       fill(feed, 7 * round, round);
-      const limits = { recordsMax: 1 + ((round * 13) % 40), bytesMax: 40 + round, lingerMs: 0 };
+      const limits = { recordsMax: 1 + ((round * 13) % 40), bytesMax: 40 + round };
       while (!feed.isEmpty() && offsets.length % 3 < 2) {
         const records = feed.take(limits);
         expect(records.length).toBeLessThanOrEqual(limits.recordsMax);
@@ -50,22 +50,6 @@ describe('a feed', () => {
     // Small records take memory too: their lengths, times and offsets.
     fill(feed, 1_300, 1);
     expect(feed.hasRoom()).toBe(false);
-  });
-
-  it('is full when a batch is, or when no more will come at a time', () => {
-    const feed = createFeed(0, 0, 5_000);
-    const limits = { recordsMax: 10, bytesMax: 400, lingerMs: 0 };
-    expect(feed.isFull(limits)).toBe(false);
-    fill(feed, 9, 10);
-    expect(feed.isFull(limits)).toBe(false);
-    fill(feed, 1, 10);
-    expect(feed.isFull(limits)).toBe(true);
-    feed.take(limits);
-    fill(feed, 2, 200);
-    expect(feed.isFull(limits)).toBe(true);
-    feed.take(limits);
-    fill(feed, 1, 5_000);
-    expect(feed.isFull({ recordsMax: 1_000, bytesMax: 1_000_000, lingerMs: 0 })).toBe(true);
   });
 
   it('wakes who waits when records come, and lets time and signals end the wait', async () => {

@@ -15,8 +15,6 @@ export interface Feed {
   end(): number;
   isEmpty(): boolean;
   hasRoom(): boolean;
-  /** Enough for a batch, or as much as there will ever be at a time. */
-  isFull(limits: BatchLimits): boolean;
   take(limits: BatchLimits): LogRecord[];
   add(fetched: Fetched): void;
   /** The records before `offset` are gone from the log: goes on there. */
@@ -51,7 +49,6 @@ export function createFeed(partition: number, offset: number, bytesMax: number):
     end: () => end,
     isEmpty: () => count === 0,
     hasRoom,
-    isFull: (limits) => count >= limits.recordsMax || bytes >= limits.bytesMax || (count > 0 && !hasRoom()),
     take(limits) {
       const records: LogRecord[] = [];
       let valueBytes = 0;

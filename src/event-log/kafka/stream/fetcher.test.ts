@@ -11,7 +11,7 @@ import { codes } from '../wire/errors.ts';
 import { createFeed, type Feed } from './feed.ts';
 import { createFetcher, type Fetcher } from './fetcher.ts';
 
-const plentiful = { recordsMax: 1_000, bytesMax: 10_000_000, lingerMs: 0 };
+const plentiful = { recordsMax: 1_000, bytesMax: 10_000_000 };
 const feedBytesMax = 10_000;
 
 interface AskedFor {

@@ -1,6 +1,6 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits as allLimits } from '../../../domain/limits.ts';
-import type { BatchLimits, LogBatch, LogStream } from '../../event-log.ts';
+import type { LogBatch, LogStream } from '../../event-log.ts';
 import type { KafkaQuestions } from '../questions.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from '../wire/brokers.ts';
@@ -59,21 +59,20 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
     for (const { feed } of readings.values()) feed.wake();
   }
 
-  async function take(reading: Reading, limits: BatchLimits, idleMs: number, signal: AbortSignal) {
-    const { feed } = reading;
-    const isOver = () => over() !== null || feed.failure() !== null;
-    await feed.until(() => !feed.isEmpty() || isOver(), idleMs, signal);
+  /** False where nothing came in time. */
+  async function untilAnything(feed: Feed, idleMs: number, signal: AbortSignal): Promise<boolean> {
+    const isMet = () => !feed.isEmpty() || feed.failure() !== null || over() !== null;
+    const wasMet = await feed.until(isMet, idleMs, signal);
     throwIfAny(over());
-    if (feed.isEmpty()) {
-      throwIfAny(feed.failure());
-      return [];
-    }
-    if (limits.lingerMs > 0) await feed.until(() => feed.isFull(limits) || isOver(), limits.lingerMs, signal);
-    throwIfAny(over());
-    return feed.take(limits);
+    return wasMet;
   }
 
-  async function next(partition: number, limits: BatchLimits, idleMs: number, signal: AbortSignal): Promise<LogBatch> {
+  /** One call at a time for a partition. */
+  async function readFrom<Result>(
+    partition: number,
+    signal: AbortSignal,
+    work: (feed: Feed) => Promise<Result>,
+  ): Promise<Result> {
     signal.throwIfAborted();
     throwIfAny(over());
     const reading = readings.get(partition);
@@ -82,10 +81,7 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
     reading.isBusy = true;
     reading.askedAt = performance.now();
     try {
-      const records = await take(reading, limits, idleMs, signal);
-      fetcher.pump();
-      const acknowledge = (nextOffset: number) => options.acknowledge(partition, nextOffset);
-      return { partition, records, end: reading.feed.end(), acknowledge };
+      return await work(reading.feed);
     } finally {
       reading.isBusy = false;
     }
@@ -95,7 +91,17 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
   if (ended.aborted) stop();
   else fetcher.pump();
   return {
-    next,
+    untilRecords: (partition, idleMs, signal) =>
+      readFrom(partition, signal, (feed) => untilAnything(feed, idleMs, signal)),
+    next: (partition, limits, idleMs, signal): Promise<LogBatch> =>
+      readFrom(partition, signal, async (feed) => {
+        await untilAnything(feed, idleMs, signal);
+        if (feed.isEmpty()) throwIfAny(feed.failure());
+        const records = feed.take(limits);
+        fetcher.pump();
+        const acknowledge = (nextOffset: number) => options.acknowledge(partition, nextOffset);
+        return { partition, records, end: feed.end(), acknowledge };
+      }),
     async close() {
       if (isClosed) return;
       isClosed = true;
