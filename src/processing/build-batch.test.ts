@@ -5,7 +5,7 @@ import { encodeRecord } from '../domain/record-codec.ts';
 import type { LogRecord } from '../event-log/event-log.ts';
 import { envelopeOf } from '../testing/envelope-of.ts';
 import { eventOf, startAt } from '../testing/event-store.batches.ts';
-import { type BatchFrame, buildBatch, hashRecord, readRecords } from './build-batch.ts';
+import { type BatchFrame, buildBatch, decodeRecords, hashRecord } from './build-batch.ts';
 
 const frame: BatchFrame = {
   progress: { consumer: 'store', logNo: 2, partition: 3, ownerEpoch: 4, nextOffset: 5, commitToken: 'before' },
@@ -20,7 +20,7 @@ const record = (offset: number, value: Uint8Array): LogRecord => ({ partition: 3
 
 describe('a batch', () => {
   it('has the guard of its progress, and what the frame says', async () => {
-    expect(buildBatch(frame, await readRecords([]))).toEqual({
+    expect(buildBatch(frame, await decodeRecords([]))).toEqual({
       ...{ consumer: 'store', logNo: 2, partition: 3, ownerEpoch: 4, expectedOffset: 5, previousToken: 'before' },
       ...{ token: 'after', nextOffset: 9, skipped: 1, lost: 0, storedAt: startAt + 1 },
       ...{ last: null, candidates: [], rejected: [] },
@@ -30,7 +30,7 @@ describe('a batch', () => {
   it('judges each record by itself, and keeps its bytes', async () => {
     const event = eventOf();
     const [good, bad] = [encodeRecord(event), Buffer.from('{oops')];
-    const { candidates, rejected, last } = await readRecords([record(6, good), record(7, bad)]);
+    const { candidates, rejected, last } = await decodeRecords([record(6, good), record(7, bad)]);
     expect(candidates).toMatchObject([{ offset: 6, contentHash: hashContent(event), value: good }]);
     expect(candidates.map((candidate) => envelopeOf(candidate.event))).toEqual([event]);
     expect(rejected).toMatchObject([
@@ -42,7 +42,7 @@ describe('a batch', () => {
   it('does not make names for the metrics of types that can not be', async () => {
     const broken = (eventType: string) => Buffer.from(JSON.stringify({ event_type: eventType, payload: [] }));
     const values = ['order', 'x'.repeat(limits.eventTypeCharactersMax + 1), 'bell\u0007', ''].map(broken);
-    const { rejected } = await readRecords(values.map((value, index) => record(5 + index, value)));
+    const { rejected } = await decodeRecords(values.map((value, index) => record(5 + index, value)));
     expect(rejected.map(({ eventType }) => eventType)).toEqual(['order', null, null, null]);
   });
 
@@ -55,7 +55,7 @@ describe('a batch', () => {
       if (!isOver) setImmediate(countTurn);
     };
     setImmediate(countTurn);
-    const { candidates } = await readRecords(records);
+    const { candidates } = await decodeRecords(records);
     isOver = true;
     expect(candidates.map(({ offset }) => offset)).toEqual(records.map(({ offset }) => offset));
     expect(turns).toBeGreaterThanOrEqual(2);

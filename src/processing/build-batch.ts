@@ -27,10 +27,10 @@ export interface BatchFrame {
 export const recordsAtOnce = 500;
 
 /** What of a batch comes from its records alone. */
-export type RecordsRead = Pick<CommitRequest, 'candidates' | 'rejected' | 'last'>;
+export type DecodedRecords = Pick<CommitRequest, 'candidates' | 'rejected' | 'last'>;
 
 /** Reads the records and judges each by itself; what needs the store's knowledge is left to the decision. */
-export async function readRecords(records: readonly LogRecord[]): Promise<RecordsRead> {
+export async function decodeRecords(records: readonly LogRecord[]): Promise<DecodedRecords> {
   const candidates: Candidate[] = [];
   const rejected: RejectedRecord[] = [];
   for (let index = 0; index < records.length; index += 1) {
@@ -51,7 +51,7 @@ export async function readRecords(records: readonly LogRecord[]): Promise<Record
   };
 }
 
-export function buildBatch(frame: BatchFrame, { candidates, rejected, last }: RecordsRead): CommitRequest {
+export function buildBatch(frame: BatchFrame, { candidates, rejected, last }: DecodedRecords): CommitRequest {
   const { consumer, logNo, partition, ownerEpoch, nextOffset: expectedOffset, commitToken } = frame.progress;
   return {
     consumer,

@@ -30,7 +30,7 @@ function setUp(options: Partial<MaintenanceOptions> = {}) {
   const requests: MaintenanceRequest[] = [];
   const pushed: MetricsUpdate[] = [];
   const checked: number[] = [];
-  const refreshed: (MetricsWatermark & { readonly partition: number; readonly reason: string })[] = [];
+  const rebuilt: (MetricsWatermark & { readonly partition: number; readonly reason: string })[] = [];
   const done: TelemetryEvents['maintenance.done'][] = [];
   const answers: (MaintenanceResult | Error)[] = [];
   const telemetry = createTelemetry();
@@ -48,7 +48,7 @@ function setUp(options: Partial<MaintenanceOptions> = {}) {
     feed: {
       push: (update) => pushed.push(update),
       check: (partition) => checked.push(partition),
-      refresh: (partition, watermark, reason) => refreshed.push({ partition, ...watermark, reason }),
+      rebuildTo: (partition, watermark, reason) => rebuilt.push({ partition, ...watermark, reason }),
     },
     telemetry,
     now: () => clock.now + clock.set,
@@ -62,7 +62,7 @@ function setUp(options: Partial<MaintenanceOptions> = {}) {
     ...options,
   });
   const run = (progress = progressOf(), signal = never) => maintenance.run(progress, signal);
-  return { run, clock, answers, requests, pushed, checked, refreshed, done };
+  return { run, clock, answers, requests, pushed, checked, rebuilt, done };
 }
 
 const committed = (more = false): MaintenanceResult => ({
@@ -250,48 +250,48 @@ describe('a wall clock that is set back', () => {
   });
 
   it('has the metrics made anew, once: they may have forgotten steps that windows show again', async () => {
-    const { run, clock, refreshed } = setUp();
+    const { run, clock, rebuilt } = setUp();
     clock.set = 7_200_000;
     await run();
     clock.set = 3_600_000;
     clock.now += limits.metricsCheckEveryMs;
     await run();
-    expect(refreshed).toEqual([
+    expect(rebuilt).toEqual([
       { partition: 0, logNo: 2, nextOffset: 7, commitToken: 'before', reason: 'clock_set_back' },
     ]);
     clock.now += limits.metricsCheckEveryMs;
     await run();
-    expect(refreshed).toHaveLength(1);
+    expect(rebuilt).toHaveLength(1);
   });
 
   it('has them made anew however short it was ahead', async () => {
-    const { run, clock, refreshed } = setUp();
+    const { run, clock, rebuilt } = setUp();
     await run();
     clock.set = 7_200_000;
     await run();
     clock.set = 0;
     clock.now += limits.metricsCheckEveryMs;
     await run();
-    expect(refreshed).toHaveLength(1);
+    expect(rebuilt).toHaveLength(1);
   });
 
   it('by little, as clocks are kept right, changes nothing', async () => {
-    const { run, clock, refreshed } = setUp();
+    const { run, clock, rebuilt } = setUp();
     await run();
     clock.set = -limits.clockBackMaxMs;
     clock.now += limits.metricsCheckEveryMs;
     await run();
-    expect(refreshed).toEqual([]);
+    expect(rebuilt).toEqual([]);
   });
 
   it('little by little is the same as at once', async () => {
-    const { run, clock, refreshed } = setUp();
+    const { run, clock, rebuilt } = setUp();
     await run();
     for (const set of [-40_000, -80_000]) {
       clock.set = set;
       clock.now += limits.metricsCheckEveryMs;
       await run();
     }
-    expect(refreshed).toHaveLength(1);
+    expect(rebuilt).toHaveLength(1);
   });
 });

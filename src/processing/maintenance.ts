@@ -20,7 +20,7 @@ export type MaintenanceEnd = { readonly commitToken: string } | 'fenced' | 'reop
 
 export interface MaintenanceOptions extends Clocks {
   readonly store: Pick<EventWriter, 'maintain'>;
-  readonly feed: Pick<MetricsFeed, 'push' | 'check' | 'refresh'>;
+  readonly feed: Pick<MetricsFeed, 'push' | 'check' | 'rebuildTo'>;
   readonly telemetry: Telemetry;
   /** What is removed or folded away goes by this one (retention-clock.ts). */
   readonly retentionNow: () => Promise<number>;
@@ -71,7 +71,7 @@ export function createMaintenance(options: MaintenanceOptions): Maintenance {
     }
     highest.set(partition, offset);
     telemetry.emit('clock.set_back', { partition, byMs: Math.round(before - offset) });
-    feed.refresh(partition, { logNo, nextOffset, commitToken }, 'clock_set_back');
+    feed.rebuildTo(partition, { logNo, nextOffset, commitToken }, 'clock_set_back');
   }
 
   async function maintainOnce(progress: PartitionProgress): Promise<{ commitToken: string } | 'fenced'> {

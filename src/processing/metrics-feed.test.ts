@@ -186,7 +186,7 @@ describe('a partition is rebuilt from the store', () => {
     const { feed, commit, mark, start, rebuilt, expectUpToDate } = setUp();
     await start();
     commit();
-    feed.refresh(0, mark(1), 'lost_answer');
+    feed.rebuildTo(0, mark(1), 'lost_answer');
     await feed.settle();
     expect(rebuilt).toMatchObject([{ reason: 'lost_answer' }]);
     await expectUpToDate(0);
@@ -199,7 +199,7 @@ describe('a partition is rebuilt from the store', () => {
     before.apply = () => gate.promise;
     for (let pushed = 0; pushed < 5; pushed++) feed.push(commit());
     commit();
-    feed.refresh(0, mark(6), 'lost_answer');
+    feed.rebuildTo(0, mark(6), 'lost_answer');
     gate.resolve();
     await feed.settle();
     expect(rebuilt).toHaveLength(1);
@@ -243,7 +243,7 @@ describe('a partition is rebuilt from the store', () => {
       before.rebuild = undefined;
       expect(await metrics.apply(late)).toBe('applied');
     };
-    feed.refresh(0, mark(1), 'lost_answer');
+    feed.rebuildTo(0, mark(1), 'lost_answer');
     await feed.settle();
     expect(calls).toEqual(['rebuild 0:1 false', 'rebuild 0:1 true']);
     await expectUpToDate(0);
@@ -256,9 +256,9 @@ describe('a partition is rebuilt from the store', () => {
     before.snapshot = () => {
       before.snapshot = undefined;
       commit();
-      feed.refresh(0, mark(2), 'lost_answer');
+      feed.rebuildTo(0, mark(2), 'lost_answer');
     };
-    feed.refresh(0, mark(1), 'lost_answer');
+    feed.rebuildTo(0, mark(1), 'lost_answer');
     await feed.settle();
     expect(calls).toEqual(['rebuild 0:1 true', 'rebuild 0:2 true']);
     await expectUpToDate(0);
@@ -268,7 +268,7 @@ describe('a partition is rebuilt from the store', () => {
     const { feed, commit, mark, start, before, calls, expectUpToDate } = setUp();
     await start();
     commit();
-    feed.refresh(0, mark(1), 'lost_answer');
+    feed.rebuildTo(0, mark(1), 'lost_answer');
     // Both are committed, and so in the snapshot; the third comes after it was taken.
     feed.push(commit());
     feed.push(commit());
@@ -284,7 +284,7 @@ describe('a partition is rebuilt from the store', () => {
   it('for a partition that is halted instead of claimed', async () => {
     const { feed, commit, rebuilt, expectUpToDate } = setUp();
     commit();
-    feed.show(0);
+    feed.rebuildHalted(0);
     await feed.settle();
     expect(rebuilt).toMatchObject([{ reason: 'halted' }]);
     await expectUpToDate(0);
@@ -295,7 +295,7 @@ describe('a partition is rebuilt from the store', () => {
     const metrics = createMemoryMetricsStore({ now: () => now });
     const store = { partitionMetrics: async () => null };
     const feed = createMetricsFeed({ metrics, store, telemetry, now: () => now, elapsed: () => 0 });
-    feed.refresh(0, { logNo: 1, nextOffset: 0, commitToken: 't' }, 'lost_answer');
+    feed.rebuildTo(0, { logNo: 1, nextOffset: 0, commitToken: 't' }, 'lost_answer');
     await feed.settle();
     expect(await metrics.watermark(0)).toBeNull();
   });

@@ -16,9 +16,9 @@ export interface MetricsFeed {
   /** Called at every claim: from now on the metrics must stand at this watermark, and are rebuilt if they don't. */
   claimed(partition: number, watermark: MetricsWatermark): void;
   /** Called for a partition that is halted instead of claimed: what the store has of it is shown all the same. */
-  show(partition: number): void;
+  rebuildHalted(partition: number): void;
   /** Called after a commit whose delta is not known: brings the partition to the store's state. */
-  refresh(partition: number, watermark: MetricsWatermark, reason: string): void;
+  rebuildTo(partition: number, watermark: MetricsWatermark, reason: string): void;
   /** Compares the partition's watermark with the last one pushed, and rebuilds where they differ. */
   check(partition: number): void;
   /** Resolves when everything pushed so far has been delivered or given up. */
@@ -138,12 +138,12 @@ export function createMetricsFeed({ metrics, store, telemetry, now, elapsed }: M
       state.checkDue = true;
       start(partition, state);
     },
-    show(partition) {
+    rebuildHalted(partition) {
       const state = stateOf(partition);
       state.rebuildReason ??= 'halted';
       start(partition, state);
     },
-    refresh(partition, watermark, reason) {
+    rebuildTo(partition, watermark, reason) {
       const state = stateOf(partition);
       state.last = watermark;
       state.waiting.length = 0;

@@ -105,7 +105,7 @@ describe('a batch', () => {
   it('whose answer was lost is not written again; the metrics are brought to the store’s state', async () => {
     const { run } = await loopHarness();
     let isLost = false;
-    const { journal, progress, refreshed, told } = await run([batch(0, 1), batch(2)], {
+    const { journal, progress, rebuilt, told } = await run([batch(0, 1), batch(2)], {
       store: (real) => ({
         async commit(request, decide) {
           const result = await real.commit(request, decide);
@@ -115,11 +115,11 @@ describe('a batch', () => {
         },
       }),
     });
-    expect(journal.filter((what) => /commit|push|refresh/.test(what))).toEqual([
-      ...['commit 0..2', 'refresh'],
+    expect(journal.filter((what) => /commit|push|rebuild/.test(what))).toEqual([
+      ...['commit 0..2', 'rebuild'],
       ...['commit 2..3', 'push'],
     ]);
-    expect(refreshed).toMatchObject([{ nextOffset: 2 }]);
+    expect(rebuilt).toMatchObject([{ nextOffset: 2 }]);
     expect(progress).toMatchObject({ nextOffset: 3, outcomes: { stored: 3, duplicate: 0 } });
     expect(told).toContainEqual({
       name: 'batch.committed',

@@ -4,14 +4,14 @@ import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../
 import type { CommitRequest, WriteSet } from '../event-store/batch.ts';
 import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
-import { buildBatch, readRecords, recordsAtOnce } from './build-batch.ts';
+import { type BatchSlot, type BatchSlots, unlimitedSlots } from './batch-slots.ts';
+import { buildBatch, decodeRecords, recordsAtOnce } from './build-batch.ts';
 import { type CommitOutcome, commitBatch } from './commit-batch.ts';
 import type { Maintenance } from './maintenance.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
 import type { Pace } from './pace.ts';
 import type { FailurePublisher } from './publish-failures.ts';
 import { createRecentSample } from './recent-sample.ts';
-import { noTurns, type Turn, type Turns } from './turns.ts';
 
 /** Faults that the generated tests inject: called at points of the path of a batch, `committed` and `fed` once a transaction. */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
@@ -29,7 +29,7 @@ export interface PartitionLoopOptions extends Clocks {
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly pace: Pace;
   /** None where the store takes as many batches at a time as there are. */
-  readonly turns?: Turns;
+  readonly slots?: BatchSlots;
   readonly batchLimits: BatchLimits;
   /** How long nothing may come before a gap at the end is looked at. */
   readonly idleMs: number;
@@ -49,7 +49,7 @@ interface Cursor {
 }
 
 /**
- * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, read, wait for the turn to store, build, commit,
+ * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, decode, wait for the turn to store, build, commit,
  * feed the metrics, acknowledge; and maintenance between batches. A batch that has begun to commit is finished or left to be found again.
  */
 export async function runPartitionLoop(
@@ -159,22 +159,26 @@ function createBatchRunner(
   cursor: Cursor,
   signal: AbortSignal,
 ): RunBatch {
-  const { telemetry, feed, elapsed, turns = noTurns } = options;
+  const { telemetry, feed, elapsed, slots = unlimitedSlots } = options;
   const { partition } = claimed;
   const sampleRecent = createRecentSample(elapsed);
 
-  async function buildAndCommit(records: readonly LogRecord[], gap: Gap | null, turn: Turn): Promise<CommitOutcome> {
-    const reading = async () => {
+  async function buildAndCommit(
+    records: readonly LogRecord[],
+    gap: Gap | null,
+    slot: BatchSlot,
+  ): Promise<CommitOutcome> {
+    const decoding = async () => {
       signal.throwIfAborted();
-      const readFrom = elapsed();
-      return { read: await readRecords(records), readMs: elapsed() - readFrom };
+      const decodedFrom = elapsed();
+      return { decoded: await decodeRecords(records), decodedMs: elapsed() - decodedFrom };
     };
-    // What is read in one piece waits for nobody: a lone event least of all, behind the full batches of a backlog.
-    const { read, readMs } = await (records.length <= recordsAtOnce ? reading() : turn.read(reading));
-    await turn.toStore();
+    // What is decoded in one piece waits for nobody: a lone event least of all, behind the full batches of a backlog.
+    const { decoded, decodedMs } = await (records.length <= recordsAtOnce ? decoding() : slot.decodeAlone(decoding));
+    await slot.waitToStore();
     signal.throwIfAborted();
     // As if it had not waited for its turn in between.
-    const startedAt = elapsed() - readMs;
+    const startedAt = elapsed() - decodedMs;
     const gapLength = gap === null ? 0 : gap.to - gap.from;
     const lost = gap === null || gap.kind === 'skipped' ? null : { ...gap, reason: gap.kind };
     if (lost !== null) telemetry.emit('gap.lost', { partition, from: lost.from, to: lost.to, reason: lost.reason });
@@ -186,7 +190,7 @@ function createBatchRunner(
       lost: lost === null ? 0 : gapLength,
       storedAt: options.now(),
     };
-    const request = buildBatch(frame, read);
+    const request = buildBatch(frame, decoded);
     await options.atPoint?.('built', partition);
 
     const onCommitted = async (done: CommitRequest, written: WriteSet | null, alreadyCommitted: boolean) => {
@@ -197,7 +201,7 @@ function createBatchRunner(
       await options.atPoint?.('committed', partition);
       if (written === null || written.failed.length > 0) options.failures?.notice(partition);
       const watermark = { logNo: done.logNo, nextOffset: done.nextOffset, commitToken: done.token };
-      if (written === null) feed.refresh(partition, watermark, 'lost_answer');
+      if (written === null) feed.rebuildTo(partition, watermark, 'lost_answer');
       else {
         const recent = sampleRecent(done, written);
         feed.push({ partition, previousToken, watermark, delta: written.rollups, recent });
@@ -206,19 +210,19 @@ function createBatchRunner(
     };
     // A store that has to be waited for is waited for by everybody at a time.
     const pause: PartitionLoopOptions['pause'] = (ms, aborted) => {
-      turn.giveBack();
+      slot.release();
       return options.pause(ms, aborted);
     };
     return commitBatch({ ...options, pause, onCommitted }, request, signal);
   }
 
   return async (records, gap) => {
-    const turn = await turns.take(partition);
+    const slot = await slots.acquire(partition);
     try {
       signal.throwIfAborted();
-      return await buildAndCommit(records, gap, turn);
+      return await buildAndCommit(records, gap, slot);
     } finally {
-      turn.giveBack();
+      slot.release();
     }
   };
 }

@@ -48,7 +48,7 @@ describe('a partition is halted', () => {
   });
 
   it('where its log was replaced, and the others go on', async () => {
-    const { log, store, start, claimed, feedShows, payloadsOf, journal, expectProgress } = await workerHarness(2);
+    const { log, store, start, claimed, haltedRebuilds, payloadsOf, journal, expectProgress } = await workerHarness(2);
     await store.claim(claimOf(1, 7));
     log.put(0);
     const { worker } = start();
@@ -59,7 +59,7 @@ describe('a partition is halted', () => {
     });
     expect(payloadsOf('partition.halted')).toMatchObject([{ partition: 1, reason: 'log_replaced' }]);
     expect(claimed).toEqual([{ working: [0], halted: [1] }]);
-    expect(feedShows).toEqual([1]);
+    expect(haltedRebuilds).toEqual([1]);
     expect(journal()).toEqual(['join', 'open {"0":0}']);
   });
 

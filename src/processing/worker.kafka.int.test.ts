@@ -55,8 +55,8 @@ function startWorker(log: EventLog, store: EventStore, telemetry = createTelemet
     feed: {
       push: () => undefined,
       claimed: () => undefined,
-      show: () => undefined,
-      refresh: () => undefined,
+      rebuildHalted: () => undefined,
+      rebuildTo: () => undefined,
       check: () => undefined,
       settle: async () => undefined,
     },

@@ -203,7 +203,7 @@ export function createWorker(options: WorkerOptions): Worker {
     );
     if (outcome.kind === 'log_replaced') {
       halt(partition, 'log_replaced', outcome.message);
-      feed.show(partition);
+      feed.rebuildHalted(partition);
       return null;
     }
     halted.delete(partition);

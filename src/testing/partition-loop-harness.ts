@@ -22,10 +22,10 @@ export interface ScriptedBatch {
 export interface LoopRun {
   readonly end: LoopEnd;
   readonly progress: PartitionProgress;
-  /** What was done, in order: `commit 0..3`, `push`, `refresh`, `acknowledge 3`, `examine 3..5`, `maintain`. */
+  /** What was done, in order: `commit 0..3`, `push`, `rebuild`, `acknowledge 3`, `examine 3..5`, `maintain`. */
   readonly journal: readonly string[];
   readonly pushed: readonly MetricsUpdate[];
-  readonly refreshed: readonly MetricsWatermark[];
+  readonly rebuilt: readonly MetricsWatermark[];
   readonly told: readonly Told[];
 }
 
@@ -54,7 +54,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
   ): Promise<LoopRun> {
     const journal: string[] = [];
     const pushed: MetricsUpdate[] = [];
-    const refreshed: MetricsWatermark[] = [];
+    const rebuilt: MetricsWatermark[] = [];
     const told: Told[] = [];
     const telemetry = createTelemetry();
     telemetry.onAny((name, payload) => told.push({ name, payload } as Told));
@@ -83,12 +83,12 @@ export async function loopHarness({ logStart = 0 } = {}) {
           journal.push('push');
           pushed.push(update);
         },
-        refresh: (_partition, watermark) => {
-          journal.push('refresh');
-          refreshed.push(watermark);
+        rebuildTo: (_partition, watermark) => {
+          journal.push('rebuild');
+          rebuilt.push(watermark);
         },
         claimed: () => undefined,
-        show: () => undefined,
+        rebuildHalted: () => undefined,
         check: () => undefined,
         settle: async () => undefined,
       },
@@ -114,7 +114,7 @@ export async function loopHarness({ logStart = 0 } = {}) {
     const from = script.from ?? claimed;
     const end = await runPartitionLoop(options, stream, from, script.logStart ?? logStart, stop.signal);
     const [progress] = await store.progress(claimed.consumer);
-    return { end, progress: progress!, journal, pushed, refreshed, told };
+    return { end, progress: progress!, journal, pushed, rebuilt, told };
   }
 
   return { store, claimed, run, stop };

@@ -26,7 +26,7 @@ export async function workerHarness(partitions = 1) {
   /** What the metrics feed was told of claims. */
   const feedClaims: (MetricsWatermark & { readonly partition: number })[] = [];
   /** And of partitions that are halted instead. */
-  const feedShows: number[] = [];
+  const haltedRebuilds: number[] = [];
 
   const options: WorkerOptions = {
     log,
@@ -38,8 +38,8 @@ export async function workerHarness(partitions = 1) {
     feed: {
       push: () => undefined,
       claimed: (partition, watermark) => feedClaims.push({ partition, ...watermark }),
-      show: (partition) => feedShows.push(partition),
-      refresh: () => undefined,
+      rebuildHalted: (partition) => haltedRebuilds.push(partition),
+      rebuildTo: () => undefined,
       check: () => undefined,
       async settle() {
         log.journal.push('settle');
@@ -89,7 +89,7 @@ export async function workerHarness(partitions = 1) {
     payloadsOf,
     claimed,
     feedClaims,
-    feedShows,
+    haltedRebuilds,
     clock,
     pauses,
     expectProgress,

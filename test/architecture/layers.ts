@@ -33,7 +33,7 @@ export const layers: readonly Layer[] = [
   { name: 'log port', files: /^src\/event-log\/(event-log|failed-topic)\.ts$/, imports: ['domain'], packages: [] },
   {
     name: 'store port',
-    files: /^src\/event-store\/(event-store|batch|by-id)\.ts$/,
+    files: /^src\/event-store\/(event-store|batch|by-id|writer-of)\.ts$/,
     imports: ['domain', 'store port'],
     packages: [],
   },

@@ -1,3 +1,4 @@
+import { writerOf } from '../writer-of.ts';
 import { type Connection, connect } from './connection.ts';
 import { isLostRace, toStoreError } from './errors.ts';
 import { createPool, type Pool } from './pool.ts';
@@ -47,7 +48,7 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
   const open = () => connect({ address, connectMs, answerMs });
   const poolOf = (size: number) => createPool({ size, open, waitingMax: postgresSettings.waitingMax, waitMs });
   const shared = poolOf(postgresSettings.sharedConnections);
-  const lanes: readonly Pool[] = Array.from({ length: writers }, () => poolOf(1));
+  const writerPools: readonly Pool[] = Array.from({ length: writers }, () => poolOf(1));
 
   const bounds = localSettings(timeouts, checksConnections);
   const beginRead = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ${bounds}`;
@@ -64,9 +65,8 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
         return work(connection);
       }),
     writeOf(partition, work) {
-      const lane = lanes[partition % lanes.length];
-      if (lane === undefined) throw new Error('This handle of the event store writes no batches.');
-      return writeOn(lane, work);
+      if (writers === 0) throw new Error('This handle of the event store writes no batches.');
+      return writeOn(writerPools[writerOf(partition, writers)]!, work);
     },
     readLong: (work) =>
       explained(
@@ -80,7 +80,7 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
         })(),
       ),
     async close() {
-      await Promise.all([shared, ...lanes].map((pool) => pool.close()));
+      await Promise.all([shared, ...writerPools].map((pool) => pool.close()));
     },
   };
 }

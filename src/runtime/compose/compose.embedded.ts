@@ -130,7 +130,7 @@ export async function openEmbeddedWorker(source: EmbeddedSource, opening: Worker
       watermark: (partition) => main.call('watermark', partition),
       rebuild: (snapshot, expected) => main.call('rebuild', snapshot, expected),
     },
-    storeLanes: null,
+    storeWriters: null,
     restFactor: limits.batchRestFactor.embedded,
     failedTopic: null,
     trim: (partition, below) => main.call('trim', partition, below),

@@ -61,7 +61,7 @@ export function openProductionWorker(production: ProductionConfig, opening: Work
   const opened = Promise.all([log.opened, store.opened]).then(([openLog, openStore]) => ({
     log: openLog,
     store: openStore,
-    storeLanes: postgresSettings.writerConnections,
+    storeWriters: postgresSettings.writerConnections,
     restFactor: limits.batchRestFactor.servers,
     metrics: callsOf(metrics),
     failedTopic: { topic: callsOf(failedTopic), originTopic: kafka.topic },

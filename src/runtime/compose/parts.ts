@@ -59,8 +59,8 @@ export interface WorkerSettings {
 export interface WorkerParts {
   readonly log: LogReader;
   readonly store: EventStore;
-  /** How many batches it writes at a time, each for its share of the partitions; null: as many as there are. */
-  readonly storeLanes: number | null;
+  /** How many writers the store has, each with a batch at a time and its share of the partitions; null: as many batches as there are. */
+  readonly storeWriters: number | null;
   /** How long it rests between batches that are not full, over what the last one took. */
   readonly restFactor: number;
   /** May be away: nothing waits for it. */

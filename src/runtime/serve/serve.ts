@@ -72,13 +72,13 @@ export async function serve(
   const loading = import('./api.ts');
   const lateStore = parts.openStore(workerHost?.opened ?? Promise.resolve());
   lifecycle.add('event store', () => lateStore.close());
-  const opening = { log: parts.log, store: lateStore, metrics: parts.metrics };
-  const firstTries = firstTriesOf(Object.values(opening));
+  const lateParts = { log: parts.log, store: lateStore, metrics: parts.metrics };
+  const firstTries = firstTriesOf(Object.values(lateParts));
   await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
   const { createApi } = await loading;
 
   const gate = createGate();
-  function closed(): ClosedCode | null {
+  function whyClosed(): ClosedCode | null {
     const code = gate.closed();
     if (code !== null) return code;
     if (parts.freeDisk?.isFull()) return 'disk_full';
@@ -86,10 +86,10 @@ export async function serve(
   }
   const ofWorker = parts.isShared ? oneWorkerReasons : soleWorkerReasons;
   function readiness(): Readiness {
-    const ofMain = Object.entries(opening).map(([part, late]) => [part as PartName, late.problem()] as const);
+    const ofMain = Object.entries(lateParts).map(([part, late]) => [part as PartName, late.problem()] as const);
     const problems = [...ofMain, ...otherThreads.waiting()];
     return toReadiness([
-      ...closedReason(lifecycle.isStopping() ? 'shutting_down' : closed(), replacedLog(watch, workerHost)),
+      ...closedReason(lifecycle.isStopping() ? 'shutting_down' : whyClosed(), replacedLog(watch, workerHost)),
       ...awayReasons(problems, watch.away(), ['log']),
       ...(parts.isShared ? sharedWorkReasons(watch) : []),
       ...(workerHost === null ? [] : ofWorker(workerHost.status())),
@@ -104,7 +104,7 @@ export async function serve(
     telemetry,
     now,
     elapsed,
-    closed,
+    closed: whyClosed,
     halted: () => workerHost?.status().halted ?? new Map(),
     prometheus: () => prometheus.expose(),
     readiness,

@@ -3,6 +3,7 @@ import type { Clocks } from '../../domain/clocks.ts';
 import { storeConsumer } from '../../domain/inbox.ts';
 import { limits } from '../../domain/limits.ts';
 import type { LogAppender } from '../../event-log/event-log.ts';
+import { createBatchSlots, unlimitedSlots } from '../../processing/batch-slots.ts';
 import { createMaintenance } from '../../processing/maintenance.ts';
 import { createMetricsFeed } from '../../processing/metrics-feed.ts';
 import { createPace } from '../../processing/pace.ts';
@@ -10,7 +11,6 @@ import { pause } from '../../processing/pause.ts';
 import { createFailurePublisher } from '../../processing/publish-failures.ts';
 import { createRetentionClock } from '../../processing/retention-clock.ts';
 import { trimLog } from '../../processing/trim-log.ts';
-import { createTurns, noTurns } from '../../processing/turns.ts';
 import { cachedFor, oldestUnreadReceivedAt } from '../../processing/unread.ts';
 import { createWorker, type WorkerOptions } from '../../processing/worker.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
@@ -64,7 +64,7 @@ export function runWorker({ parts, settings, telemetry, now, elapsed, onClaimed 
     elapsed,
     pause,
     pace: createPace(parts.restFactor),
-    turns: parts.storeLanes === null ? noTurns : createTurns(parts.storeLanes),
+    slots: parts.storeWriters === null ? unlimitedSlots : createBatchSlots(parts.storeWriters),
     random: Math.random,
     freshToken: randomUUID,
     idleMs: 2_000,

@@ -3,55 +3,55 @@ import { UnavailableError } from '../domain/failure.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
 import { eventOf } from '../testing/event-store.batches.ts';
 import { loopHarness, type ScriptedBatch } from '../testing/partition-loop-harness.ts';
+import { createBatchSlots } from './batch-slots.ts';
 import { recordsAtOnce } from './build-batch.ts';
-import { createTurns } from './turns.ts';
 
-/** Everything that can go on without a turn being given back has gone on. */
+/** Everything that can go on without a slot being released has gone on. */
 async function settled(): Promise<void> {
-  for (let turns = 0; turns < 5; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+  for (let pass = 0; pass < 5; pass += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** One record more than is read in one piece. */
+/** One record more than is decoded in one piece. */
 const batchOfMany: ScriptedBatch = {
   records: Array.from({ length: recordsAtOnce + 1 }, (_, nth) => [nth, encodeRecord(eventOf())] as const),
 };
 
 /** What each batch has come to, in order. */
-function follow(lanes: number) {
-  const turns = createTurns(lanes);
+function follow(writers: number) {
+  const slots = createBatchSlots(writers);
   const steps: string[] = [];
 
-  /** A batch that is read until `read` is called, and stored until `store` is. */
+  /** A batch that is decoded until `decode` is called, and stored until `store` is. */
   function batch(partition: number) {
-    const [read, store] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const [decode, store] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const work = async () => {
-      const turn = await turns.take(partition);
-      await turn.read(() => {
-        steps.push(`read ${partition}`);
-        return read.promise;
+      const slot = await slots.acquire(partition);
+      await slot.decodeAlone(() => {
+        steps.push(`decode ${partition}`);
+        return decode.promise;
       });
-      await turn.toStore();
+      await slot.waitToStore();
       steps.push(`store ${partition}`);
       await store.promise;
-      turn.giveBack();
-      turn.giveBack();
+      slot.release();
+      slot.release();
     };
-    return { done: work(), read: read.resolve, store: store.resolve };
+    return { done: work(), decode: decode.resolve, store: store.resolve };
   }
   return { batch, steps };
 }
 
-describe('turns', () => {
-  it('to store go to the partitions of a lane one after another, in the order of asking, and the next is read meanwhile', async () => {
+describe('slots', () => {
+  it('let the partitions of a writer store one after another, in the order of asking, while the next is decoded', async () => {
     const { batch, steps } = follow(2);
     const batches = [batch(0), batch(4), batch(2)];
-    for (const { read } of batches) read();
+    for (const { decode } of batches) decode();
     await settled();
-    expect(steps).toEqual(['read 0', 'store 0', 'read 4']);
+    expect(steps).toEqual(['decode 0', 'store 0', 'decode 4']);
 
     batches[0]!.store();
     await settled();
-    expect(steps.slice(3).sort()).toEqual(['read 2', 'store 4']);
+    expect(steps.slice(3).sort()).toEqual(['decode 2', 'store 4']);
 
     batches[1]!.store();
     batches[2]!.store();
@@ -59,31 +59,31 @@ describe('turns', () => {
     expect(steps.at(-1)).toBe('store 2');
   });
 
-  it('to store in one lane do not wait for those of another', async () => {
+  it('of one writer do not wait for those of another to store', async () => {
     const { batch, steps } = follow(2);
     const batches = [batch(0), batch(1)];
-    for (const { read } of batches) read();
+    for (const { decode } of batches) decode();
     await settled();
     expect(steps).toContain('store 0');
     expect(steps).toContain('store 1');
   });
 
-  it('to read are one at a time, whatever the lane, also after one that fails', async () => {
+  it('let one batch be decoded at a time, whatever the writer, also after one that fails', async () => {
     const { batch, steps } = follow(2);
     const [first] = [batch(0), batch(1), batch(2)];
     await settled();
-    expect(steps).toEqual(['read 0']);
-    first!.read();
+    expect(steps).toEqual(['decode 0']);
+    first!.decode();
     await settled();
-    expect(steps).toEqual(['read 0', 'store 0', 'read 1']);
+    expect(steps).toEqual(['decode 0', 'store 0', 'decode 1']);
 
-    const turns = createTurns(1);
-    const turn = await turns.take(0);
-    await expect(turn.read(() => Promise.reject(new Error('damaged')))).rejects.toThrow('damaged');
-    expect(await turn.read(async () => 'read')).toBe('read');
+    const slots = createBatchSlots(1);
+    const slot = await slots.acquire(0);
+    await expect(slot.decodeAlone(() => Promise.reject(new Error('damaged')))).rejects.toThrow('damaged');
+    expect(await slot.decodeAlone(async () => 'decoded')).toBe('decoded');
   });
 
-  it('are given back by a batch that waits for the store', async () => {
+  it('are released by a batch that waits for the store', async () => {
     const { run } = await loopHarness();
     const steps: string[] = [];
     let tries = 0;
@@ -98,16 +98,16 @@ describe('turns', () => {
       }),
       atPoint: (point) => void (point === 'built' && steps.push('built')),
       options: {
-        turns: {
-          async take(partition) {
-            steps.push(`turn of ${partition}`);
+        slots: {
+          async acquire(partition) {
+            steps.push(`slot of ${partition}`);
             return {
-              read(work) {
-                steps.push('read');
+              decodeAlone(work) {
+                steps.push('decode');
                 return work();
               },
-              toStore: async () => void steps.push('to store'),
-              giveBack: () => void steps.push('given back'),
+              waitToStore: async () => void steps.push('to store'),
+              release: () => void steps.push('released'),
             };
           },
         },
@@ -115,32 +115,32 @@ describe('turns', () => {
       },
     });
     expect(steps).toEqual([
-      ...['turn of 0', 'read', 'to store', 'built', 'commit', 'given back', 'pause', 'commit', 'given back'],
+      ...['slot of 0', 'decode', 'to store', 'built', 'commit', 'released', 'pause', 'commit', 'released'],
     ]);
   });
 
-  it('are given back, and nothing is stored, where the end comes while a batch waits to be', async () => {
+  it('are released, and nothing is stored, where the end comes while a batch waits to be', async () => {
     const { run, stop, store, claimed } = await loopHarness();
     const steps: string[] = [];
     const { end } = await run([{ records: [[0, encodeRecord(eventOf())]] }], {
       options: {
-        turns: {
-          take: async () => ({
-            read: (work) => work(),
-            async toStore() {
+        slots: {
+          acquire: async () => ({
+            decodeAlone: (work) => work(),
+            async waitToStore() {
               stop.abort(new Error('the worker stops'));
             },
-            giveBack: () => void steps.push('given back'),
+            release: () => void steps.push('released'),
           }),
         },
       },
     });
     expect(end).toBe('aborted');
-    expect(steps).toEqual(['given back']);
+    expect(steps).toEqual(['released']);
     expect(await store.progress(claimed.consumer)).toMatchObject([{ nextOffset: 0 }]);
   });
 
-  it('are no part of the time that a batch has taken: reading and storing it are', async () => {
+  it('are no part of the time that a batch has taken: decoding and storing it are', async () => {
     const { run } = await loopHarness();
     let now = 0;
     const pass = (ms: number) => {
@@ -155,18 +155,18 @@ describe('turns', () => {
       }),
       options: {
         elapsed: () => now,
-        turns: {
-          async take() {
+        slots: {
+          async acquire() {
             pass(1_000);
             return {
-              async read(work) {
+              async decodeAlone(work) {
                 pass(1_000);
-                const reading = work();
+                const decoding = work();
                 pass(4);
-                return reading;
+                return decoding;
               },
-              toStore: async () => pass(1_000),
-              giveBack: () => undefined,
+              waitToStore: async () => pass(1_000),
+              release: () => undefined,
             };
           },
         },
@@ -176,15 +176,15 @@ describe('turns', () => {
     expect(committed?.payload).toMatchObject({ records: batchOfMany.records.length, durationMs: 34 });
   });
 
-  it('to read are not waited for by a batch that is read in one piece', async () => {
+  it('are not waited for by a batch that is decoded in one piece', async () => {
     const { run } = await loopHarness();
     const { end, progress } = await run([{ records: [[0, encodeRecord(eventOf())]] }], {
       options: {
-        turns: {
-          take: async () => ({
-            read: () => Promise.reject(new Error('the others read for a long time')),
-            toStore: async () => undefined,
-            giveBack: () => undefined,
+        slots: {
+          acquire: async () => ({
+            decodeAlone: () => Promise.reject(new Error('the others decode for a long time')),
+            waitToStore: async () => undefined,
+            release: () => undefined,
           }),
         },
       },
