@@ -1,17 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { limits } from '../domain/limits.ts';
-import { calmMs, createAdmission, patienceMs, retryAfterMs } from './admission.ts';
+import { calmMs, createAdmission, patienceMs, refusalSpreadMs, retryAfterMs } from './admission.ts';
 
 const turnMs = 10;
 
 /** An admission by clocks of the test's own, and a thread that turns every 10 ms. */
-function setUp() {
+function setUp(random = () => 0) {
   let now = 0;
   let idle = 0;
   const changes: boolean[] = [];
   const admission = createAdmission({
     elapsed: () => now,
     idle: () => idle,
+    random,
     onChange: (isShedding) => changes.push(isShedding),
   });
   const open: (() => void)[] = [];
@@ -155,6 +156,20 @@ describe('a client that was refused', () => {
     pass(100);
     // A connection that does not even wait for its answers.
     expect(admission.refusal(connection)).toBe(retryAfterMs - 400);
+  });
+
+  it('is told within a quarter of a second, at another time than who was refused together with it', async () => {
+    let nth = 0;
+    const { admission, turns, pass } = setUp(() => (nth += 0.25) % 1);
+    await turns(5_000, overload);
+    await turns(turnMs, { arriving: 100 });
+    const connections = [{}, {}, {}];
+    const toldInMs = connections.map((connection) => admission.refusal(connection)!);
+    expect(new Set(toldInMs).size).toBe(3);
+    for (const ms of toldInMs) expect(ms).toBeLessThan(refusalSpreadMs);
+    // From when it was told, and not from when it sent.
+    pass(toldInMs[0]! + 300);
+    expect(admission.refusal(connections[0]!)).toBeCloseTo(retryAfterMs - 300);
   });
 
   it('is let in although others are under way, if it sends after', async () => {

@@ -17,7 +17,7 @@ import { limits } from '../domain/limits.ts';
  */
 export interface Admission {
   /**
-   * Null: it is let in. Else it is refused, so many milliseconds from now: at once the first time; who sends again on that
+   * Null: it is let in. Else it is refused, so many milliseconds from now: within `refusalSpreadMs` the first time; who sends again on that
    * connection before the time it was told is answered when that is over.
    */
   refusal(connection: object): number | null;
@@ -30,6 +30,8 @@ export interface AdmissionOptions {
   readonly elapsed: () => number;
   /** Milliseconds that the thread has had nothing to do, all together. */
   readonly idle: () => number;
+  /** As Math.random. */
+  readonly random: () => number;
   readonly onChange: (isShedding: boolean, underWayMax: number) => void;
 }
 
@@ -60,8 +62,13 @@ const growth = 1.25;
 const looksOfRate = 10;
 
 export const retryAfterMs = 1_000;
+/**
+ * Those who are refused together, as at the beginning all are, would come again together, whole seconds later: find it full for as long as they
+ * take, and leave room between. So they are told at different times.
+ */
+export const refusalSpreadMs = 250;
 
-export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): Admission {
+export function createAdmission({ elapsed, idle, random, onChange }: AdmissionOptions): Admission {
   let underWay = 0;
   let underWayMax: number = limits.requestsUnderWayMin;
   let isShedding = false;
@@ -148,11 +155,12 @@ export function createAdmission({ elapsed, idle, onChange }: AdmissionOptions): 
       const before = refusedAt.get(connection) ?? Number.NEGATIVE_INFINITY;
       // It does not even wait for its answers: all that it sends meanwhile is answered together.
       if (before > now) return before - now;
-      const earlyMs = Math.max(0, before + retryAfterMs - now);
-      if (!isFull && earlyMs === 0) return null;
-      refusedAt.set(connection, now + earlyMs);
+      const earlyMs = before + retryAfterMs - now;
+      if (!isFull && earlyMs <= 0) return null;
+      const refusedInMs = earlyMs > 0 ? earlyMs : random() * refusalSpreadMs;
+      refusedAt.set(connection, now + refusedInMs);
       refused += 1;
-      return earlyMs;
+      return refusedInMs;
     },
     during(outcome) {
       underWay += 1;

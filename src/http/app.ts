@@ -33,6 +33,7 @@ function admitByThread({ telemetry }: Pick<HttpDependencies, 'telemetry'>): Admi
   return createAdmission({
     elapsed: () => performance.now(),
     idle: () => performance.eventLoopUtilization().idle,
+    random: Math.random,
     onChange: (isShedding, underWayMax) =>
       telemetry.emit(isShedding ? 'overload.began' : 'overload.ended', { underWayMax }),
   });

@@ -29,7 +29,7 @@ async function setUp() {
   const { dependencies, telemetry } = createHttpDependencies();
   const shed: unknown[] = [];
   telemetry.on('request.shed', (one) => shed.push(one));
-  const admission = createAdmission({ elapsed: () => now, idle: () => 0, onChange: () => undefined });
+  const admission = createAdmission({ elapsed: () => now, idle: () => 0, random: () => 0, onChange: () => undefined });
   const ingest = createIngest({ log, telemetry, limits: { ingestDeadlineMs: 60_000 } });
   const app = createHttpApp({ ...dependencies, ingest, admission });
   await app.listen({ host: '127.0.0.1', port: 0 });
