@@ -31,6 +31,7 @@ async function measure(setup: Setup): Promise<Measured> {
       withBare: false,
       withThreads: false,
       processes: Math.max(2, Math.floor(availableParallelism() / 2)),
+      clientsForEach: false,
     };
     kafka.push(await measureOnKafka(shorter, servers, arrays, { ...sides, withFastify: true }));
     marks.push(...batchMarks(kafka[0]!, ['2a', '2b']));

@@ -8,7 +8,7 @@ import { type KafkaIngest, measureOnKafka } from './kafka.ts';
 import { embeddedMark, kafkaMarks } from './marks.ts';
 
 const single = { connections: 64, eventsPerRequest: 1, form: 'json' } as const;
-const kafkaSides = { withBare: true, withFastify: true, withThreads: true, processes: 2 };
+const kafkaSides = { withBare: true, withFastify: true, withThreads: true, processes: 2, clientsForEach: true };
 
 export const ingest: Measurement = { name: 'ingest', isDefault: true, measure };
 

@@ -36,20 +36,22 @@ export interface KafkaSides {
   readonly withThreads: boolean;
   /** Of the product, beside the one. */
   readonly processes: number;
+  /** Whether each of these has as many clients as one alone, or they share them. */
+  readonly clientsForEach: boolean;
 }
 
 const threads = String(Math.max(2, availableParallelism()));
 const oneName = 'esp api';
 
 /**
- * `esp api` in turn with the baselines, while no worker runs: one process of it, one with several threads, and several that share the load over a port
+ * `esp api` in turn with the baselines, while no worker runs: one process of it, one with several threads, and several over a port
  * each. What the product took in is stored and counted when the load is over, and what the baselines took in is counted in their topics.
  */
 export async function measureOnKafka(
   setup: Setup,
   servers: Servers,
   load: Load,
-  { withBare, withFastify, withThreads, processes }: KafkaSides,
+  { withBare, withFastify, withThreads, processes, clientsForEach }: KafkaSides,
 ): Promise<KafkaIngest> {
   await using stack = new AsyncDisposableStack();
   const idsFile = load.eventsPerRequest === 1 ? join(makeDataDir(setup, stack), 'accepted-ids') : null;
@@ -67,7 +69,13 @@ export async function measureOnKafka(
   const own: Side[] = [
     ...threaded.map(({ port, pid }) => ({ name: `esp api --threads ${threads}`, port, pid, idsFile })),
     { name: oneName, port: apis[0]!.port, pid: apis[0]!.pid, idsFile },
-    { name: `${processes} × ${oneName}`, port: apis.map(({ port }) => port), pid: apis.map(({ pid }) => pid), idsFile },
+    {
+      name: `${processes} × ${oneName}${clientsForEach ? `, ${load.connections} clients each` : ''}`,
+      port: apis.map(({ port }) => port),
+      pid: apis.map(({ pid }) => pid),
+      idsFile,
+      connections: clientsForEach ? processes * load.connections : load.connections,
+    },
   ];
   const results = await takeTurns(setup, load, generator, [...bare, ...baselines, ...own], servers.cpuSeconds);
   const resultsOf = (sides: readonly Pick<Side, 'name'>[]) =>

@@ -13,6 +13,8 @@ export interface Side {
   readonly pid: number | readonly number[];
   /** Ids of single events that it accepted are kept here. */
   readonly idsFile: string | null;
+  /** Others than the load says. */
+  readonly connections?: number;
   /** Runs at the end of each of its rounds, and its processor time counts. */
   afterLoad?(): Promise<void>;
 }
@@ -74,8 +76,9 @@ export async function takeTurns(
   async function oneRound(side: Side, seconds: number): Promise<Round> {
     const pids = [side.pid].flat();
     const sendAndSettle = async () => {
-      const { port, idsFile } = side;
-      const answers = await generator.ask({ ...load, port, idsFile, seconds, requestsPerSecond: null });
+      const { port, idsFile, connections = load.connections } = side;
+      const plan = { ...load, connections, port, idsFile, seconds, requestsPerSecond: null };
+      const answers = await generator.ask(plan);
       await side.afterLoad?.();
       return answers;
     };
