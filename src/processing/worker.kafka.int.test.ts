@@ -199,7 +199,7 @@ describe('the worker on Kafka', () => {
     for (const partition of [0, 1]) await store.claim({ ...claimOf(partition, 7), logId });
     async function startTelling() {
       const telemetry = createTelemetry();
-      const prometheus = createPrometheus({ telemetry, gauges: {} });
+      const prometheus = createPrometheus({ telemetry });
       closing.push(() => prometheus.close());
       const worker = startWorker(await open({ telemetry }), store, telemetry);
       return { worker, halted: async () => (await samplesOf(prometheus)).get('esp_partitions_halted') };

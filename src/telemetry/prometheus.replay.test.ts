@@ -13,7 +13,7 @@ import { createTelemetry, type TelemetryEventName, type TelemetryEvents } from '
 /** Takes in what was announced, as far as it has not yet, and shows a scrape. */
 function follow(announced: () => readonly (readonly [name: TelemetryEventName, payload: unknown])[]) {
   const telemetry = createTelemetry();
-  const prometheus = createPrometheus({ telemetry, gauges: {} });
+  const prometheus = createPrometheus({ telemetry });
   onTestFinished(() => prometheus.close());
   let taken = 0;
   return async () => {

@@ -11,7 +11,8 @@ afterEach(() => {
 
 function setUp(gauges: PrometheusGauges = {}) {
   const telemetry = createTelemetry();
-  const prometheus = createPrometheus({ telemetry, gauges, readTimeoutMs: 20 });
+  const prometheus = createPrometheus({ telemetry, readTimeoutMs: 20 });
+  prometheus.readFrom(gauges);
   closing.push(() => prometheus.close());
   return { telemetry, prometheus, scrape: () => samplesOf(prometheus) };
 }

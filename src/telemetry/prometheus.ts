@@ -25,12 +25,13 @@ interface QueueSize {
 
 export interface PrometheusOptions {
   readonly telemetry: Telemetry;
-  readonly gauges: PrometheusGauges;
   /** How long a scrape waits for what it reads. */
   readonly readTimeoutMs?: number;
 }
 
 export interface Prometheus {
+  /** Gauges that are read at each scrape from then on. Without it there are none. */
+  readFrom(gauges: PrometheusGauges): void;
   expose(): Promise<{ readonly contentType: string; readonly body: string }>;
   /** Forgets every metric. Listeners stay, and count for nobody. */
   close(): void;
@@ -50,11 +51,7 @@ const latencyBounds = [...durationBounds, 60, 300, 1_800];
  * Prometheus exposition of everything that telemetry tells, and of gauges that are read at the scrape. What can't be read is
  * left out and counted: a scrape never fails because a store is away, since that is when its other numbers matter.
  */
-export function createPrometheus({
-  telemetry,
-  gauges,
-  readTimeoutMs = readTimeoutDefaultMs,
-}: PrometheusOptions): Prometheus {
+export function createPrometheus({ telemetry, readTimeoutMs = readTimeoutDefaultMs }: PrometheusOptions): Prometheus {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'esp_' });
   const renderHistograms = [listenToRequests(registry, telemetry), listenToBatches(registry, telemetry)];
@@ -63,11 +60,15 @@ export function createPrometheus({
   listenToParts(registry, telemetry);
   listenToClock(registry, telemetry);
   listenToRest(registry, telemetry);
-  const readGauges = createGaugeReader(registry, gauges, readTimeoutMs);
+  const readGauges = createGaugeReader(registry, readTimeoutMs);
+  let gauges: PrometheusGauges = {};
 
   return {
+    readFrom(sources) {
+      gauges = sources;
+    },
     async expose() {
-      await readGauges();
+      await readGauges(gauges);
       const histograms = renderHistograms.map((render) => render()).join('');
       return { contentType: registry.contentType, body: `${(await registry.metrics()).trimEnd()}\n${histograms}` };
     },
@@ -315,7 +316,7 @@ function listenToRest(registry: Registry, telemetry: Telemetry): void {
   });
 }
 
-function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTimeoutMs: number): () => Promise<void> {
+function createGaugeReader(registry: Registry, readTimeoutMs: number): (gauges: PrometheusGauges) => Promise<void> {
   const queueRecords = gauge(registry, 'esp_ingest_queue_records', 'Records that wait for the log');
   const queueBytes = gauge(registry, 'esp_ingest_queue_bytes', 'Bytes that wait for the log');
   const lagRecords = gauge(registry, 'esp_lag_records', 'Records in the log that no batch has settled yet');
@@ -355,7 +356,7 @@ function createGaugeReader(registry: Registry, gauges: PrometheusGauges, readTim
     }
   }
 
-  return async () => {
+  return async (gauges) => {
     await Promise.all([
       read('queue', gauges.queue, [queueRecords, queueBytes], ({ records, bytes }) => {
         queueRecords.set(records);

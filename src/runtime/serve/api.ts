@@ -25,8 +25,8 @@ import { boundsOfThread } from './thread-bounds.ts';
 
 export interface ApiOptions extends Clocks, Pick<HttpDependencies, 'prometheus' | 'readiness' | 'isStopping'> {
   readonly config: Pick<Config, 'allowedHosts' | 'allowedOrigins'>;
-  readonly parts: Pick<ServerParts, 'log' | 'metrics' | 'verifyStore' | 'createReference'>;
-  readonly store: LatePart<EventStore>;
+  readonly parts: Pick<ServerParts, 'log' | 'verifyStore' | 'createReference'>;
+  readonly ports: ServerPorts;
   readonly telemetry: Telemetry;
   /** Why nothing may be appended now. */
   readonly closed: () => ClosedCode | null;
@@ -36,11 +36,22 @@ export interface ApiOptions extends Clocks, Pick<HttpDependencies, 'prometheus' 
   readonly stickyRun: StickyRun;
 }
 
-/** What one thread serves HTTP with. Its ports are there at once, over parts that may not be open yet. */
-export interface Api {
+/** Ports that are there at once, over parts that may not be open yet. */
+export interface ServerPorts {
   readonly log: EventLog;
   readonly store: EventStore;
   readonly metrics: MetricsStore;
+}
+
+export function portsOf(
+  { log, metrics }: Pick<ServerParts, 'log' | 'metrics'>,
+  store: LatePart<EventStore>,
+): ServerPorts {
+  return { log: lateLog(log), store: callsOf(store), metrics: lateMetrics(metrics) };
+}
+
+/** What one thread serves HTTP with. */
+export interface Api {
   readonly redrive: Redrive;
   readonly ingest: Ingest;
   readonly operations: Operations;
@@ -51,6 +62,7 @@ export interface Api {
 export function createApi({
   config,
   parts,
+  ports: { log, store, metrics },
   telemetry,
   now,
   elapsed,
@@ -59,7 +71,6 @@ export function createApi({
   stickyRun,
   ...options
 }: ApiOptions): Api {
-  const [log, store, metrics] = [lateLog(parts.log), callsOf(options.store), lateMetrics(parts.metrics)];
   const bounds = boundsOfThread(httpThreads);
   const redrive = createRedrive({
     log,
@@ -105,7 +116,7 @@ export function createApi({
     },
     bounds.http,
   );
-  return { log, store, metrics, redrive, ingest, operations, app };
+  return { redrive, ingest, operations, app };
 }
 
 /** A redrive may begin while the process stops: it is waited for. */

@@ -8,7 +8,7 @@ import { openServerParts } from '../compose/compose.ts';
 import type { Config } from '../config/config.ts';
 import type { ThreadPorts } from '../threads/kept-thread.ts';
 import { createCaller, serveCalls } from '../threads/thread-channel.ts';
-import { createApi } from './api.ts';
+import { createApi, portsOf } from './api.ts';
 import { atMost } from './at-most.ts';
 import { openGate } from './gate.ts';
 import { createLifecycle } from './lifecycle.ts';
@@ -46,7 +46,7 @@ lifecycle.add('event store', () => store.close());
 const { redrive, ingest, app } = createApi({
   config,
   parts,
-  store,
+  ports: portsOf(parts, store),
   telemetry,
   ...machineClocks,
   closed: () => gate.closed(),

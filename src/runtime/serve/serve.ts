@@ -1,31 +1,20 @@
 import { setTimeout } from 'node:timers/promises';
 import { limits } from '../../domain/limits.ts';
-import type { Readiness } from '../../http/dependencies.ts';
-import type { ClosedCode } from '../../ingest/ingest-answer.ts';
 import { beginStickyRun } from '../../ingest/sticky-partitioner.ts';
-import { createPartsWatch, type PartsWatch } from '../../processing/parts-watch.ts';
+import { createPartsWatch } from '../../processing/parts-watch.ts';
 import { pause } from '../../processing/pause.ts';
 import { createPrometheus } from '../../telemetry/prometheus.ts';
-import type { PartName } from '../../telemetry/telemetry.ts';
 import { openServerParts } from '../compose/compose.ts';
 import { firstTriesOf } from '../compose/late-part.ts';
 import type { Surroundings } from '../compose/parts.ts';
 import { type Config, workerSettings } from '../config/config.ts';
-import { startWorkerHost, type WorkerHost } from '../worker/worker-host.ts';
+import { startWorkerHost } from '../worker/worker-host.ts';
 import { endAbandonedJobs } from './abandoned-jobs.ts';
 import { atMost } from './at-most.ts';
 import { createGate } from './gate.ts';
 import { startHttpThreads } from './http-threads.ts';
 import { listen } from './listen.ts';
-import {
-  awayReasons,
-  closedReason,
-  httpThreadReasons,
-  oneWorkerReasons,
-  sharedWorkReasons,
-  soleWorkerReasons,
-  toReadiness,
-} from './readiness.ts';
+import { createServerStatus } from './server-status.ts';
 
 /** `all`: everything in this process, the worker in a thread of its own. `api`: workers run elsewhere. */
 export type ServerRole = 'all' | 'api';
@@ -50,16 +39,9 @@ export async function serve(
 ): Promise<string> {
   const { telemetry, lifecycle, now, elapsed } = surroundings;
   const parts = await openServerParts(config, surroundings);
+  const { isShared, freeDisk } = parts;
   // Before the worker and other threads: what they announce first counts as well.
-  const prometheus = createPrometheus({
-    telemetry,
-    gauges: {
-      queue: () => otherThreads.withQueues(api.ingest.queue()),
-      ledger: () => api.operations.ledger(),
-      lagSeconds: () => api.operations.lagSeconds(),
-      ...(parts.freeDisk === null ? {} : { freeDiskBytes: parts.freeDisk.freeBytes }),
-    },
-  });
+  const prometheus = createPrometheus({ telemetry });
   lifecycle.add('metrics exposition', async () => prometheus.close());
 
   const { source, handlers } = parts.worker;
@@ -74,69 +56,58 @@ export async function serve(
   lifecycle.add('event store', () => lateStore.close());
   const lateParts = { log: parts.log, store: lateStore, metrics: parts.metrics };
   const firstTries = firstTriesOf(Object.values(lateParts));
-  await (parts.isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
-  const { createApi } = await loading;
+  await (isShared ? atMost(limits.partsFirstTryMs, firstTries) : firstTries);
+  const { createApi, portsOf } = await loading;
 
+  const ports = portsOf(parts, lateStore);
   const gate = createGate();
-  function whyClosed(): ClosedCode | null {
-    const code = gate.closed();
-    if (code !== null) return code;
-    if (parts.freeDisk?.isFull()) return 'disk_full';
-    return replacedLog(watch, workerHost) === null ? null : 'log_replaced';
-  }
-  const ofWorker = parts.isShared ? oneWorkerReasons : soleWorkerReasons;
-  function readiness(): Readiness {
-    const ofMain = Object.entries(lateParts).map(([part, late]) => [part as PartName, late.problem()] as const);
-    const problems = [...ofMain, ...otherThreads.waiting()];
-    return toReadiness([
-      ...closedReason(lifecycle.isStopping() ? 'shutting_down' : whyClosed(), replacedLog(watch, workerHost)),
-      ...awayReasons(problems, watch.away(), ['log']),
-      ...(parts.isShared ? sharedWorkReasons(watch) : []),
-      ...(workerHost === null ? [] : ofWorker(workerHost.status())),
-      ...httpThreadReasons(otherThreads.down()),
-    ]);
-  }
-  const stickyRun = beginStickyRun(Math.floor(Math.random() * limits.partitionsMax));
-  const api = createApi({
-    config,
-    parts,
-    store: lateStore,
-    telemetry,
-    now,
-    elapsed,
-    closed: whyClosed,
-    halted: () => workerHost?.status().halted ?? new Map(),
-    prometheus: () => prometheus.expose(),
-    readiness,
-    isStopping: lifecycle.isStopping,
-    httpThreads,
-    stickyRun,
-  });
-  const { log, store, metrics, redrive, ingest, app } = api;
-
-  const { isShared } = parts;
-  const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
-  lifecycle.add('abandoned jobs', () => jobs.stop());
   const watch = createPartsWatch({
-    log,
-    store,
-    metrics,
+    ...ports,
     telemetry,
     elapsed,
     pause,
     onReplaced: gate.setReplaced,
     // Nobody else writes the files of one directory.
-    ...(parts.isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
+    ...(isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
   });
-  lifecycle.add('parts watch', () => watch.stop());
-  lifecycle.add('redrive jobs', () => redrive.drain());
-  lifecycle.add('ingest', () => ingest.drain());
+  const { isStopping } = lifecycle;
+  const status = createServerStatus({ parts, lateParts, gate, watch, workerHost, isStopping });
+  const stickyRun = beginStickyRun(Math.floor(Math.random() * limits.partitionsMax));
+  const { ingest, redrive, operations, app } = createApi({
+    config,
+    parts,
+    ports,
+    telemetry,
+    now,
+    elapsed,
+    closed: status.whyClosed,
+    halted: () => workerHost?.status().halted ?? new Map(),
+    prometheus: prometheus.expose,
+    readiness: status.readiness,
+    isStopping,
+    httpThreads,
+    stickyRun,
+  });
+  const { store } = ports;
+  const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
   const otherThreads = startHttpThreads({
     count: httpThreads - 1,
     data: { config, gate: gate.memory, stickyRun, httpThreads },
-    handlers: { readiness: async () => readiness(), prometheus: () => prometheus.expose() },
+    handlers: { readiness: async () => status.readiness(), prometheus: prometheus.expose },
     telemetry,
   });
+  status.include(otherThreads);
+  prometheus.readFrom({
+    queue: () => otherThreads.withQueues(ingest.queue()),
+    ledger: operations.ledger,
+    lagSeconds: operations.lagSeconds,
+    ...(freeDisk === null ? {} : { freeDiskBytes: freeDisk.freeBytes }),
+  });
+  // They end in the opposite order.
+  lifecycle.add('abandoned jobs', () => jobs.stop());
+  lifecycle.add('parts watch', () => watch.stop());
+  lifecycle.add('redrive jobs', () => redrive.drain());
+  lifecycle.add('ingest', () => ingest.drain());
   lifecycle.add('http', () => Promise.all([app.close(), otherThreads.stop()]));
 
   // The log must be known to be the right one before anything is appended to it; a store that is away must not hold up ingest
@@ -160,10 +131,4 @@ export async function serve(
     gate.setPhase('drained');
   });
   return url;
-}
-
-/** Why the log is not the one that the store belongs to, by what was read here or by what the worker here has found. */
-function replacedLog(watch: PartsWatch, workerHost: WorkerHost | null): string | null {
-  const halted = [...(workerHost?.status().halted.values() ?? [])];
-  return watch.replaced() ?? halted.find(({ reason }) => reason === 'log_replaced')?.message ?? null;
 }

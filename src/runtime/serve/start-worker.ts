@@ -65,7 +65,7 @@ function createWork(): Work {
 
 async function listenForHealth(config: Config, work: Work, surroundings: Surroundings): Promise<string> {
   const { telemetry, lifecycle } = surroundings;
-  const prometheus = createPrometheus({ telemetry, gauges: {} });
+  const prometheus = createPrometheus({ telemetry });
   lifecycle.add('metrics exposition', async () => prometheus.close());
 
   function readiness(): Readiness {

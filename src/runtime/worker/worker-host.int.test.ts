@@ -26,7 +26,7 @@ async function setUp() {
   const telemetry = createTelemetry();
   const told: (readonly [TelemetryEventName, TelemetryEvents[TelemetryEventName]])[] = [];
   telemetry.onAny((name, payload) => told.push([name, payload]));
-  const prometheus = createPrometheus({ telemetry, gauges: {} });
+  const prometheus = createPrometheus({ telemetry });
   onTestFinished(() => prometheus.close());
   const scrape = () => samplesOf(prometheus);
 
