@@ -23,7 +23,7 @@ interface Options {
   readonly profile: boolean;
 }
 
-async function run(chosen: readonly Measurement[], options: Options): Promise<void> {
+async function run(chosen: readonly Measurement[], isByName: boolean, options: Options): Promise<void> {
   const progress = (line: string) => process.stderr.write(`${line}\n`);
   const show = (text: string) => process.stdout.write(options.json ? '' : `${text}\n\n`);
   const startedAt = new Date().toISOString();
@@ -38,7 +38,7 @@ async function run(chosen: readonly Measurement[], options: Options): Promise<vo
     const profileDir = options.profile ? join(resultsDir, `${stamp}-${name}-profile`) : null;
     const { seconds, rounds, scale, dir: directory } = options;
     const say = (line: string) => progress(`  ${line}`);
-    const setup = { seconds, rounds, scale, directory, profileDir, progress: say, servers: servers.get };
+    const setup = { seconds, rounds, scale, directory, isByName, profileDir, progress: say, servers: servers.get };
     try {
       const measured = await measure(setup);
       show(measured.text);
@@ -91,9 +91,9 @@ await new Command('bench')
   .option('--json', 'print the results as JSON', false)
   .option('--profile', 'take CPU profiles of the product and print where its time goes (slower)', false)
   .action(async (name: string | undefined, options: Options, command: Command) => {
-    if (name === undefined) return run(defaults, options);
+    if (name === undefined) return run(defaults, false, options);
     const known = measurements.filter((one) => one.name === name || one.name.startsWith(`${name}-`));
     if (known.length === 0) command.error(`error: no measurement is called ${name}: ${names.join(', ')}`);
-    return run(known, options);
+    return run(known, true, options);
   })
   .parseAsync();

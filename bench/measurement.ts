@@ -10,6 +10,8 @@ export interface Setup {
   readonly scale: number;
   /** Where data directories are made. */
   readonly directory: string;
+  /** It was asked for by its name: then also what no mark asks for. */
+  readonly isByName: boolean;
   /** Null: no CPU profiles. */
   readonly profileDir: string | null;
   progress(line: string): void;

@@ -16,7 +16,7 @@ async function measure(setup: Setup): Promise<Measured> {
   const embedded = await measureEmbedded(setup, single);
   const servers = await setup.servers();
   // Seven sides: shorter rounds of each, or nobody would run it.
-  const shorter = { ...setup, seconds: setup.seconds * 0.5 };
+  const shorter = { ...setup, seconds: setup.seconds * 0.4 };
   const kafka = 'leftOut' in servers ? [] : [await measureOnKafka(shorter, servers, single, kafkaSides)];
   const kafkaPart = 'leftOut' in servers ? [leftOutText(servers)] : kafka.map(kafkaText);
   return {

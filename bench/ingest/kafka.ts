@@ -18,7 +18,7 @@ export interface KafkaIngest {
   readonly threaded: SideResult | null;
   /** One process as it comes: a thread serves. */
   readonly one: SideResult;
-  /** Several of these, which share the load. */
+  /** Several of these. */
   readonly several: SideResult;
   readonly processes: number;
   /** All of them, in the order in which they took turns. */

@@ -62,7 +62,7 @@ export function scalingMark(
   const isRateDue = cores >= scalingCoresMin;
   return {
     number: '1e',
-    what: `on Kafka: CPU s / 100,000 single POSTs of ${processes} API processes over that of one`,
+    what: `on Kafka: CPU s / 100,000 single POSTs of ${processes} API processes, each with as many clients, over that of one`,
     figure: `${cost.toFixed(2)} / ${costOfOne.toFixed(2)} = ${(cost / costOfOne).toFixed(2)}, at ${rate.toFixed(2)} of its rate`,
     mustBe: `≤ ${costMax.toFixed(2)}${isRateDue ? `, ≥ ${scalingMin}` : ` (the rate counts from ${scalingCoresMin} cores on)`}`,
     held: cost / costOfOne <= costMax && (!isRateDue || rate >= scalingMin),

@@ -125,8 +125,9 @@ export interface BatchLimits {
 
 export interface LogStream {
   /**
-   * Waits until `next` would answer at once: a record of the partition is there, or can't be read. False where nothing came for `idleMs`. Takes
-   * nothing: what comes until `next` is called is in its batch. Counts as that partition's one call, and aborts like `next`.
+   * Waits until the partition goes on: with a record, with one that can't be read, or with offsets that `next` passes over. False where nothing
+   * came for `idleMs`. Takes nothing: what has arrived by the time `next` is called may be in its batch. Counts as the partition's one call, and
+   * aborts like `next`.
    */
   untilRecords(partition: number, idleMs: number, signal: AbortSignal): Promise<boolean>;
   /**

@@ -67,6 +67,7 @@ export const retryAfterMs = 1_000;
  * take, and leave room between. So they are told at different times.
  */
 export const refusalSpreadMs = 250;
+const awayMsMax = refusalSpreadMs + retryAfterMs;
 
 export function createAdmission({ elapsed, idle, random, onChange }: AdmissionOptions): Admission {
   let underWay = 0;
@@ -84,7 +85,7 @@ export function createAdmission({ elapsed, idle, random, onChange }: AdmissionOp
   /** What each of these met under way, summed up: they are answered in groups, so a few meet next to nothing even then. */
   let underWaySum = 0;
   let wasFull = false;
-  /** Refusals since then, and in as long a time before: each is a client that comes again when `retryAfterMs` is over. */
+  /** Refusals since then, and in as long a time before: each is a client that comes again within `awayMsMax`. */
   let refusalsSince = elapsed();
   let refused = 0;
   let refusedBefore = 0;
@@ -121,7 +122,7 @@ export function createAdmission({ elapsed, idle, random, onChange }: AdmissionOp
 
   /** Whether those who were refused would find room, if it was over: who waits for answers on few connections is not refused for ever. */
   function allFit(now: number): boolean {
-    if (now - refusalsSince >= retryAfterMs) {
+    if (now - refusalsSince >= awayMsMax) {
       refusedBefore = refused;
       refused = 0;
       refusalsSince = now;

@@ -7,7 +7,7 @@ import { createIngest } from '../ingest/ingest.ts';
 import { violations } from '../testing/conforms.ts';
 import { type ControlledLog, createControlledLog } from '../testing/controlled-log.ts';
 import { createHttpDependencies } from '../testing/http-dependencies.ts';
-import { createAdmission, patienceMs, retryAfterMs } from './admission.ts';
+import { createAdmission, patienceMs, refusalSpreadMs, retryAfterMs } from './admission.ts';
 import { createHttpApp } from './app.ts';
 import { ProblemDocument } from './contract.ts';
 
@@ -23,13 +23,18 @@ interface Answer {
 }
 
 /** A server whose log answers when the test says so, whose clock is the test's, and whose thread is never idle. */
-async function setUp() {
+async function setUp(random = 0) {
   let now = 0;
   const log = createControlledLog();
   const { dependencies, telemetry } = createHttpDependencies();
   const shed: unknown[] = [];
   telemetry.on('request.shed', (one) => shed.push(one));
-  const admission = createAdmission({ elapsed: () => now, idle: () => 0, random: () => 0, onChange: () => undefined });
+  const admission = createAdmission({
+    elapsed: () => now,
+    idle: () => 0,
+    random: () => random,
+    onChange: () => undefined,
+  });
   const ingest = createIngest({ log, telemetry, limits: { ingestDeadlineMs: 60_000 } });
   const app = createHttpApp({ ...dependencies, ingest, admission });
   await app.listen({ host: '127.0.0.1', port: 0 });
@@ -132,6 +137,17 @@ describe('a server that is overloaded', () => {
     await log.appendStarted();
     log.succeed();
     expect((await again).status).toBe(202);
+  });
+
+  it('tells who is refused for the first time so at a time of its own', async () => {
+    const { send, overload, log } = await setUp(0.4);
+    const taken = await overload();
+    const connection = new Agent();
+    closing.push(() => connection.destroy());
+    const sentAt = performance.now();
+    expect((await send('/api/events', connection)).status).toBe(503);
+    expect(performance.now() - sentAt).toBeGreaterThan(0.4 * refusalSpreadMs - 2);
+    await answerAll(log, taken);
   });
 
   it('lets who sends again too early wait for its answer', async () => {

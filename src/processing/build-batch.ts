@@ -29,7 +29,7 @@ export const recordsAtOnce = 500;
 /** What of a batch comes from its records alone. */
 export type DecodedRecords = Pick<CommitRequest, 'candidates' | 'rejected' | 'last'>;
 
-/** Reads the records and judges each by itself; what needs the store's knowledge is left to the decision. */
+/** Decodes the records and judges each by itself; what needs the store's knowledge is left to the decision. */
 export async function decodeRecords(records: readonly LogRecord[]): Promise<DecodedRecords> {
   const candidates: Candidate[] = [];
   const rejected: RejectedRecord[] = [];

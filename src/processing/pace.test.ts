@@ -57,6 +57,20 @@ describe('a rest', () => {
     expect(ticked).toEqual(['waits']);
   });
 
+  it('does not put off a tick that was due before it began', async () => {
+    const { pace, ticked, wait } = setUp();
+    wait('waits');
+    await pass(1);
+    pace.rest(10);
+    await pass(1);
+    expect(ticked).toEqual(['waits']);
+    wait('comes after it');
+    await pass(18);
+    expect(ticked).toHaveLength(1);
+    await pass(1);
+    expect(ticked).toHaveLength(2);
+  });
+
   it('that is over holds up nobody', async () => {
     const { pace, ticked, wait } = setUp();
     pace.rest(10);

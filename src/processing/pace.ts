@@ -5,13 +5,16 @@ import { limits } from '../domain/limits.ts';
  * stream what has come during a rest is stored together, whichever partitions it came to.
  */
 export interface Pace {
-  /** Whoever has something to store waits for the next tick: the end of the rest, or where nobody rests `lingerMs` from now. */
+  /**
+   * Whoever has something to store waits for the next tick: the end of the rest, or where nobody rests `lingerMs` from now. A tick is not put
+   * off by a rest that begins meanwhile, so nobody waits for longer than one of the two.
+   */
   tick(): Promise<void>;
   /**
-   * A batch was stored, and nothing waits that would fill another: begins a rest as long as `restFactor` times that work, within bounds, unless
+   * A batch is done, and nothing waits that would fill another: begins a rest as long as `restFactor` times that work, within bounds, unless
    * one is under way.
    *
-   * @param workedMs what the batch has taken, the wait for its turn and maintenance included
+   * @param workedMs what the batch has taken, the wait for its writer and maintenance included
    */
   rest(workedMs: number): void;
 }

@@ -64,6 +64,20 @@ describe('a batch', () => {
     expect(steps).toEqual(['tick', 'fetched', 'fetched', 'rest', 'tick', 'fetched', 'rest', 'fetched']);
   });
 
+  it('neither waits nor rests where another one waits that is full by its bytes', async () => {
+    const { run } = await loopHarness();
+    const steps: string[] = [];
+    await run([{ ...batch(0, 1), end: 4 }, { ...batch(2, 3), end: 5 }, batch(4)], {
+      options: {
+        // As large as two of these records.
+        batchLimits: { recordsMax: 100, bytesMax: 2 * encodeRecord(eventOf()).length - 20 },
+        pace: { tick: async () => void steps.push('tick'), rest: () => void steps.push('rest') },
+        atPoint: (point) => (point === 'fetched' ? void steps.push(point) : undefined),
+      },
+    });
+    expect(steps).toEqual(['tick', 'fetched', 'fetched', 'rest', 'tick', 'fetched', 'rest']);
+  });
+
   it('is cut below progress, before any work is done on it', async () => {
     const { run } = await loopHarness({ logStart: 5 });
     const { progress, journal } = await run([batch(3, 4, 5, 6)]);

@@ -49,7 +49,7 @@ interface Cursor {
 }
 
 /**
- * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, decode, wait for the turn to store, build, commit,
+ * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, decode, wait for the writer, build, commit,
  * feed the metrics, acknowledge; and maintenance between batches. A batch that has begun to commit is finished or left to be found again.
  */
 export async function runPartitionLoop(
@@ -73,6 +73,7 @@ export async function runPartitionLoop(
       const came = await stream.untilRecords(partition, options.idleMs, signal);
       // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its neighbours'.
       if (came && !isFullNext) await options.pace.tick();
+      // What has come by now. Where nothing came for so long, the fresh end shows a gap at the end.
       const batch = await stream.next(partition, options.batchLimits, 0, signal);
       const takenAt = options.elapsed();
       await options.atPoint?.('fetched', partition);
@@ -84,7 +85,7 @@ export async function runPartitionLoop(
       const maintained = await options.maintenance.run({ ...claimed, ...cursor }, signal);
       if (typeof maintained === 'string') return maintained;
       cursor.commitToken = maintained.commitToken;
-      isFullNext = batch.end - cursor.nextOffset >= options.batchLimits.recordsMax;
+      isFullNext = fillsAnother(batch, batch.end - cursor.nextOffset, options.batchLimits);
       if (batch.records.length > 0 && !isFullNext) options.pace.rest(options.elapsed() - takenAt);
       if (signal.aborted) return 'aborted';
     }
@@ -92,6 +93,14 @@ export async function runPartitionLoop(
     if (signal.aborted) return 'aborted';
     throw error;
   }
+}
+
+/** Whether the records behind a batch would fill another one, if they are as large as its own. */
+function fillsAnother({ records }: LogBatch, behind: number, { recordsMax, bytesMax }: BatchLimits): boolean {
+  if (behind >= recordsMax) return true;
+  if (behind === 0 || records.length === 0) return false;
+  const bytes = records.reduce((sum, { value }) => sum + value.length, 0);
+  return (bytes / records.length) * behind >= bytesMax;
 }
 
 interface Gap {
@@ -177,7 +186,7 @@ function createBatchRunner(
     const { decoded, decodedMs } = await (records.length <= recordsAtOnce ? decoding() : slot.decodeAlone(decoding));
     await slot.waitToStore();
     signal.throwIfAborted();
-    // As if it had not waited for its turn in between.
+    // As if it had not waited for the writer in between.
     const startedAt = elapsed() - decodedMs;
     const gapLength = gap === null ? 0 : gap.to - gap.from;
     const lost = gap === null || gap.kind === 'skipped' ? null : { ...gap, reason: gap.kind };

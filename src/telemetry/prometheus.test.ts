@@ -51,6 +51,15 @@ describe('the exposition', () => {
     }
   });
 
+  it('shows no gauges of what nobody tells it where to read', async () => {
+    const prometheus = createPrometheus({ telemetry: createTelemetry(), readTimeoutMs: 20 });
+    closing.push(() => prometheus.close());
+    const gauge = /^esp_(lag_records|inbox_open|ingest_queue_records|free_disk_bytes)/m;
+    expect((await prometheus.expose()).body).not.toMatch(gauge);
+    prometheus.readFrom({ queue: () => ({ records: 3, bytes: 30 }) });
+    expect((await prometheus.expose()).body).toMatch(/^esp_ingest_queue_records 3$/m);
+  });
+
   it('counts requests by route and class of status', async () => {
     const { telemetry, scrape } = setUp();
     for (const [status, durationMs] of [

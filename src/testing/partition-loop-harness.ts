@@ -125,7 +125,8 @@ function scriptedStream(batches: readonly ScriptedBatch[], journal: string[], st
   const left = [...batches];
   return {
     untilRecords: async () => left.length > 0 && left[0]!.records.length > 0,
-    async next(partition): Promise<LogBatch> {
+    async next(partition, _limits, idleMs): Promise<LogBatch> {
+      if (idleMs !== 0) throw new Error('the loop has waited already');
       const batch = left.shift();
       if (batch === undefined) {
         stop.abort(new Error('the test has no more batches'));

@@ -80,9 +80,13 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
       async untilRecords(partition, idleMs, asked): Promise<boolean> {
         const signal = AbortSignal.any([asked, closed.signal]);
         signal.throwIfAborted();
-        const isThere = () => read(partition, cursors, { recordsMax: 1 }).length > 0;
-        if (!isThere()) await nextChange(idleMs, signal);
-        return isThere();
+        const until = performance.now() + idleMs;
+        while (!goesOn(partition, cursors)) {
+          const leftMs = until - performance.now();
+          if (leftMs <= 0) return false;
+          await nextChange(leftMs, signal);
+        }
+        return true;
       },
       async next(partition, limits, idleMs, asked): Promise<LogBatch> {
         journal.push(`next ${partition}`);
@@ -106,11 +110,12 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
     };
   }
 
-  function read(
-    partition: number,
-    cursors: ReadonlyMap<number, number>,
-    limits: Pick<BatchLimits, 'recordsMax'>,
-  ): LogRecord[] {
+  function goesOn(partition: number, cursors: ReadonlyMap<number, number>): boolean {
+    const from = cursors.get(partition)!;
+    return [...partitions[partition]!.records.values()].some((record) => record.offset >= from && !log.omits(record));
+  }
+
+  function read(partition: number, cursors: ReadonlyMap<number, number>, limits: BatchLimits): LogRecord[] {
     const from = cursors.get(partition);
     if (from === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
     const { records, damaged } = partitions[partition]!;

@@ -70,6 +70,7 @@ export async function serve(
     // Nobody else writes the files of one directory.
     ...(isShared ? {} : { recordsCheckEveryMs: Number.POSITIVE_INFINITY }),
   });
+  lifecycle.add('parts watch', () => watch.stop());
   const { isStopping } = lifecycle;
   const status = createServerStatus({ parts, lateParts, gate, watch, workerHost, isStopping });
   const stickyRun = beginStickyRun(Math.floor(Math.random() * limits.partitionsMax));
@@ -90,6 +91,9 @@ export async function serve(
   });
   const { store } = ports;
   const jobs = endAbandonedJobs({ store, telemetry, now, elapsed, isShared, isOwn: redrive.isRunning, pause });
+  lifecycle.add('abandoned jobs', () => jobs.stop());
+  lifecycle.add('redrive jobs', () => redrive.drain());
+  lifecycle.add('ingest', () => ingest.drain());
   const otherThreads = startHttpThreads({
     count: httpThreads - 1,
     data: { config, gate: gate.memory, stickyRun, httpThreads },
@@ -103,11 +107,6 @@ export async function serve(
     lagSeconds: operations.lagSeconds,
     ...(freeDisk === null ? {} : { freeDiskBytes: freeDisk.freeBytes }),
   });
-  // They end in the opposite order.
-  lifecycle.add('abandoned jobs', () => jobs.stop());
-  lifecycle.add('parts watch', () => watch.stop());
-  lifecycle.add('redrive jobs', () => redrive.drain());
-  lifecycle.add('ingest', () => ingest.drain());
   lifecycle.add('http', () => Promise.all([app.close(), otherThreads.stop()]));
 
   // The log must be known to be the right one before anything is appended to it; a store that is away must not hold up ingest
