@@ -3,7 +3,7 @@ import type { PartName } from '../../telemetry/telemetry.ts';
 import type { WorkerStatus } from '../worker/worker-host.ts';
 import { createServerStatus, type ServerStatusOptions } from './server-status.ts';
 
-const full = { isFull: () => true, freeBytes: async () => 0, stop: () => undefined };
+const full = { isFull: () => true, freeBytes: () => 0, stop: () => undefined };
 
 function setUp(overrides: Partial<ServerStatusOptions> = {}, away: ReadonlyMap<PartName, string> = new Map()) {
   return createServerStatus({
