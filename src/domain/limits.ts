@@ -50,8 +50,6 @@ export const limits = {
   /** Records of one store transaction: past 2,000 the gain in rows/s is under 5 %, the loss in latency is not. */
   batchRecordsMax: 2_000,
   batchBytesMax: 4 * 1024 * 1024,
-  /** How long a lone event waits for others: what arrived together is stored together. */
-  batchLingerMs: 2,
   /**
    * Batches that are not full are taken at ticks that all partitions share: a lone event is stored at once, a steady stream in
    * fewer and larger transactions. Between two of them a worker rests for as long as its last batch took, times this, within bounds: small

@@ -6,8 +6,8 @@ import { limits } from '../domain/limits.ts';
  */
 export interface Pace {
   /**
-   * Whoever has something to store waits for the next tick: the end of the rest, or where nobody rests `lingerMs` from now. A tick is not put
-   * off by a rest that begins meanwhile, so nobody waits for longer than one of the two.
+   * Whoever has something to store waits for the end of the rest, where there is one. A rest that begins meanwhile puts nobody off, so nobody waits
+   * for longer than one.
    */
   tick(): Promise<void>;
   /**
@@ -20,33 +20,29 @@ export interface Pace {
 }
 
 export interface PaceBounds {
-  readonly lingerMs: number;
   readonly restMinMs: number;
   readonly restMaxMs: number;
 }
 
 const ofLimits: PaceBounds = {
-  lingerMs: limits.batchLingerMs,
   restMinMs: limits.batchRestMinMs,
   restMaxMs: limits.batchRestMaxMs,
 };
 
 /** @param restFactor length of a rest, over that of the work before it */
-export function createPace(restFactor: number, { lingerMs, restMinMs, restMaxMs }: PaceBounds = ofLimits): Pace {
+export function createPace(restFactor: number, { restMinMs, restMaxMs }: PaceBounds = ofLimits): Pace {
   let next: Promise<void> | null = null;
   /** By performance.now(). */
   let restsUntil = 0;
   return {
     tick() {
+      const restMs = restsUntil - performance.now();
+      if (next === null && restMs <= 0) return Promise.resolve();
       next ??= new Promise((resolve) => {
-        const restMs = restsUntil - performance.now();
-        setTimeout(
-          () => {
-            next = null;
-            resolve();
-          },
-          restMs > 0 ? restMs : lingerMs,
-        );
+        setTimeout(() => {
+          next = null;
+          resolve();
+        }, restMs);
       });
       return next;
     },
