@@ -30,7 +30,12 @@ export const layers: readonly Layer[] = [
     packages: ['node:buffer', 'node:crypto', 'node:worker_threads'],
   },
 
-  { name: 'log port', files: /^src\/event-log\/(event-log|failed-topic)\.ts$/, imports: ['domain'], packages: [] },
+  {
+    name: 'log port',
+    files: /^src\/event-log\/(event-log|failed-topic|stream-calls)\.ts$/,
+    imports: ['domain'],
+    packages: [],
+  },
   {
     name: 'store port',
     files: /^src\/event-store\/(event-store|batch|by-id|writer-of)\.ts$/,

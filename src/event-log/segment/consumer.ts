@@ -1,5 +1,6 @@
 import { UnavailableError } from '../../domain/failure.ts';
 import type { BatchLimits, LogAssignment, LogBatch, LogConsumer, LogStream } from '../event-log.ts';
+import { createStreamCalls, throwIfAny } from '../stream-calls.ts';
 import { assertPartition } from './files.ts';
 import type { BatchSource, Take } from './take.ts';
 
@@ -75,7 +76,6 @@ function createAssignment(source: BatchSource, ended: AbortSignal, over: () => U
 interface Cursor {
   nextOffset: number;
   batch: Take['batch'];
-  isBusy: boolean;
 }
 
 function createStream(
@@ -87,7 +87,7 @@ function createStream(
   const { marks } = source;
   const cursors = new Map<number, Cursor>();
   for (const [partition, nextOffset] of offsets) {
-    cursors.set(partition, { nextOffset, batch: null, isBusy: false });
+    cursors.set(partition, { nextOffset, batch: null });
   }
   let isClosed = false;
   const over = () => (isClosed ? new UnavailableError('stream_closed', 'the stream is closed') : assignmentOver());
@@ -118,32 +118,14 @@ function createStream(
     return taken;
   }
 
-  /** One call at a time for a partition. */
-  async function reading<Result>(
-    partition: number,
-    signal: AbortSignal,
-    work: (cursor: Cursor) => Promise<Result>,
-  ): Promise<Result> {
-    signal.throwIfAborted();
-    throwIfAny(over());
-    const cursor = cursors.get(partition);
-    if (cursor === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
-    if (cursor.isBusy) throw new Error(`partition ${partition} is being read already`);
-    cursor.isBusy = true;
-    try {
-      return await work(cursor);
-    } finally {
-      cursor.isBusy = false;
-    }
-  }
-
+  const call = createStreamCalls(cursors, over);
   return {
     untilRecords: (partition, idleMs, signal) =>
-      reading(partition, signal, ({ nextOffset }) => {
+      call(partition, signal, ({ nextOffset }) => {
         return endPasses(partition, Math.max(nextOffset, marks.start(partition)), idleMs, signal);
       }),
     next: (partition, limits, idleMs, signal): Promise<LogBatch> =>
-      reading(partition, signal, async (cursor) => {
+      call(partition, signal, async (cursor) => {
         const { records, nextOffset, batch } = await take(partition, cursor, limits, idleMs, signal);
         cursor.nextOffset = nextOffset;
         cursor.batch = batch !== null && nextOffset < batch.base + batch.count ? batch : null;
@@ -156,8 +138,4 @@ function createStream(
       marks.recheck();
     },
   };
-}
-
-function throwIfAny(error: Error | null): void {
-  if (error !== null) throw error;
 }

@@ -1,6 +1,7 @@
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits as allLimits } from '../../../domain/limits.ts';
 import type { LogBatch, LogStream } from '../../event-log.ts';
+import { createStreamCalls, throwIfAny } from '../../stream-calls.ts';
 import type { KafkaQuestions } from '../questions.ts';
 import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from '../wire/brokers.ts';
@@ -19,7 +20,6 @@ export interface KafkaStreamOptions {
 
 interface Reading {
   readonly feed: Feed;
-  isBusy: boolean;
   /** When records were last asked for, by performance.now(). */
   askedAt: number;
 }
@@ -35,7 +35,7 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
   const readings = new Map<number, Reading>();
   for (const [partition, offset] of offsets) {
     const feed = createFeed(partition, offset, feedBytesMax);
-    readings.set(partition, { feed, isBusy: false, askedAt: performance.now() });
+    readings.set(partition, { feed, askedAt: performance.now() });
   }
   const fetcher = createFetcher({
     brokers: options.brokers,
@@ -67,24 +67,13 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
     return wasMet;
   }
 
-  /** One call at a time for a partition. */
-  async function readFrom<Result>(
-    partition: number,
-    signal: AbortSignal,
-    work: (feed: Feed) => Promise<Result>,
-  ): Promise<Result> {
-    signal.throwIfAborted();
-    throwIfAny(over());
-    const reading = readings.get(partition);
-    if (reading === undefined) throw new RangeError(`the stream was not opened for partition ${partition}`);
-    if (reading.isBusy) throw new Error(`partition ${partition} is being read already`);
-    reading.isBusy = true;
-    reading.askedAt = performance.now();
-    try {
-      return await work(reading.feed);
-    } finally {
-      reading.isBusy = false;
-    }
+  const call = createStreamCalls(readings, over);
+
+  function readFrom<Result>(partition: number, signal: AbortSignal, work: (feed: Feed) => Promise<Result>) {
+    return call(partition, signal, (reading) => {
+      reading.askedAt = performance.now();
+      return work(reading.feed);
+    });
   }
 
   ended.addEventListener('abort', stop);
@@ -108,8 +97,4 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
       stop();
     },
   };
-}
-
-function throwIfAny(error: Error | null): void {
-  if (error !== null) throw error;
 }
