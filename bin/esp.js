@@ -30,11 +30,11 @@ function pinnedNode() {
 
 /**
  * Half of what each thread's young generation may hold before it is collected, in MiB, by command; Node takes it only when it starts.
- * V8's own 32 fills whatever the load. What was measured of each is told with the bound of the old one (src/cli/heap-growth.ts).
+ * V8's own 32 fills whatever the load. What was measured of each is told with the bound of the old one (src/cli/tune-heap.ts).
  */
 const youngMib = new Map([
   ['start', 8],
-  ['api', 4],
+  ['api', 8],
   ['worker', 8],
 ]);
 

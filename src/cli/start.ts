@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { type Config, loadConfig } from '../runtime/config/config.ts';
 import { type CliContext, requireConfig } from './context.ts';
-import { boundHeapGrowth } from './heap-growth.ts';
 import { parseCount, parseText } from './parse-option.ts';
 import { greet, logDefaults, runUntilStopped } from './serve.ts';
+import { tuneHeap } from './tune-heap.ts';
 
 interface StartOptions {
   readonly port?: number;
@@ -62,7 +62,7 @@ async function start(
       ...(threads === undefined ? {} : { ESP_HTTP_THREADS: String(threads) }),
     }),
   );
-  boundHeapGrowth(role === 'all' ? 60 : 70);
+  tuneHeap(role === 'all' ? 60 : 70);
   // Imported late: no other command needs all of it.
   const { startServer } = await import('../runtime/serve/start.ts');
   const server = await startServer(config, role);

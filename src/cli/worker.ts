@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { loadConfig } from '../runtime/config/config.ts';
 import { productVersion } from '../runtime/serve/package-files.ts';
 import { type CliContext, printLine, requireConfig } from './context.ts';
-import { boundHeapGrowth } from './heap-growth.ts';
 import { parseCount, parseText } from './parse-option.ts';
 import { logDefaults, runUntilStopped } from './serve.ts';
+import { tuneHeap } from './tune-heap.ts';
 
 interface WorkerOptions {
   readonly port?: number;
@@ -35,7 +35,7 @@ async function work({ port, host }: WorkerOptions, context: CliContext): Promise
       ...(host === undefined ? {} : { HOST: host }),
     }),
   );
-  boundHeapGrowth(250);
+  tuneHeap(250);
   const { startWorker } = await import('../runtime/serve/start-worker.ts');
   const worker = await startWorker(config);
   printLine(context.stdout, `esp ${productVersion()} worker listening at ${worker.url} for health and metrics`);

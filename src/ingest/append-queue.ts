@@ -72,8 +72,10 @@ interface Part {
   readonly first: number;
 }
 
+/** Each unanswered request has a part in one of the two at least. */
 interface Lane {
   waiting: Part[];
+  inFlight: readonly Part[];
   isBusy: boolean;
 }
 
@@ -94,9 +96,9 @@ const sweepEveryMs = 50;
 
 export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   const { log, telemetry } = options;
-  const lanes: Lane[] = Array.from({ length: log.lanes }, () => ({ waiting: [], isBusy: false }));
-  /** In order of arrival and so of deadline. */
-  const open = new Set<Request>();
+  const lanes: Lane[] = Array.from({ length: log.lanes }, () => ({
+    ...{ waiting: [], inFlight: [], isBusy: false },
+  }));
   let sweepTimer: NodeJS.Timeout | null = null;
   let recordsHeld = 0;
   let bytesHeld = 0;
@@ -112,7 +114,6 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
         failure: null,
         isAnswered: false,
       };
-      open.add(request);
       recordsHeld += records.length;
       if (lanes.length === 1) {
         enqueue(lanes[0]!, { request, records, bytes: bytesOf(records), places: null, first: 0 });
@@ -149,7 +150,10 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
     while (lane.waiting.length > 0) {
       await gather(lane);
       const group = takeGroup(lane);
-      if (group.records > 0) await appendGroup(group);
+      if (group.records === 0) continue;
+      lane.inFlight = group.parts;
+      await appendGroup(group);
+      lane.inFlight = [];
     }
     lane.isBusy = false;
     if (recordsHeld > 0) return;
@@ -232,27 +236,38 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   function answer(request: Request): void {
     if (request.isAnswered) return;
     request.isAnswered = true;
-    open.delete(request);
     request.resolve({ appended: request.appended, failure: request.failure });
   }
 
+  /**
+   * As often as it has parts. No set has them all: a set that is added to and taken from all the time leaves behind tables it has outgrown, and once
+   * one is in the old generation, it keeps all that come after it and what was in them.
+   */
+  function* unanswered(): Iterable<Request> {
+    for (const { inFlight, waiting } of lanes) {
+      for (const { request } of inFlight) if (!request.isAnswered) yield request;
+      for (const { request } of waiting) if (!request.isAnswered) yield request;
+    }
+  }
+
   function scheduleSweep(): void {
-    if (sweepTimer || open.size === 0) return;
-    const [oldest] = open;
-    sweepTimer = setTimeout(sweep, Math.max(sweepEveryMs, oldest!.deadlineAt - performance.now()));
+    if (sweepTimer) return;
+    let deadlineAt = Number.POSITIVE_INFINITY;
+    for (const request of unanswered()) deadlineAt = Math.min(deadlineAt, request.deadlineAt);
+    if (deadlineAt === Number.POSITIVE_INFINITY) return;
+    sweepTimer = setTimeout(sweep, Math.max(sweepEveryMs, deadlineAt - performance.now()));
   }
 
   function sweep(): void {
     sweepTimer = null;
     const now = performance.now();
     let overdue = 0;
-    for (const request of open) {
-      if (request.deadlineAt > now) break;
+    for (const request of unanswered()) {
+      if (request.deadlineAt > now) continue;
       overdue += request.unsettled;
       request.failure ??= { code: 'not_confirmed', message: `no answer within ${options.deadlineMs} ms` };
       // A copy: what is still in flight may settle after the client has its answer.
       request.isAnswered = true;
-      open.delete(request);
       request.resolve({ appended: request.appended.slice(), failure: request.failure });
     }
     if (overdue > 0) {
