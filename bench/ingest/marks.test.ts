@@ -4,10 +4,14 @@ import { spreadOf } from '../parts/statistics.ts';
 import type { KafkaIngest } from './kafka.ts';
 import { kafkaMarks, scalingMark } from './marks.ts';
 
-const side = (cpuSeconds: number, rate: number) => ({
-  cpuSecondsPer100k: spreadOf([cpuSeconds]),
-  eventsPerSecond: spreadOf([rate]),
-});
+/** A round each: seconds for a hundred events, and events a second. */
+const side = (cpuSeconds: number, eventsPerSecond: number, p99 = 5, name = 'side') =>
+  ({
+    name,
+    p99Ms: spreadOf([p99]),
+    eventsPerSecond: spreadOf([eventsPerSecond]),
+    rounds: [{ cpuSeconds, load: { eventsPerSecond, accepted: 100 } }],
+  }) as unknown as SideResult;
 
 describe('scaling', () => {
   it.each([
@@ -21,14 +25,7 @@ describe('scaling', () => {
 });
 
 describe('single events on Kafka', () => {
-  /** What marks look at of a side that took so many events a second, with such a tail. */
-  const took = (name: string, eventsPerSecond: number, p99: number) =>
-    ({
-      name,
-      ...side(1, eventsPerSecond),
-      p99Ms: spreadOf([p99]),
-      rounds: [{ load: { eventsPerSecond } }],
-    }) as unknown as SideResult;
+  const took = (name: string, eventsPerSecond: number, p99: number) => side(1, eventsPerSecond, p99, name);
   const base = {
     bare: took('bare', 200, 1),
     peer: took('peer', 100, 5),

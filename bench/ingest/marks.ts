@@ -1,5 +1,5 @@
 import type { Mark } from '../measurement.ts';
-import { ratioOf, type SideResult } from '../parts/rounds.ts';
+import { cpuRatioOf, ratioOf, type SideResult } from '../parts/rounds.ts';
 import type { EmbeddedIngest } from './embedded.ts';
 import type { KafkaIngest } from './kafka.ts';
 
@@ -50,22 +50,17 @@ function tailMark(side: SideResult, beside: SideResult): Mark {
   };
 }
 
-export function scalingMark(
-  one: Pick<SideResult, 'cpuSecondsPer100k' | 'eventsPerSecond'>,
-  several: Pick<SideResult, 'cpuSecondsPer100k' | 'eventsPerSecond'>,
-  processes: number,
-  cores: number,
-): Mark {
+export function scalingMark(one: SideResult, several: SideResult, processes: number, cores: number): Mark {
   const costMax = processes / scalingMin;
-  const [costOfOne, cost] = [one.cpuSecondsPer100k.median, several.cpuSecondsPer100k.median];
-  const rate = several.eventsPerSecond.median / one.eventsPerSecond.median;
+  const cost = cpuRatioOf(several, one).median;
+  const rate = ratioOf(several, one).median;
   const isRateDue = cores >= scalingCoresMin;
   return {
     number: '1e',
-    what: `on Kafka: CPU s / 100,000 single POSTs of ${processes} API processes, each with as many clients, over that of one`,
-    figure: `${cost.toFixed(2)} / ${costOfOne.toFixed(2)} = ${(cost / costOfOne).toFixed(2)}, at ${rate.toFixed(2)} of its rate`,
+    what: `on Kafka: CPU s of a single POST of ${processes} API processes, each with as many clients, over that of one`,
+    figure: `${cost.toFixed(2)}, at ${rate.toFixed(2)} of its rate`,
     mustBe: `≤ ${costMax.toFixed(2)}${isRateDue ? `, ≥ ${scalingMin}` : ` (the rate counts from ${scalingCoresMin} cores on)`}`,
-    held: cost / costOfOne <= costMax && (!isRateDue || rate >= scalingMin),
+    held: cost <= costMax && (!isRateDue || rate >= scalingMin),
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fastestOf, ratioOf, type SideResult } from './rounds.ts';
+import { cpuRatioOf, fastestOf, ratioOf, type SideResult } from './rounds.ts';
 import { spreadOf } from './statistics.ts';
 
 function side(name: string, rates: readonly number[]) {
@@ -28,5 +28,11 @@ describe('a ratio', () => {
       min: 1.25,
       max: 1.25,
     });
+  });
+
+  it('of processor time is taken of neighbours too', () => {
+    const rounds = (costs: readonly number[]) =>
+      ({ rounds: costs.map((cost) => ({ cpuSeconds: cost * 200, load: { accepted: 200 } })) }) as unknown as SideResult;
+    expect(cpuRatioOf(rounds([3, 6, 12]), rounds([2, 4, 8])).median).toBe(1.5);
   });
 });

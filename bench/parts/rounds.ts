@@ -169,6 +169,12 @@ export function ratioOf(side: SideResult, beside: SideResult): Spread {
   return spreadOf(side.rounds.map(({ load }, i) => load.eventsPerSecond / beside.rounds[i]!.load.eventsPerSecond));
 }
 
+/** Processor time of an event of one side over another's, likewise of each pair of neighbours. */
+export function cpuRatioOf(side: SideResult, beside: SideResult): Spread {
+  const costOf = ({ cpuSeconds, load }: Round) => cpuSeconds / load.accepted;
+  return spreadOf(side.rounds.map((round, i) => costOf(round) / costOf(beside.rounds[i]!)));
+}
+
 /** Of sides that do one job in different ways, the one to be compared with: what its owner would have chosen. */
 export function fastestOf<Candidate extends Pick<SideResult, 'eventsPerSecond'>>(
   sides: readonly [Candidate, ...Candidate[]],

@@ -24,7 +24,11 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
   const { telemetry, isStopping, admission = admitByThread(deps) } = deps;
   const submit: HttpDependencies['ingest']['submit'] = (request) => admission.during(deps.ingest.submit(request));
   registerRoutes(bare, { ...deps, ingest: { ...deps.ingest, submit } }, httpLimits);
-  shedLoad(bare.app.server, { admission, telemetry, isStopping });
+  const shedding = shedLoad(bare.app.server, { admission, telemetry, isStopping });
+  bare.app.addHook('preClose', (done) => {
+    shedding.stop();
+    done();
+  });
   return bare.app;
 }
 

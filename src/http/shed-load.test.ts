@@ -74,7 +74,7 @@ async function setUp(random = 0) {
     pass(50);
     return taken;
   }
-  return { ask, send, pass, overload, log, shed, server: app.server };
+  return { ask, send, pass, overload, log, shed, app };
 }
 
 /** Two groups: the first request alone, and what has come meanwhile. */
@@ -88,13 +88,13 @@ async function answerAll(log: ControlledLog, taken: readonly Promise<Answer>[]):
 
 describe('a server that is overloaded', () => {
   it('keeps nothing of what a refused client sends before its time is over', async () => {
-    const { send, overload, log, server } = await setUp();
+    const { send, overload, log, app } = await setUp();
     const taken = await overload();
     const oneConnection = new Agent({ keepAlive: true, maxSockets: 1 });
     closing.push(() => oneConnection.destroy());
     expect((await send('/api/events', oneConnection)).status).toBe(503);
     const flowing: unknown[] = [];
-    server.on('request', ({ readableFlowing }) => flowing.push(readableFlowing));
+    app.server.on('request', ({ readableFlowing }) => flowing.push(readableFlowing));
     expect((await send('/api/events', oneConnection)).status).toBe(503);
     expect(flowing).toEqual([true]);
     await answerAll(log, taken);
@@ -161,5 +161,25 @@ describe('a server that is overloaded', () => {
     // By the clock of timers, which may be a millisecond ahead of this one.
     expect(performance.now() - sentAt).toBeGreaterThan(retryAfterMs - 5);
     await answerAll(log, taken);
+  });
+
+  it('tells every refusal at once when it stops', async () => {
+    const { send, pass, overload, log, app } = await setUp();
+    const taken = await overload();
+    const connections = Array.from({ length: 20 }, () => new Agent({ keepAlive: true, maxSockets: 1 }));
+    closing.push(() => connections.map((connection) => connection.destroy()));
+    await Promise.all(connections.map((connection) => send('/api/events', connection)));
+    // As if they had been refused for a minute to come: no test waits for that.
+    pass(-60_000);
+    let came = 0;
+    app.server.on('request', () => {
+      came += 1;
+    });
+    const refusals = connections.map((connection) => send('/api/events', connection));
+    await vi.waitUntil(() => came === connections.length, { interval: 1 });
+    const closed = app.close();
+    for (const { status } of await Promise.all(refusals)) expect(status).toBe(503);
+    await answerAll(log, taken);
+    await closed;
   });
 });

@@ -22,14 +22,32 @@ const headers = [
   ...['retry-after', String(retryAfterMs / 1_000)],
 ];
 
+/** Refusals that are told later are looked through so often: they share a timer. */
+const tellEveryMs = 10;
+
+interface Held {
+  readonly dueAt: number;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+export interface LoadShedding {
+  /** Tells every refusal that is held, and those that come after it at once: for a server that stops. */
+  stop(): void;
+}
+
 /**
  * Asks the admission about each request to take events in, in front of everything else that listens to the server: what is
  * refused must cost a fraction of what is taken, and the framework's own way to a handler is half of that.
  */
-export function shedLoad(server: Server, { admission, telemetry, isStopping }: SheddingOptions): void {
+export function shedLoad(server: Server, { admission, telemetry, isStopping }: SheddingOptions): LoadShedding {
   const requestIds = createRequestIds();
   const listeners = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request');
+  /** One for each connection at most. */
+  let held: Held[] = [];
+  let timer: NodeJS.Timeout | null = null;
+  let isOver = false;
 
   function refuse({ headers: { 'x-request-id': given } }: IncomingMessage, response: ServerResponse): void {
     if (isStopping()) response.shouldKeepAlive = false;
@@ -38,16 +56,36 @@ export function shedLoad(server: Server, { admission, telemetry, isStopping }: S
     telemetry.emit('request.shed', { route: url });
   }
 
+  function hold(one: Held): void {
+    // Its body is read past meanwhile: what waits here is counted against no bound.
+    one.request.resume();
+    held.push(one);
+    timer ??= setTimeout(tellDue, tellEveryMs, null);
+  }
+
+  /** @param until by the clock of `performance`; null: now */
+  function tellDue(until: number | null): void {
+    const now = until ?? performance.now();
+    timer = null;
+    const all = held;
+    held = all.filter(({ dueAt }) => dueAt > now);
+    for (const { dueAt, request, response } of all) if (dueAt <= now) refuse(request, response);
+    if (held.length > 0) timer = setTimeout(tellDue, tellEveryMs, null);
+  }
+
   server.on('request', (request, response) => {
     const refusedInMs = isIngest(request) ? admission.refusal(request.socket) : null;
     if (refusedInMs === null) for (const listener of listeners) listener.call(server, request, response);
-    else if (refusedInMs === 0) refuse(request, response);
-    else {
-      // Its body is read past meanwhile: what waits here is counted against no bound.
-      request.resume();
-      setTimeout(refuse, refusedInMs, request, response);
-    }
+    else if (refusedInMs === 0 || isOver) refuse(request, response);
+    else hold({ dueAt: performance.now() + refusedInMs, request, response });
   });
+  return {
+    stop() {
+      isOver = true;
+      if (timer !== null) clearTimeout(timer);
+      tellDue(Number.POSITIVE_INFINITY);
+    },
+  };
 }
 
 function isIngest({ method, url: target = '' }: IncomingMessage): boolean {
