@@ -28,25 +28,24 @@ function pinnedNode() {
   return null;
 }
 
+/** What serves, and is started for that. */
+const serving = new Set(['start', 'api', 'worker']);
+
 /**
- * Half of what each thread's young generation may hold before it is collected, in MiB, by command; Node takes it only when it starts.
- * V8's own 32 fills whatever the load. What was measured of each is told with the bound of the old one (src/cli/tune-heap.ts).
+ * Half of what each thread's young generation may hold before it is collected, in MiB; Node takes it only when it starts. V8's own 32
+ * fills whatever the load. What was measured of it is told with the bound of the old one (src/cli/tune-heap.ts).
  */
-const youngMib = new Map([
-  ['start', 8],
-  ['api', 8],
-  ['worker', 8],
-]);
+const youngMib = 8;
 
 function nodeFlags() {
   const given = [process.env.NODE_OPTIONS, ...process.execArgv].join(' ');
-  const mib = youngMib.get(process.argv[2]);
-  return mib === undefined || /semi[-_]space[-_]size/.test(given) ? [] : [`--max-semi-space-size=${mib}`];
+  const isGiven = /semi[-_]space[-_]size/.test(given);
+  return serving.has(process.argv[2]) && !isGiven ? [`--max-semi-space-size=${youngMib}`] : [];
 }
 
 /**
  * With the GNU C library (others ignore this) threads keep what they have freed in up to eight arenas a core, each with holes of
- * its own. Two are enough for all; docs/performance.md has what that saves.
+ * its own. Two are enough for all; docs/performance-tried.md has what that saves.
  */
 function environment() {
   return { MALLOC_ARENA_MAX: '2', ...process.env };
@@ -54,7 +53,7 @@ function environment() {
 
 /** Whether Node has to begin anew, for what it or the C library takes only then. */
 function beginsAnew(flags) {
-  return flags.length > 0 || (youngMib.has(process.argv[2]) && process.env.MALLOC_ARENA_MAX === undefined);
+  return flags.length > 0 || (serving.has(process.argv[2]) && process.env.MALLOC_ARENA_MAX === undefined);
 }
 
 /** Begins this process anew, so that nobody has two to stop. Returns where that can't be: on Windows, and on an old Node. */
@@ -88,10 +87,12 @@ if (isSupportedNode(process.versions.node)) {
   if (beginsAnew(flags)) become(process.execPath, [...process.execArgv, ...flags, ...process.argv.slice(1)]);
   // Compiled code is kept from one start to the next. In a clone this must come before the first TypeScript file: what is
   // in the cache needs no stripping, and the idle server is 35 MB smaller without the stripper.
+  // What is compiled goes by V8's flags, and each that serves sets others (src/cli/tune-heap.ts): one folder for all would be compiled anew in turn.
   // Beside the modules, not in the system's shared temporary directory, where others could write as well; where that can't
   // be written, nothing is kept.
+  const folder = serving.has(process.argv[2]) ? `compiled-${process.argv[2]}` : 'compiled';
   modules.enableCompileCache(
-    fileURLToPath(new URL('../node_modules/.cache/event-stream-processor/compiled', import.meta.url)),
+    fileURLToPath(new URL(`../node_modules/.cache/event-stream-processor/${folder}`, import.meta.url)),
   );
   await import(main.href);
 } else {

@@ -30,9 +30,12 @@ describe('a ratio', () => {
     });
   });
 
-  it('of processor time is taken of neighbours too', () => {
-    const rounds = (costs: readonly number[]) =>
-      ({ rounds: costs.map((cost) => ({ cpuSeconds: cost * 200, load: { accepted: 200 } })) }) as unknown as SideResult;
-    expect(cpuRatioOf(rounds([3, 6, 12]), rounds([2, 4, 8])).median).toBe(1.5);
+  it('of processor time is one of events, and taken of neighbours too', () => {
+    const rounds = (costs: readonly number[], accepted: readonly number[]) =>
+      ({
+        rounds: costs.map((cost, i) => ({ cpuSeconds: cost * accepted[i]!, load: { accepted: accepted[i]! } })),
+      }) as unknown as SideResult;
+    // Of medians it would be 0.75.
+    expect(cpuRatioOf(rounds([3, 1, 8], [100, 200, 50]), rounds([2, 4, 5], [70, 300, 90])).median).toBe(1.5);
   });
 });

@@ -57,7 +57,7 @@ export const limits = {
    * to their maximum and batches with them.
    *
    * A small transaction of the embedded store is done in 2 to 3 ms, most of which it takes whatever it holds. PostgreSQL's takes several times
-   * as long, and where it has rested as often, latency is what is lost (docs/performance.md has both).
+   * as long, and where it has rested as often, latency is what is lost (docs/performance-tried.md has both).
    */
   batchRestFactor: { embedded: 4, servers: 0.5 },
   batchRestMinMs: 3,

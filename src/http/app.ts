@@ -26,7 +26,7 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
   registerRoutes(bare, { ...deps, ingest: { ...deps.ingest, submit } }, httpLimits);
   const shedding = shedLoad(bare.app.server, { admission, telemetry, isStopping });
   bare.app.addHook('preClose', (done) => {
-    shedding.stop();
+    shedding.tellAll();
     done();
   });
   return bare.app;

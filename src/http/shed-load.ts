@@ -32,8 +32,8 @@ interface Held {
 }
 
 export interface LoadShedding {
-  /** Tells every refusal that is held, and those that come after it at once: for a server that stops. */
-  stop(): void;
+  /** Tells every refusal that is held: for a server that stops. */
+  tellAll(): void;
 }
 
 /**
@@ -47,7 +47,6 @@ export function shedLoad(server: Server, { admission, telemetry, isStopping }: S
   /** One for each connection at most. */
   let held: Held[] = [];
   let timer: NodeJS.Timeout | null = null;
-  let isOver = false;
 
   function refuse({ headers: { 'x-request-id': given } }: IncomingMessage, response: ServerResponse): void {
     if (isStopping()) response.shouldKeepAlive = false;
@@ -60,28 +59,27 @@ export function shedLoad(server: Server, { admission, telemetry, isStopping }: S
     // Its body is read past meanwhile: what waits here is counted against no bound.
     one.request.resume();
     held.push(one);
-    timer ??= setTimeout(tellDue, tellEveryMs, null);
+    timer ??= setTimeout(tellDue, tellEveryMs);
   }
 
-  /** @param until by the clock of `performance`; null: now */
-  function tellDue(until: number | null): void {
-    const now = until ?? performance.now();
-    timer = null;
+  function tellDue(now = performance.now()): void {
     const all = held;
     held = all.filter(({ dueAt }) => dueAt > now);
-    for (const { dueAt, request, response } of all) if (dueAt <= now) refuse(request, response);
-    if (held.length > 0) timer = setTimeout(tellDue, tellEveryMs, null);
+    timer = held.length > 0 ? setTimeout(tellDue, tellEveryMs) : null;
+    for (const { dueAt, request, response } of all) {
+      if (dueAt <= now && !response.destroyed) refuse(request, response);
+    }
   }
 
   server.on('request', (request, response) => {
     const refusedInMs = isIngest(request) ? admission.refusal(request.socket) : null;
     if (refusedInMs === null) for (const listener of listeners) listener.call(server, request, response);
-    else if (refusedInMs === 0 || isOver) refuse(request, response);
+    // Without the socket it is behind another of the same connection, and goes out after that; Node stops reading when enough of them wait so.
+    else if (refusedInMs === 0 || response.socket === null) refuse(request, response);
     else hold({ dueAt: performance.now() + refusedInMs, request, response });
   });
   return {
-    stop() {
-      isOver = true;
+    tellAll() {
       if (timer !== null) clearTimeout(timer);
       tellDue(Number.POSITIVE_INFINITY);
     },

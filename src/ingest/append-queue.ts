@@ -19,7 +19,10 @@ import type { UnconfirmedCode } from './ingest-answer.ts';
 export interface AppendQueue {
   /** Whether so many bytes more would stay within the bound. */
   hasRoomFor(bytes: number): boolean;
-  /** Resolves when every record has settled or the deadline has passed; never rejects. */
+  /**
+   * Resolves when every record has settled or the deadline has passed; never rejects.
+   * @param records one at least
+   */
   add(records: readonly RecordToAppend[]): Promise<AppendOutcome>;
   size(): QueueSize;
   /** Resolves when nothing waits and nothing is in flight. */
@@ -96,9 +99,7 @@ const sweepEveryMs = 50;
 
 export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
   const { log, telemetry } = options;
-  const lanes: Lane[] = Array.from({ length: log.lanes }, () => ({
-    ...{ waiting: [], inFlight: [], isBusy: false },
-  }));
+  const lanes = Array.from({ length: log.lanes }, createLane);
   let sweepTimer: NodeJS.Timeout | null = null;
   let recordsHeld = 0;
   let bytesHeld = 0;
@@ -294,6 +295,10 @@ export function createAppendQueue(options: AppendQueueOptions): AppendQueue {
             idleWaiters = [...idleWaiters, resolve];
           }),
   };
+}
+
+function createLane(): Lane {
+  return { waiting: [], inFlight: [], isBusy: false };
 }
 
 /** How many of the records from the first on go into what a group has left: of an empty one at least the first. */

@@ -6,7 +6,7 @@ import { writerOf } from '../event-store/writer-of.ts';
  *   acquire ──▶ one of the two slots of its writer ──▶ decoded, one batch at a time ──▶ stored, one of a writer at a time ──▶ release
  *
  * So while one batch of a writer is stored, the next is decoded. Batches that are decoded side by side are all ready at one late moment, and
- * until then the store has nothing to do; docs/performance.md has what that was. What is decoded lives as long as its transaction: the slots
+ * until then the store has nothing to do; docs/performance-tried.md has what that was. What is decoded lives as long as its transaction: the slots
  * bound how much of it there is.
  */
 export interface BatchSlots {
