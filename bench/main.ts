@@ -83,7 +83,7 @@ const defaults = measurements.filter(({ isDefault }) => isDefault);
 await new Command('bench')
   .description('Measures the product beside baselines on this machine, in turn, and counts every event.')
   .argument('[measurement]', `one of ${names.join(', ')}, or what several begin with: growth; default: all but those`)
-  .option('--seconds <seconds>', 'length of one round', parsePositive, 5)
+  .option('--seconds <seconds>', 'length of one round', parsePositive, 4)
   .option('--rounds <rounds>', 'rounds of each side', parsePositive, 3)
   .option('--scale <part>', 'growth: of its rows, events and backlogs, to try it out', parsePositive, 1)
   .option('--dir <directory>', 'where data directories are made; must not be in memory', tmpdir())

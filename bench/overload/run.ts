@@ -9,19 +9,23 @@ import type { OfferPlan, OfferResult } from './offer.ts';
 
 export interface OverloadResult {
   readonly clients: number;
-  /**
-   * 64 clients that send again as soon as they are answered: just before twice that rate, just after it, and the middle of the two, of the
-   * percentiles as well.
-   */
-  readonly before: LoadResult;
-  readonly after: LoadResult;
-  readonly normal: Pick<LoadResult, 'requestsPerSecond' | 'latencyMs'>;
-  readonly normalPeak: MemoryUsage;
+  readonly underWay: number;
+  /** As many clients as that, each on a connection of its own, that send again as soon as they are answered: before and after all else. */
+  readonly alone: Sides<LoadResult>;
+  /** The same number under way, over the connections of all clients, who take turns: just before more is offered, and just after. */
+  readonly top: Sides<OfferResult>;
+  readonly alonePeak: MemoryUsage;
   readonly offered: OfferResult;
   /** Of the process that serves HTTP, while twice that was offered. */
   readonly peak: MemoryUsage;
   readonly otherCores: number;
   readonly account: Account;
+}
+
+/** A machine whose speed changes in a minute does so for what was before it and what is after it. */
+export interface Sides<Result> {
+  readonly before: Result;
+  readonly after: Result;
 }
 
 /**
@@ -32,10 +36,12 @@ export interface OverloadResult {
 export const memoryBoundMb = 350;
 
 const clients = 1_000;
+/** Enough for the top rate, as in `ingest`. */
+const underWay = 64;
 const warmUpSeconds = 3;
-const normalSeconds = 5;
-/** Of `--seconds`, 5 by default, so many: a minute. */
-const overloadFactor = 12;
+const topSeconds = 4;
+/** Of `--seconds`, 4 by default, so many: a minute. */
+const overloadFactor = 15;
 
 type Offerer = Child<OfferPlan, OfferResult>;
 
@@ -46,6 +52,9 @@ export function startOfferer(): Offerer {
 /**
  * What is measured of a server, however it is put together. All accepted ids are kept in the file.
  *
+ * What so many connections cost is no matter of how much comes over them: each brings its own memory, the server's and the system's, into the
+ * processor's cache. So the rate that more is compared with is one over the same connections.
+ *
  * @param cpuBehind as `watch` has it
  */
 export async function overloadServer(
@@ -55,39 +64,41 @@ export async function overloadServer(
   offerer: Offerer,
   cpuBehind?: () => Readonly<Record<string, number>>,
 ): Promise<Omit<OverloadResult, 'account'> & { readonly acceptedInAll: number }> {
-  const plan = { port, connections: 64, eventsPerRequest: 1, form: 'json', idsFile, requestsPerSecond: null } as const;
-  const warmUp = await generator.ask({ ...plan, seconds: warmUpSeconds });
-  const ofNormal = await peakDuring(pid, () => generator.ask({ ...plan, seconds: normalSeconds }));
-  const before = ofNormal.result;
-  setup.progress(`top rate ${Math.round(before.requestsPerSecond)}/s`);
+  const plan = { port, connections: underWay, eventsPerRequest: 1, form: 'json', idsFile } as const;
+  const alone = (seconds: number) => generator.ask({ ...plan, seconds, requestsPerSecond: null });
+  const inTurn = { port, clients, idsFile, seconds: topSeconds, requestsPerSecond: null, underWayMax: underWay };
+  const top = () => offerer.ask(inTurn);
+  const say = (what: string, { requestsPerSecond }: LoadResult) =>
+    setup.progress(`${what} ${Math.round(requestsPerSecond)}/s`);
+
+  const warmUp = await alone(warmUpSeconds);
+  const { result: aloneBefore, peak: alonePeak } = await peakDuring(pid, () => alone(topSeconds));
+  say(`${underWay} clients`, aloneBefore);
+  const topBefore = await top();
+  say(`${underWay} of ${clients} in turn`, topBefore.accepted);
   const twice = {
-    ...{ port, clients, idsFile },
+    ...{ port, clients, idsFile, underWayMax: null },
     seconds: Math.round(setup.seconds * overloadFactor),
-    requestsPerSecond: 2 * before.requestsPerSecond,
+    requestsPerSecond: 2 * aloneBefore.requestsPerSecond,
   };
   const offerTwice = () => peakDuring(pid, () => offerer.ask(twice));
   const { result, otherCores } = await watch([pid, offerer.pid], offerTwice, cpuBehind);
   const { result: offered, peak } = result;
-  setup.progress(
-    `twice that: ${Math.round(offered.accepted.requestsPerSecond)}/s accepted, ${offered.refused} refused`,
-  );
-  // A machine whose speed changes in a minute does so for both sides.
-  const after = await generator.ask({ ...plan, seconds: normalSeconds });
-  setup.progress(`top rate ${Math.round(after.requestsPerSecond)}/s again`);
-  const acceptedInAll = warmUp.accepted + before.accepted + offered.accepted.accepted + after.accepted;
-  const normal = middleOf(before, after);
-  return { clients, before, after, normal, normalPeak: ofNormal.peak, offered, peak, otherCores, acceptedInAll };
+  say(`of twice that, ${offered.refused} refused,`, offered.accepted);
+  const topAfter = await top();
+  say(`${underWay} of ${clients} in turn`, topAfter.accepted);
+  const aloneAfter = await alone(topSeconds);
+  say(`${underWay} clients`, aloneAfter);
+  const all = [warmUp, aloneBefore, topBefore.accepted, offered.accepted, topAfter.accepted, aloneAfter];
+  return {
+    ...{ clients, underWay, alonePeak, offered, peak, otherCores },
+    alone: { before: aloneBefore, after: aloneAfter },
+    top: { before: topBefore, after: topAfter },
+    acceptedInAll: all.reduce((sum, { accepted }) => sum + accepted, 0),
+  };
 }
 
-function middleOf(a: LoadResult, b: LoadResult): OverloadResult['normal'] {
-  const middle = (pick: (result: LoadResult) => number) => (pick(a) + pick(b)) / 2;
-  return {
-    requestsPerSecond: middle(({ requestsPerSecond }) => requestsPerSecond),
-    latencyMs: {
-      p50: middle(({ latencyMs }) => latencyMs.p50),
-      p90: middle(({ latencyMs }) => latencyMs.p90),
-      p99: middle(({ latencyMs }) => latencyMs.p99),
-      max: Math.max(a.latencyMs.max, b.latencyMs.max),
-    },
-  };
+/** The middle of the two sides. */
+export function middleOf<Result>({ before, after }: Sides<Result>, pick: (result: Result) => number): number {
+  return (pick(before) + pick(after)) / 2;
 }
