@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Measured, Measurement, Setup } from '../measurement.ts';
-import { ratioOf } from '../parts/rounds.ts';
+import { cpuRatioOf, ratioOf } from '../parts/rounds.ts';
 import { closingRows, sideRows, threadRow } from '../parts/sides-text.ts';
 import { fixed, leftOutText, lines, partsText, show, whole } from '../parts/text.ts';
 import { type EmbeddedIngest, measureEmbedded } from './embedded.ts';
@@ -58,6 +58,7 @@ function kafkaText(result: KafkaIngest): string {
     ...own.flatMap((side) =>
       beside.map((other): [string, string] => [`${side.name} / ${other.name}`, show(ratioOf(side, other), fixed(2))]),
     ),
+    [`CPU s, ${several.name} / ${one.name}`, show(cpuRatioOf(several, one), fixed(2))],
     ...closingRows(result, sides),
   ]);
 }

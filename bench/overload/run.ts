@@ -39,7 +39,7 @@ const clients = 1_000;
 /** Enough for the top rate, as in `ingest`. */
 const underWay = 64;
 const warmUpSeconds = 3;
-const topSeconds = 4;
+const topSeconds = 3;
 /** Of `--seconds`, 4 by default, so many: a minute. */
 const overloadFactor = 15;
 

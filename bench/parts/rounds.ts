@@ -59,7 +59,7 @@ export interface SideResult {
 /** A server that compiles as it runs is not itself before it has served so many. A slow machine gets more time for it, to a point. */
 const warmRequestsMin = 30_000;
 const warmEventsMin = 150_000;
-const warmSecondsMax = 9;
+const warmSecondsMax = 8;
 
 /**
  * A warm-up of every side, then the rounds: A B C, A B C.
@@ -94,7 +94,7 @@ export async function takeTurns(
   }
 
   async function warmUp(side: Side): Promise<readonly Round[]> {
-    const seconds = Math.min(3, setup.seconds);
+    const seconds = Math.min(2, setup.seconds);
     const done: Round[] = [];
     for (let events = 0, requests = 0; ; ) {
       const round = await oneRound(side, seconds);

@@ -23,9 +23,9 @@ export interface EmbeddedProcessing {
 }
 
 /** How many events a round stores at most: seconds' worth of what a fast machine does. */
-const eventsPerSecondOfRound = 80_000;
+const eventsPerSecondOfRound = 100_000;
 /** Filling the log is cheaper than working it off. */
-const fillingPart = 0.6;
+const fillingPart = 0.75;
 
 interface Round {
   readonly bareRowsPerSecond: number;

@@ -14,9 +14,9 @@ import { type CopyRate, checkpoint, copyRate } from './psql.ts';
 import { warmUpPart, warmUpPollMs } from './warm-up.ts';
 
 /** How many records a round holds at most: seconds' worth of what a fast machine does, and what comes before the clock starts. */
-const recordsPerSecondOfRound = 80_000;
+const recordsPerSecondOfRound = 100_000;
 /** Filling the topic is cheaper than working it off. */
-const fillingPart = 0.8;
+const fillingPart = 1;
 
 /** A program that works off the topic, duplicates passed over. */
 export interface Sink {
