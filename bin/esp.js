@@ -65,9 +65,9 @@ function runOn(node) {
   const args = [...nodeFlags(), fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   become(node, args);
   const child = spawn(node, args, { stdio: 'inherit', env: environment() });
-  // A terminal's Ctrl-C reaches the child by itself; what is sent to this process alone must be handed on. Either way this
-  // process stays until the child has ended.
-  process.on('SIGINT', () => {});
+  // A terminal's Ctrl-C reaches the child by itself, and a second one would end it at once; what is sent to this process alone must be
+  // handed on. Either way this process stays until the child has ended.
+  process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     process.stderr.write(`esp: ${node} can not be started: ${error.message}\n`);

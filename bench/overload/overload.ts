@@ -3,10 +3,16 @@ import type { Mark, Measured, Measurement, Setup } from '../measurement.ts';
 import { accountText, disturbance, leftOutText, lines, whole } from '../parts/text.ts';
 import { measureEmbedded } from './embedded.ts';
 import { measureOnKafka } from './kafka.ts';
-import { memoryBoundMb, middleOf, type OverloadResult } from './run.ts';
+import { middleOf, type OverloadResult } from './run.ts';
 
 const acceptedRatioMin = 0.9;
 const p99RatioMax = 5;
+/**
+ * What the process that serves may have at most, in MiB, whatever is offered: what it may at its top rate (350 MB, and 200 MB where it does
+ * nothing else), 10 KiB for each of a thousand connections, and a little. What the settings allow of large requests (128 MiB on their way, 64 MiB
+ * that wait for the log) is not used by these of 200 bytes.
+ */
+const memoryBoundMb = { embedded: 350, kafka: 207 };
 
 export const overload: Measurement = { name: 'overload', isDefault: true, measure };
 
@@ -18,12 +24,15 @@ async function measure(setup: Setup): Promise<Measured> {
   return {
     result: { embedded, kafka: kafka[0] ?? null },
     text: [textOf('Embedded', embedded), ...kafkaPart].join('\n\n'),
-    marks: [...marksOf('embedded', 0, embedded), ...kafka.flatMap((found) => marksOf('on Kafka', 5, found))],
+    marks: [
+      ...marksOf('embedded', 0, embedded, memoryBoundMb.embedded),
+      ...kafka.flatMap((found) => marksOf('on Kafka', 5, found, memoryBoundMb.kafka)),
+    ],
     accounts: [embedded, ...kafka].map(({ account }) => account),
   };
 }
 
-function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
+function marksOf(where: string, from: number, result: OverloadResult, boundMb: number): Mark[] {
   const { offered, alone, top, account, peak } = result;
   const { requestsPerSecond, latencyMs } = offered.accepted;
   const topRate = middleOf(top, ({ accepted }) => accepted.requestsPerSecond);
@@ -35,7 +44,7 @@ function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
     [alone.before, alone.after].every(({ refusals }) => Object.keys(refusals).length === 0);
   const p99Ratio = latencyMs.p99 / middleOf(alone, (one) => one.latencyMs.p99);
   const others = Object.values(offered.others).reduce((sum, count) => sum + count, 0);
-  const at = `${where}, ${offered.accepted.seconds} s at twice the top rate`;
+  const at = `${where}, ${offered.accepted.seconds} s at twice what ${result.underWay} clients reach`;
   const marks: Omit<Mark, 'number'>[] = [
     {
       what: `${at}: refused with 503 and retry-after`,
@@ -44,13 +53,13 @@ function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
       held: offered.refused > 0 && offered.withoutRetryAfter === 0 && others === 0,
     },
     {
-      what: `${at}: accepted, of the top rate`,
+      what: `${at}: accepted, of the rate with ${result.underWay} under way over the same connections`,
       figure: `${ratio.toFixed(2)} (${(requestsPerSecond / rateAlone).toFixed(2)} of what ${result.underWay} clients alone reach)`,
       mustBe: `≥ ${acceptedRatioMin}`,
       held: isTop && ratio >= acceptedRatioMin,
     },
     {
-      what: `${at}: p99 of the accepted over the usual one`,
+      what: `${at}: p99 of the accepted over theirs`,
       figure: p99Ratio.toFixed(1),
       mustBe: `≤ ${p99RatioMax}`,
       held: isTop && p99Ratio <= p99RatioMax,
@@ -58,8 +67,8 @@ function marksOf(where: string, from: number, result: OverloadResult): Mark[] {
     {
       what: `${at}: peak memory of the process that serves`,
       figure: `${Math.round(peak.rssMb)} MiB`,
-      mustBe: `≤ ${memoryBoundMb} MiB`,
-      held: peak.rssMb <= memoryBoundMb,
+      mustBe: `≤ ${boundMb} MiB`,
+      held: peak.rssMb <= boundMb,
     },
     {
       what: `${at}: accepted and lost, doubled`,
@@ -90,7 +99,10 @@ function textOf(where: string, result: OverloadResult): string {
       ['… while all clients waited, not sent', perSecond(offered.heldBack)],
       ['accepted', `${whole(offered.accepted.requestsPerSecond)}/s; ${ms(offered.accepted.latencyMs)} from sending`],
       ['refused with 503', refusedText],
-      ['resident memory', `${whole(alonePeak.rssMb)} MiB at the top rate, ${whole(peak.rssMb)} at twice that`],
+      [
+        'resident memory',
+        `${whole(alonePeak.rssMb)} MiB with ${underWay} clients alone, ${whole(peak.rssMb)} at twice that`,
+      ],
       ['cores of the generator', (offered.cpuSeconds / seconds).toFixed(2)],
       ['account', accountText(result.account)],
       ...disturbance(result.otherCores),

@@ -28,13 +28,6 @@ export interface Sides<Result> {
   readonly after: Result;
 }
 
-/**
- * What the process that serves may have at most, in MiB, whatever is offered: what it may at its top rate (350 MB), 10 KiB for each of a
- * thousand connections, and a little. What the settings allow of large requests (128 MiB on their way, 64 MiB that wait for the log) is not used by
- * these of 200 bytes.
- */
-export const memoryBoundMb = 350;
-
 const clients = 1_000;
 /** Enough for the top rate, as in `ingest`. */
 const underWay = 64;

@@ -15,7 +15,7 @@ import { setFlagsFromString } from 'node:v8';
  * And no object is made in the old generation (allocation-site pretenuring). V8 does so where it has seen what is made there outlive the young one, and the
  * first second of a cold process is enough for that: answers are late then. From there on every request is kept, by something of it that is dead
  * and old, until the old generation is collected, five times a second: 15 to 20 % of the processor time of such a process. Of those that began
- * with 128 requests under way, a quarter were so for as long as they ran (docs/performance-tried.md).
+ * with 128 requests under way, a quarter were so for as long as they ran (decision 16).
  *
  * It concerns the whole process, so a program that embeds the server chooses for itself.
  */
