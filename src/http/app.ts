@@ -5,6 +5,7 @@ import { createAnswerRoom } from './answer-room.ts';
 import { type BareApp, createBareApp, type HttpLimits } from './bare-app.ts';
 import type { HttpDependencies } from './dependencies.ts';
 import { acceptJsonText } from './json-body.ts';
+import { endConnections } from './last-request.ts';
 import { createLive } from './live.ts';
 import { createOpenApi } from './openapi.ts';
 import { registerDashboardRoutes } from './routes/dashboard.route.ts';
@@ -24,7 +25,8 @@ export function createHttpApp(deps: HttpDependencies, httpLimits: HttpLimits = l
   const { telemetry, isStopping, admission = admitByThread(deps) } = deps;
   const submit: HttpDependencies['ingest']['submit'] = (request) => admission.during(deps.ingest.submit(request));
   registerRoutes(bare, { ...deps, ingest: { ...deps.ingest, submit } }, httpLimits);
-  const shedding = shedLoad(bare.app.server, { admission, telemetry, isStopping });
+  const shedding = shedLoad(bare.app.server, { admission, telemetry });
+  endConnections(bare.app.server, isStopping);
   bare.app.addHook('preClose', (done) => {
     shedding.tellAll();
     done();
@@ -49,6 +51,7 @@ export function createHealthApp(
 ): FastifyInstance {
   const { app } = createBareApp(deps);
   registerHealthRoutes(app, deps);
+  endConnections(app.server, deps.isStopping);
   return app;
 }
 

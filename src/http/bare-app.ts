@@ -56,7 +56,7 @@ export interface BareApp {
  * answer, whoever throws it, is a problem document. `close` lets requests under way finish for a while, and refuses new ones.
  */
 export function createBareApp(
-  deps: Pick<HttpDependencies, 'telemetry' | 'options' | 'isStopping'>,
+  deps: Pick<HttpDependencies, 'telemetry' | 'options'>,
   httpLimits: HttpLimits = limits,
 ): BareApp {
   const requestIds = createRequestIds();
@@ -89,10 +89,6 @@ export function createBareApp(
   app.server.maxConnections = httpLimits.connectionsMax;
   // An expectation that is not 100-continue may be ignored (RFC 9110, 10.1.1); Node's default answers an empty 417.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
-  // Of the server itself, since some answers go past all hooks.
-  app.server.prependListener('request', (_request, response) => {
-    if (deps.isStopping()) response.shouldKeepAlive = false;
-  });
   app.removeAllContentTypeParsers();
   app.setErrorHandler(handleError);
   app.setValidatorCompiler(createValidatorCompiler());

@@ -178,10 +178,7 @@ describe('a server that is overloaded', () => {
     await vi.waitUntil(() => came === connections.length, { interval: 1 });
     state.isStopping = true;
     const closed = app.close();
-    for (const { status, headers } of await Promise.all(refusals)) {
-      expect(status).toBe(503);
-      expect(headers.connection).toBe('close');
-    }
+    for (const { status } of await Promise.all(refusals)) expect(status).toBe(503);
     await answerAll(log, taken);
     await closed;
   });

@@ -9,7 +9,6 @@ import { createRequestIds } from './request-id.ts';
 export interface SheddingOptions {
   readonly admission: Admission;
   readonly telemetry: Pick<Telemetry, 'emit'>;
-  readonly isStopping: () => boolean;
 }
 
 const url = '/api/events';
@@ -40,7 +39,7 @@ export interface LoadShedding {
  * Asks the admission about each request to take events in, in front of everything else that listens to the server: what is
  * refused must cost a fraction of what is taken, and the framework's own way to a handler is half of that.
  */
-export function shedLoad(server: Server, { admission, telemetry, isStopping }: SheddingOptions): LoadShedding {
+export function shedLoad(server: Server, { admission, telemetry }: SheddingOptions): LoadShedding {
   const requestIds = createRequestIds();
   const listeners = server.listeners('request') as RequestListener[];
   server.removeAllListeners('request');
@@ -49,7 +48,6 @@ export function shedLoad(server: Server, { admission, telemetry, isStopping }: S
   let timer: NodeJS.Timeout | null = null;
 
   function refuse({ headers: { 'x-request-id': given } }: IncomingMessage, response: ServerResponse): void {
-    if (isStopping()) response.shouldKeepAlive = false;
     response.writeHead(503, [...headers, 'x-request-id', requestIds(given)]);
     response.end(body);
     telemetry.emit('request.shed', { route: url });
