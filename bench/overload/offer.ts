@@ -7,10 +7,8 @@ export interface OfferPlan {
   /** Each has one connection, and one request under way on it at most; refused, it sends nothing for as long as `retry-after` says. */
   readonly clients: number;
   readonly seconds: number;
-  /** Of all clients together, by the clock, whatever becomes of them; null: as fast as answers come. */
-  readonly requestsPerSecond: number | null;
-  /** Of all clients together; null: each may have one. */
-  readonly underWayMax: number | null;
+  /** Of all clients together: by the clock, whatever becomes of them, or so many under way all the time. */
+  readonly offered: { readonly requestsPerSecond: number } | { readonly underWay: number };
   readonly idsFile: string | null;
 }
 
@@ -38,12 +36,11 @@ const openedAtOnce = 100;
 
 /**
  * An open loop: requests are due by the clock, and one that is due is sent by any client that is free. Nobody waits for the server
- * to be able to; whoever is free then sends at the moment it is due, so latency may count from there. Without a rate it is a closed one, in
- * which clients take turns: whoever has waited longest sends as soon as fewer than the bound are under way.
+ * to be able to; whoever is free then sends at the moment it is due, so latency may count from there. With a number under way it is a closed one, in
+ * which clients take turns: whoever has waited longest sends as soon as fewer than that are under way.
  */
 export async function offer(plan: OfferPlan): Promise<OfferResult> {
-  const { clients, requestsPerSecond } = plan;
-  const underWayMax = plan.underWayMax ?? clients;
+  const { clients, offered } = plan;
   const requests = buildRequests({ eventsPerRequest: 1, form: 'json' });
   const accepted = createTally(1);
   const refused = createTally(1);
@@ -73,11 +70,11 @@ export async function offer(plan: OfferPlan): Promise<OfferResult> {
     if (status === 202) accepted.add(status, bodyStart, tookMs, now <= deadline ? 1 : 0);
     else others[`${status} ${bodyStart}`] = (others[`${status} ${bodyStart}`] ?? 0) + 1;
     free.push(client);
-    if (requestsPerSecond === null) sendAsMayBe(now);
+    if ('underWay' in offered) sendInTurn(offered.underWay, now);
   }
 
-  function sendAsMayBe(now: number): void {
-    while (inFlight < underWayMax && now < deadline) {
+  function sendInTurn(underWay: number, now: number): void {
+    while (inFlight < underWay && now < deadline) {
       const client = free.shift();
       if (client === null) return;
       due += 1;
@@ -109,12 +106,14 @@ export async function offer(plan: OfferPlan): Promise<OfferResult> {
     while (firstWaiting < waiting.length && waiting[firstWaiting]!.until <= now) {
       free.push(waiting[firstWaiting++]!.client);
     }
-    if (requestsPerSecond === null) sendAsMayBe(now);
-    const dueNow = Math.floor(((Math.min(now, deadline) - startedAt) / 1000) * (requestsPerSecond ?? 0));
-    for (; due < dueNow; due += 1) {
-      const client = inFlight < underWayMax ? free.shift() : null;
-      if (client === null) heldBack += 1;
-      else send(client, performance.now());
+    if ('underWay' in offered) sendInTurn(offered.underWay, now);
+    else {
+      const dueNow = Math.floor(((Math.min(now, deadline) - startedAt) / 1000) * offered.requestsPerSecond);
+      for (; due < dueNow; due += 1) {
+        const client = free.shift();
+        if (client === null) heldBack += 1;
+        else send(client, performance.now());
+      }
     }
     if (now >= deadline && inFlight === 0) over.resolve();
   };

@@ -59,7 +59,7 @@ export async function overloadServer(
 ): Promise<Omit<OverloadResult, 'account'> & { readonly acceptedInAll: number }> {
   const plan = { port, connections: underWay, eventsPerRequest: 1, form: 'json', idsFile } as const;
   const alone = (seconds: number) => generator.ask({ ...plan, seconds, requestsPerSecond: null });
-  const inTurn = { port, clients, idsFile, seconds: topSeconds, requestsPerSecond: null, underWayMax: underWay };
+  const inTurn = { port, clients, idsFile, seconds: topSeconds, offered: { underWay } };
   const top = () => offerer.ask(inTurn);
   const say = (what: string, { requestsPerSecond }: LoadResult) =>
     setup.progress(`${what} ${Math.round(requestsPerSecond)}/s`);
@@ -70,9 +70,9 @@ export async function overloadServer(
   const topBefore = await top();
   say(`${underWay} of ${clients} in turn`, topBefore.accepted);
   const twice = {
-    ...{ port, clients, idsFile, underWayMax: null },
+    ...{ port, clients, idsFile },
     seconds: Math.round(setup.seconds * overloadFactor),
-    requestsPerSecond: 2 * aloneBefore.requestsPerSecond,
+    offered: { requestsPerSecond: 2 * aloneBefore.requestsPerSecond },
   };
   const offerTwice = () => peakDuring(pid, () => offerer.ask(twice));
   const { result, otherCores } = await watch([pid, offerer.pid], offerTwice, cpuBehind);

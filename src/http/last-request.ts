@@ -1,4 +1,5 @@
-import type { RequestListener, Server } from 'node:http';
+import type { Server } from 'node:http';
+import { standInFront } from './in-front.ts';
 
 /**
  * While the process stops, the first request that comes on a connection is its last: the answer says so, and what was sent behind it is not
@@ -8,15 +9,12 @@ import type { RequestListener, Server } from 'node:http';
  * Called when everything else listens already.
  */
 export function endConnections(server: Server, isStopping: () => boolean): void {
-  const listeners = server.listeners('request') as RequestListener[];
-  server.removeAllListeners('request');
   const ending = new WeakSet<object>();
-  server.on('request', (request, response) => {
-    if (isStopping()) {
-      if (ending.has(request.socket)) return;
-      ending.add(request.socket);
-      response.shouldKeepAlive = false;
-    }
-    for (const listener of listeners) listener.call(server, request, response);
+  standInFront(server, ({ socket }, response) => {
+    if (!isStopping()) return false;
+    if (ending.has(socket)) return true;
+    ending.add(socket);
+    response.shouldKeepAlive = false;
+    return false;
   });
 }

@@ -1,7 +1,8 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Telemetry } from '../telemetry/telemetry.ts';
 import { type Admission, retryAfterMs } from './admission.ts';
 import { commonHeaders } from './answer-at-once.ts';
+import { standInFront } from './in-front.ts';
 import { problemContentType, problemDocument } from './problem-answer.ts';
 import { ProblemError } from './problems.ts';
 import { createRequestIds } from './request-id.ts';
@@ -41,8 +42,6 @@ export interface LoadShedding {
  */
 export function shedLoad(server: Server, { admission, telemetry }: SheddingOptions): LoadShedding {
   const requestIds = createRequestIds();
-  const listeners = server.listeners('request') as RequestListener[];
-  server.removeAllListeners('request');
   /** One for each connection at most. */
   let held: Held[] = [];
   let timer: NodeJS.Timeout | null = null;
@@ -69,12 +68,13 @@ export function shedLoad(server: Server, { admission, telemetry }: SheddingOptio
     }
   }
 
-  server.on('request', (request, response) => {
+  standInFront(server, (request, response) => {
     const refusedInMs = isIngest(request) ? admission.refusal(request.socket) : null;
-    if (refusedInMs === null) for (const listener of listeners) listener.call(server, request, response);
+    if (refusedInMs === null) return false;
     // Without the socket it is behind another of the same connection, and goes out after that; Node stops reading when enough of them wait so.
-    else if (refusedInMs === 0 || response.socket === null) refuse(request, response);
+    if (refusedInMs === 0 || response.socket === null) refuse(request, response);
     else hold({ dueAt: performance.now() + refusedInMs, request, response });
+    return true;
   });
   return {
     tellAll() {
