@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { hashContent, sameContent } from './content.ts';
+import { ContentHashes, hashContent, sameContent } from './content.ts';
 import type { EventContent } from './event.ts';
 
 const content = (payloadJson: string, more: Partial<EventContent> = {}): EventContent => ({
@@ -119,5 +119,15 @@ describe('the hash', () => {
       content('1:{}', { eventType: 'a' }),
     ].map(hashContent);
     expect(new Set(hashes).size).toBe(hashes.length);
+  });
+
+  test('of many contents is the same', () => {
+    const contents = ['{}', '{"a":1}', '{"ä":"größe"}'].map((payload) => content(payload));
+    const hashes = new ContentHashes(contents.length);
+    for (const [nth, each] of contents.entries()) hashes.set(nth, each);
+    expect(contents.map((_, nth) => hashes.get(nth))).toEqual(contents.map(hashContent));
+    const target = Buffer.alloc(18, 0xee);
+    hashes.write(1, target, 1);
+    expect(target.toString('hex')).toBe(`ee${hashContent(contents[1]!)}ee`);
   });
 });

@@ -3,12 +3,31 @@ import { envelopeOf } from '../testing/envelope-of.ts';
 import type { EventEnvelope } from './event.ts';
 import { deriveEventId } from './identity.ts';
 import { limits } from './limits.ts';
-import { decodeRecord, encodeRecord } from './record-codec.ts';
+import { decodeRecord, encodeRecord, eventAt } from './record-codec.ts';
 
 const id = '0190a6f0-1111-7aaa-8bbb-0123456789ab';
 const logTime = 1_700_000_000_000;
-const decode = (record: string | Uint8Array) =>
-  decodeRecord(typeof record === 'string' ? Buffer.from(record) : record, logTime);
+
+/** Every record is read both by itself and where it stands among others, which may not change what is made of it. */
+function decode(record: string | Uint8Array) {
+  const value = Buffer.from(record);
+  const decoded = decodeRecord(value, logTime);
+  const isNothingButAnEvent = decoded.ok && decoded.event.record === value;
+  for (const [before, behind] of surroundings) {
+    const event = eventAt(Buffer.concat([before, value, behind]), before.length, before.length + value.length, logTime);
+    expect(event && envelopeOf(event)).toEqual(isNothingButAnEvent ? envelopeOf(decoded.event) : null);
+  }
+  return decoded;
+}
+
+const surroundings = [
+  ['', ''],
+  [' ', '}'],
+  ['{"id":"', '"}}'],
+  ['\\', '0}'],
+  ['[1', ' ,"payload":{}}'],
+].map((texts) => texts.map((text) => Buffer.from(text)) as [Buffer, Buffer]);
+
 const decoded = (record: string): EventEnvelope => {
   const result = decode(record);
   if (!result.ok) throw new Error(result.rejection.message);

@@ -107,6 +107,22 @@ export function decodeRecord(
   return { ok: true, event: readEvent(value, timestampMs, idWhenMissing) };
 }
 
+/**
+ * The event in the record that stands in `bytes` from `start` to `end`, without a view of it: most records are nothing but one. Null where
+ * there is anything to be told or mended, which `decodeRecord` does.
+ */
+export function eventAt(bytes: Uint8Array, start: number, end: number, timestampMs: number): RecordedEvent | null {
+  if (end - start > recordBytesMax) return null;
+  const objectAt = skipSpace(bytes, start, end);
+  if (objectAt === end || bytes[objectAt] !== 0x7b) return null;
+  const objectEnd = scanner.value(bytes, objectAt, end);
+  if (objectEnd < 0 || skipSpace(bytes, objectEnd, end) < end) return null;
+  if (scanner.violations.length > 0 || scanner.negativeZeros.length > 0) return null;
+  if (!scanner.isAscii && !isUtf8(bytes.subarray(start, end))) return null;
+  const unknown = findFields(bytes, scanner.fieldCount);
+  return eventRejection(bytes, true, unknown, undefined) === null ? readEvent(bytes, timestampMs) : null;
+}
+
 function readEvent(value: Uint8Array, timestampMs: number, idWhenMissing = ''): RecordedEvent {
   const source = optional(value, place.source);
   const { id, clientId } = identityOf(value, source) ?? { id: idWhenMissing, clientId: null };

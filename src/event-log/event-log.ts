@@ -1,3 +1,5 @@
+import type { LogRecord } from './log-record.ts';
+
 /**
  * EventLog: the durable, partitioned, ordered log of events. The only place where an event that was answered 202 must be.
  *
@@ -21,14 +23,6 @@
  * Failing    What can't be done now throws UnavailableError. Nothing else is thrown, but for that, DamagedError and wrong use.
  * close      Ends every wait and every consumer of this handle, flushes, frees the resources. Calls after it throw.
  */
-export interface LogRecord {
-  readonly partition: number;
-  readonly offset: number;
-  /** When the log took the record, milliseconds since the epoch. */
-  readonly timestamp: number;
-  readonly value: Uint8Array;
-}
-
 export interface RecordToAppend {
   readonly partition: number;
   readonly value: Uint8Array;

@@ -87,21 +87,20 @@ export interface SettledEntry {
   readonly resolution: InboxResolution;
 }
 
-export interface EventToStore {
-  readonly candidate: Candidate;
-  /** As StoredEvent has it. */
-  readonly countedAs: string;
-}
-
 /** What one batch writes. Made by the pure decision in processing/decide-batch.ts, from a request and the knowledge. */
 export interface WriteSet {
-  /** In order of id, so that racing transactions lock alike. */
-  readonly events: readonly EventToStore[];
+  /** Those that are stored, in order of id, so that racing transactions lock alike. */
+  readonly events: readonly Candidate[];
+  /** Types of them that are counted under `(other)`; all others under their own name. */
+  readonly countedAsOther: ReadonlySet<string>;
   readonly duplicates: readonly DuplicateRecord[];
   readonly failed: readonly InboxEntry[];
   readonly settled: readonly SettledEntry[];
   readonly rollups: RollupDelta;
   readonly outcomes: OutcomeCounts;
 }
+
+/** What of a write set the rows of `events` are made of. */
+export type EventsToStore = Pick<WriteSet, 'events' | 'countedAsOther'>;
 
 export type Decide = (request: CommitRequest, knowledge: BatchKnowledge) => WriteSet;

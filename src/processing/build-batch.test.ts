@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { hashContent } from '../domain/content.ts';
 import { limits } from '../domain/limits.ts';
 import { encodeRecord } from '../domain/record-codec.ts';
-import type { LogRecord } from '../event-log/event-log.ts';
+import { LogRecord } from '../event-log/log-record.ts';
 import { envelopeOf } from '../testing/envelope-of.ts';
 import { eventOf, startAt } from '../testing/event-store.batches.ts';
 import { type BatchFrame, buildBatch, decodeRecords, hashRecord } from './build-batch.ts';
@@ -16,7 +16,7 @@ const frame: BatchFrame = {
   storedAt: startAt + 1,
 };
 
-const record = (offset: number, value: Uint8Array): LogRecord => ({ partition: 3, offset, timestamp: startAt, value });
+const record = (offset: number, value: Uint8Array) => new LogRecord(3, offset, startAt, value);
 
 describe('a batch', () => {
   it('has the guard of its progress, and what the frame says', async () => {

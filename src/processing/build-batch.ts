@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { hashContent } from '../domain/content.ts';
-import { decodeRecord } from '../domain/record-codec.ts';
-import type { LogRecord } from '../event-log/event-log.ts';
+import { ContentHashes, hashContent } from '../domain/content.ts';
+import { decodeRecord, eventAt } from '../domain/record-codec.ts';
+import type { LogRecord } from '../event-log/log-record.ts';
 import type { Candidate, CommitRequest, RejectedRecord } from '../event-store/batch.ts';
 import type { PartitionProgress } from '../event-store/event-store.ts';
+import { RecordedCandidate } from '../event-store/recorded-candidate.ts';
 
 /** What of a batch does not come from its records. */
 export interface BatchFrame {
@@ -33,9 +34,18 @@ export type DecodedRecords = Pick<CommitRequest, 'candidates' | 'rejected' | 'la
 export async function decodeRecords(records: readonly LogRecord[]): Promise<DecodedRecords> {
   const candidates: Candidate[] = [];
   const rejected: RejectedRecord[] = [];
+  const hashes = new ContentHashes(records.length);
   for (let index = 0; index < records.length; index += 1) {
     if (index > 0 && index % recordsAtOnce === 0) await nextTurn();
-    const { offset, value, timestamp } = records[index]!;
+    const record = records[index]!;
+    const { bytes, start, end, offset, timestamp } = record;
+    const recorded = eventAt(bytes, start, end, timestamp);
+    if (recorded !== null) {
+      hashes.set(index, recorded);
+      candidates.push(new RecordedCandidate(recorded, offset, start, end, hashes, index));
+      continue;
+    }
+    const { value } = record;
     const decoded = decodeRecord(value, timestamp);
     if (decoded.ok) {
       candidates.push({ event: decoded.event, offset, contentHash: hashContent(decoded.event), value });

@@ -1,5 +1,6 @@
 import { DamagedError } from '../domain/failure.ts';
-import type { LogReader, LogRecord } from '../event-log/event-log.ts';
+import type { LogReader } from '../event-log/event-log.ts';
+import type { LogRecord } from '../event-log/log-record.ts';
 
 /** As the log's own `recordAt`, with damage as an answer. */
 export async function recordOrDamage(

@@ -84,10 +84,8 @@ describe('decideBatch', () => {
   it('stores what is new, at its position, stamped once', () => {
     const written = decideBatch(request([candidate(5)]), knowledge());
     expect(written.events).toHaveLength(1);
-    expect(written.events[0]).toMatchObject({
-      candidate: { event: { id: idA }, offset: 5 },
-      countedAs: 'order.placed',
-    });
+    expect(written.events[0]).toMatchObject({ event: { id: idA }, offset: 5 });
+    expect(written.countedAsOther).toEqual(new Set());
     expect(written.outcomes).toEqual({ stored: 1, duplicate: 0, failed: 0, lost: 0, skipped: 0 });
     expect(written.rollups.counts).toEqual([
       { at: Date.UTC(2026, 0, 1, 12, 0, 0), eventType: 'order.placed', stored: 1, duplicate: 0, failed: 0 },
@@ -96,7 +94,7 @@ describe('decideBatch', () => {
 
   it('puts rows in order of id, whatever their order in the log', () => {
     const written = decideBatch(request([candidate(0, { id: idB }), candidate(1, { id: idA })]), knowledge());
-    expect(written.events.map(({ candidate: { event } }) => event.id)).toEqual([idA, idB]);
+    expect(written.events.map(({ event }) => event.id)).toEqual([idA, idB]);
   });
 
   it('counts the same id with the same content as a duplicate of the stored row', () => {
@@ -109,7 +107,7 @@ describe('decideBatch', () => {
 
   it('counts the second of two equal events inside one batch as the duplicate', () => {
     const written = decideBatch(request([candidate(5), candidate(6)]), knowledge());
-    expect(written.events[0]?.candidate.offset).toBe(5);
+    expect(written.events[0]?.offset).toBe(5);
     expect(written.duplicates[0]?.position.offset).toBe(6);
   });
 
@@ -161,7 +159,7 @@ describe('decideBatch', () => {
       request([candidate(1)]),
       knowledge({ countedAs: new Map([['order.placed', '(other)']]) }),
     );
-    expect(written.events[0]?.countedAs).toBe('(other)');
+    expect(written.countedAsOther).toEqual(new Set(['order.placed']));
     expect(written.rollups.counts[0]?.eventType).toBe('(other)');
   });
 
@@ -179,7 +177,7 @@ describe('decideBatch', () => {
       knowledge({ attempts: new Map([['store:1:0:4', 1]]), discarded: new Set(['store:1:0:4']) }),
     );
     expect(written).toMatchObject({ outcomes: { stored: 1, skipped: 2, failed: 0 }, settled: [], failed: [] });
-    expect(written.events.map(({ candidate: { event } }) => event.id)).toEqual([idB]);
+    expect(written.events.map(({ event }) => event.id)).toEqual([idB]);
     expect(written.rollups.counts).toHaveLength(1);
   });
 

@@ -13,13 +13,12 @@ import type {
   BatchKnowledge,
   Candidate,
   CommitRequest,
-  EventToStore,
   KnownEvent,
   RejectedRecord,
   SettledEntry,
   WriteSet,
 } from '../event-store/batch.ts';
-import { compareTexts, inOrderOfId, repeated, withId } from '../event-store/by-id.ts';
+import { inOrderOfId, repeated, withId } from '../event-store/by-id.ts';
 
 type Seen = Pick<KnownEvent, 'contentHash' | 'content' | 'position'>;
 
@@ -33,7 +32,9 @@ type Seen = Pick<KnownEvent, 'contentHash' | 'content' | 'position'>;
 export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): WriteSet {
   const rollups = createRollupBuilder();
   const earlierOf = createMemory(request, knowledge);
-  const events: EventToStore[] = [];
+  const countedAsOther = new Set<string>();
+  /** Offsets of the candidates that are not stored. */
+  const passedOver = new Set<number>();
   const duplicates: DuplicateRecord[] = [];
   const inbox = createInboxChanges(request, knowledge);
 
@@ -51,6 +52,7 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
     const redriveOf = 'event' in record ? record.event.redriveOf : record.redriveOf;
     if (redriveOf !== null && knowledge.discarded.has(redriveOf)) {
       skipped += 1;
+      passedOver.add(record.offset);
       continue;
     }
     if (!('event' in record)) {
@@ -61,12 +63,15 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
     const earlier = earlierOf(record);
     if (earlier === undefined) {
       const counted = countedAs(event.eventType);
-      events.push({ candidate: record, countedAs: counted });
+      if (counted === otherEventType) countedAsOther.add(event.eventType);
       rollups.count('stored', event.receivedAt, counted);
       // A redrive's latency would tell how long a person took.
       if (event.redriveOf === null) rollups.latency(event.receivedAt, request.storedAt);
       inbox.settle(event.redriveOf, { kind: 'stored', eventId: event.id });
-    } else if (isSame(earlier, record)) {
+      continue;
+    }
+    passedOver.add(offset);
+    if (isSame(earlier, record)) {
       duplicates.push({ eventId: event.id, position: positionOf(request, offset), receivedAt: event.receivedAt });
       rollups.count('duplicate', event.receivedAt, countedAs(event.eventType));
       inbox.settle(event.redriveOf, { kind: 'duplicate', eventId: event.id });
@@ -76,7 +81,8 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
   }
 
   // One order of ids for every worker: two batches that meet on an id then lock alike and cannot deadlock.
-  events.sort((a, b) => compareTexts(a.candidate.event.id, b.candidate.event.id));
+  const sorted = inOrderOfId(request.candidates);
+  const events = passedOver.size === 0 ? sorted : sorted.filter((candidate) => !passedOver.has(candidate.offset));
   const { failed, settled } = inbox.changes();
   const outcomes: OutcomeCounts = {
     stored: events.length,
@@ -85,7 +91,7 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
     lost: request.lost,
     skipped,
   };
-  return { events, duplicates, failed, settled, rollups: rollups.build(), outcomes };
+  return { events, countedAsOther, duplicates, failed, settled, rollups: rollups.build(), outcomes };
 }
 
 /**
@@ -98,11 +104,12 @@ function createMemory(request: CommitRequest, { events }: BatchKnowledge): (reco
   for (const id of events.keys()) for (const { offset } of withId(sorted, id)) met.add(offset);
   if (met.size === 0) return () => undefined;
   const seen = new Map<string, Seen>(events);
-  return ({ event, offset, contentHash }) => {
+  return (candidate) => {
+    const { event, offset } = candidate;
     if (!met.has(offset)) return undefined;
     const earlier = seen.get(event.id);
     if (earlier === undefined) {
-      seen.set(event.id, { contentHash, content: event, position: positionOf(request, offset) });
+      seen.set(event.id, { contentHash: candidate.contentHash, content: event, position: positionOf(request, offset) });
     }
     return earlier;
   };

@@ -1,5 +1,6 @@
 import { DamagedError } from '../domain/failure.ts';
-import type { LogReader, LogRecord } from '../event-log/event-log.ts';
+import type { LogReader } from '../event-log/event-log.ts';
+import type { LogRecord } from '../event-log/log-record.ts';
 
 /** Each may cost a fetch, and not every log knows how far a damage reaches. */
 const damagesPassedMax = 8;

@@ -1,6 +1,7 @@
 import type { Clocks } from '../domain/clocks.ts';
 import { type Histogram, mergeInto } from '../domain/histogram.ts';
-import type { BatchLimits, LogBatch, LogReader, LogRecord, LogStream } from '../event-log/event-log.ts';
+import type { BatchLimits, LogBatch, LogReader, LogStream } from '../event-log/event-log.ts';
+import type { LogRecord } from '../event-log/log-record.ts';
 import type { CommitRequest, WriteSet } from '../event-store/batch.ts';
 import type { EventWriter, PartitionProgress } from '../event-store/event-store.ts';
 import type { Telemetry } from '../telemetry/telemetry.ts';
@@ -99,7 +100,7 @@ export async function runPartitionLoop(
 function fillsAnother({ records }: LogBatch, behind: number, { recordsMax, bytesMax }: BatchLimits): boolean {
   if (behind >= recordsMax) return true;
   if (behind === 0 || records.length === 0) return false;
-  const bytes = records.reduce((sum, { value }) => sum + value.length, 0);
+  const bytes = records.reduce((sum, { start, end }) => sum + end - start, 0);
   return (bytes / records.length) * behind >= bytesMax;
 }
 

@@ -1,5 +1,5 @@
 import { limits } from '../domain/limits.ts';
-import type { CommitRequest, EventToStore, WriteSet } from '../event-store/batch.ts';
+import type { Candidate, CommitRequest, WriteSet } from '../event-store/batch.ts';
 import type { RecentEvent } from '../metrics-store/metrics-store.ts';
 
 /**
@@ -18,15 +18,14 @@ export function createRecentSample(elapsed: () => number) {
     }
     if (left === 0) return [];
     const from = request.nextOffset - left;
-    const newest = written.events.filter(({ candidate }) => candidate.offset >= from);
-    newest.sort((a, b) => b.candidate.offset - a.candidate.offset);
+    const newest = written.events.filter(({ offset }) => offset >= from);
+    newest.sort((a, b) => b.offset - a.offset);
     left -= newest.length;
-    return newest.map((row) => recentOf(request, row));
+    return newest.map((candidate) => recentOf(request, candidate));
   };
 }
 
-function recentOf({ logNo, partition, storedAt }: CommitRequest, { candidate }: EventToStore): RecentEvent {
-  const { event, offset } = candidate;
+function recentOf({ logNo, partition, storedAt }: CommitRequest, { event, offset }: Candidate): RecentEvent {
   const { id, eventType, clientId, source, key, occurredAt, receivedAt, payloadJson } = event;
   const position = { logNo, partition, offset };
   return { id, eventType, clientId, source, key, occurredAt, receivedAt, payloadJson, position, storedAt };

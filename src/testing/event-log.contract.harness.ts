@@ -6,10 +6,10 @@ import type {
   LogAssignment,
   LogConsumer,
   LogReader,
-  LogRecord,
   LogStream,
   RecordToAppend,
 } from '../event-log/event-log.ts';
+import type { LogRecord } from '../event-log/log-record.ts';
 
 /** One log of its own for each case. */
 export interface EventLogHarness {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { GapFinding, LogBatch, LogRecord, LogStream } from '../event-log/event-log.ts';
+import type { GapFinding, LogBatch, LogStream } from '../event-log/event-log.ts';
+import { LogRecord } from '../event-log/log-record.ts';
 import type { EventStore, PartitionProgress } from '../event-store/event-store.ts';
 import type { MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
 import type { MaintenanceEnd } from '../processing/maintenance.ts';
@@ -132,9 +133,7 @@ function scriptedStream(batches: readonly ScriptedBatch[], journal: string[], st
         stop.abort(new Error('the test has no more batches'));
         throw stop.signal.reason;
       }
-      const records = batch.records.map(
-        ([offset, value]): LogRecord => ({ partition, offset, timestamp: startAt, value }),
-      );
+      const records = batch.records.map(([offset, value]) => new LogRecord(partition, offset, startAt, value));
       return {
         partition,
         records,

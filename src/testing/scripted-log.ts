@@ -8,9 +8,9 @@ import type {
   LogBatch,
   LogConsumer,
   LogReader,
-  LogRecord,
   LogStream,
 } from '../event-log/event-log.ts';
+import { LogRecord } from '../event-log/log-record.ts';
 import { eventOf, startAt } from './event-store.batches.ts';
 
 /** A log in memory that a test can cut, rename and make lie, and that tells what it was asked. */
@@ -174,7 +174,7 @@ export function scriptedLog(partitionCount = 1): ScriptedLog {
       const into = partitions[partition]!;
       for (const value of values) {
         const offset = into.end++;
-        into.records.set(offset, { partition, offset, timestamp, value });
+        into.records.set(offset, new LogRecord(partition, offset, timestamp, value));
       }
       changed();
     },

@@ -32,13 +32,13 @@ export const layers: readonly Layer[] = [
 
   {
     name: 'log port',
-    files: /^src\/event-log\/(event-log|failed-topic|stream-calls)\.ts$/,
-    imports: ['domain'],
+    files: /^src\/event-log\/(event-log|log-record|failed-topic|stream-calls)\.ts$/,
+    imports: ['domain', 'log port'],
     packages: [],
   },
   {
     name: 'store port',
-    files: /^src\/event-store\/(event-store|batch|by-id|writer-of)\.ts$/,
+    files: /^src\/event-store\/(event-store|batch|recorded-candidate|by-id|writer-of)\.ts$/,
     imports: ['domain', 'store port'],
     packages: [],
   },

@@ -14,7 +14,7 @@ import {
 } from '../../testing/event-log.contract.harness.ts';
 import { changeTopic, type KafkaLogHarness, makeKafkaLog } from '../../testing/kafka-harness.ts';
 import { sharedBrokers } from '../../testing/stack/shared.ts';
-import type { LogRecord } from '../event-log.ts';
+import type { LogRecord } from '../log-record.ts';
 
 let brokers: string;
 beforeAll(async () => {

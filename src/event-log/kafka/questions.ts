@@ -1,6 +1,7 @@
 import { UnavailableError } from '../../domain/failure.ts';
 import { limits } from '../../domain/limits.ts';
-import type { GapFinding, LogDescription, LogReader, LogRecord } from '../event-log.ts';
+import type { GapFinding, LogDescription, LogReader } from '../event-log.ts';
+import type { LogRecord } from '../log-record.ts';
 import type { ValueOf } from './protocol/codec.ts';
 import { protocol } from './protocol/protocol.ts';
 import type { Leader, Topic, TopicView } from './topics/topic.ts';

@@ -45,8 +45,10 @@ export interface BatchHeader {
 
 export interface RecordBatch extends BatchHeader {
   readonly timestamp: number;
-  /** Views of the bytes given. */
-  readonly values: readonly Uint8Array[];
+  /** All of the batch, as it was given. */
+  readonly whole: Buffer;
+  /** Where the records' values begin in it, and one more: where the last one ends. */
+  readonly valuesAt: readonly number[];
 }
 
 /** Where a group's records go, and their bytes. */
@@ -333,16 +335,13 @@ function isSoundBatch(bytes: Buffer): boolean {
 export function decodeBatch(bytes: Buffer): RecordBatch | null {
   if (!isSoundBatch(bytes)) return null;
   const header = readBatchHeader(bytes, 0);
-  const values = new Array<Uint8Array>(header.count);
-  let lengthAt = batchHeaderBytes;
-  let valueAt = lengthAt + header.count * lengthBytes;
-  for (let index = 0; index < header.count; index += 1) {
-    const valueEnd = valueAt + bytes.readUInt32BE(lengthAt);
-    values[index] = bytes.subarray(valueAt, valueEnd);
-    lengthAt += lengthBytes;
-    valueAt = valueEnd;
+  let valueAt = batchHeaderBytes + header.count * lengthBytes;
+  const valuesAt = [valueAt];
+  for (let nth = 0; nth < header.count; nth += 1) {
+    valueAt += bytes.readUInt32BE(batchHeaderBytes + nth * lengthBytes);
+    valuesAt.push(valueAt);
   }
-  return { ...header, timestamp: bytes.readDoubleBE(24), values };
+  return { ...header, timestamp: bytes.readDoubleBE(24), whole: bytes, valuesAt };
 }
 
 export function writeOffsets(bytes: Buffer, at: number, offsets: readonly number[]): void {

@@ -1,5 +1,6 @@
 import { DamagedError } from '../../domain/failure.ts';
-import type { BatchLimits, LogRecord } from '../event-log.ts';
+import type { BatchLimits } from '../event-log.ts';
+import { LogRecord } from '../log-record.ts';
 import type { RecordBatch } from './format.ts';
 import { endOfGivenUp, type GivenUp } from './given-up.ts';
 import type { SegmentIndex } from './index.ts';
@@ -52,7 +53,8 @@ export function fillTake(from: TakeFrom, take: Take, partition: number, limits: 
       continue;
     }
     for (; offset < batch.base + batch.count; offset += 1) {
-      const bytes = batch.values[offset - batch.base]!.length;
+      const nth = offset - batch.base;
+      const bytes = batch.valuesAt[nth + 1]! - batch.valuesAt[nth]!;
       take.isFull =
         take.records.length >= limits.recordsMax || (take.records.length > 0 && take.bytes + bytes > limits.bytesMax);
       if (take.isFull) return;
@@ -77,6 +79,8 @@ function holds(batch: RecordBatch | null, offset: number): batch is RecordBatch 
   return batch !== null && offset >= batch.base && offset < batch.base + batch.count;
 }
 
-export function recordOf({ partition, timestamp, values, base }: RecordBatch, offset: number): LogRecord {
-  return { partition, offset, timestamp, value: values[offset - base]! };
+export function recordOf(batch: RecordBatch, offset: number): LogRecord {
+  const { partition, timestamp, whole, valuesAt, base } = batch;
+  const nth = offset - base;
+  return new LogRecord(partition, offset, timestamp, whole, valuesAt[nth]!, valuesAt[nth + 1]!);
 }

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import type { OutcomeCounts } from '../../domain/event.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
-import type { BatchKnowledge, CommitRequest, Decide, EventToStore, WriteSet } from '../batch.ts';
+import type { BatchKnowledge, Candidate, CommitRequest, Decide, WriteSet } from '../batch.ts';
 import type { CommitResult } from '../event-store.ts';
 import { assertBalanced } from '../write-set-check.ts';
 import type { Connection } from './connection.ts';
@@ -55,7 +55,7 @@ async function writeAtOnce(batch: Batch): Promise<WriteSet> {
   const written = decide(request, knowledge);
   assertBalanced(request, written);
   try {
-    await together([copyEvents(connection, request, written.events), finish(batch, written)]);
+    await together([copyEvents(connection, request, written), finish(batch, written)]);
   } catch (error) {
     throw nameRecord(error, written.events);
   }
@@ -68,15 +68,15 @@ async function writeAtOnce(batch: Batch): Promise<WriteSet> {
  */
 async function writePatiently(batch: Batch): Promise<WriteSet> {
   const { connection, request, decide, knowledge } = batch;
-  const { events } = decide(request, knowledge);
-  const taken = await insertUntaken(connection, request, events);
+  const first = decide(request, knowledge);
+  const taken = await insertUntaken(connection, request, first);
   const known = await withContents(connection, request, new Map([...knowledge.events, ...taken]));
   const written = decide(request, { ...knowledge, events: known });
   assertBalanced(request, written);
-  const anew = written.events.find(({ candidate }) => taken.has(candidate.event.id));
-  if (anew !== undefined || written.events.length !== events.length - taken.size) {
+  const anew = written.events.find(({ event }) => taken.has(event.id));
+  if (anew !== undefined || written.events.length !== first.events.length - taken.size) {
     throw new Error(
-      `A decision did not heed what it was told of the events' ids: ${anew?.candidate.event.id ?? 'others are stored'}.`,
+      `A decision did not heed what it was told of the events' ids: ${anew?.event.id ?? 'others are stored'}.`,
     );
   }
   await finish(batch, written);
@@ -93,11 +93,11 @@ function finish({ connection, commit, request, latencies }: Batch, written: Writ
 }
 
 /** Whose value the server refuses, where it says so. */
-function nameRecord(error: unknown, events: readonly EventToStore[]): unknown {
+function nameRecord(error: unknown, events: readonly Candidate[]): unknown {
   const row = error instanceof DatabaseError && refusesValue(error) ? copiedRow(error, 'events') : null;
   if (row === null) return error;
   const { message, code } = error as DatabaseError;
-  const { offset } = events[row - 1]!.candidate;
+  const { offset } = events[row - 1]!;
   return new RejectedByStoreError(`PostgreSQL can not hold the record at offset ${offset}: ${message} (${code})`, {
     cause: error,
     offset,

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Client, DatabaseError, type Connection as PgConnection, Query, type QueryResult, types } from 'pg';
 import { type UnavailableCode, UnavailableError } from '../../domain/failure.ts';
+import { giveBack } from '../../domain/give-back.ts';
 import { isUnprepared } from './errors.ts';
 import { postgresSettings } from './settings.ts';
 import type { Statement } from './statement.ts';
@@ -136,7 +137,13 @@ function commandOf(results: QueryResult | QueryResult[]): string {
  */
 function copyIn(client: Client, text: string, data: Uint8Array): Promise<void> {
   const copied = Promise.withResolvers<void>();
-  const query = Object.assign(new Query({ text }, (error) => (error ? copied.reject(error) : copied.resolve())), {
+  const settle = (error?: Error) => {
+    if (error) return copied.reject(error);
+    // The server has all of it; of a command that failed some may still have to be sent.
+    giveBack(data);
+    copied.resolve();
+  };
+  const query = Object.assign(new Query({ text }, settle), {
     submit(connection: PgConnection): null {
       const head = Buffer.allocUnsafe(5);
       head[0] = copyDataCode;

@@ -1,11 +1,13 @@
-import { type EventContent, otherEventType } from '../../domain/event.ts';
+import { contentHashBytes } from '../../domain/content.ts';
+import type { EventContent } from '../../domain/event.ts';
 import type { InboxEntry } from '../../domain/inbox.ts';
 import { bytesPerUnitMax, payloadBytesMax, writePayload } from '../../domain/recorded-event.ts';
 import { writeUtf8 } from '../../domain/utf8.ts';
-import type { CommitRequest, EventToStore } from '../batch.ts';
+import type { Candidate, CommitRequest, EventsToStore } from '../batch.ts';
+import { writeContentHash } from '../recorded-candidate.ts';
 import { inboxColumns } from '../rows.ts';
 import { eventColumns } from './rows.ts';
-import { refuseValue, writeHex, writeUuid } from './uuid.ts';
+import { refuseValue, writeUuid } from './uuid.ts';
 
 /**
  * Rows in the binary form of COPY (PostgreSQL's documentation, COPY, file formats): nothing has to be escaped, and numbers and
@@ -21,10 +23,13 @@ type BatchStamp = Pick<CommitRequest, 'logNo' | 'partition' | 'storedAt'>;
 const eventFields = eventColumns.split(', ').length;
 
 /** @throws RejectedByStoreError where a value is none of its column's type */
-export function copyOfEvents({ logNo, partition, storedAt }: BatchStamp, events: readonly EventToStore[]): CopyData {
+export function copyOfEvents(
+  { logNo, partition, storedAt }: BatchStamp,
+  { events, countedAsOther }: EventsToStore,
+): CopyData {
   const writer = createCopyWriter(events.length * 512);
-  for (const { candidate, countedAs } of events) {
-    const { event, offset, contentHash } = candidate;
+  for (const candidate of events) {
+    const { event, offset } = candidate;
     writer.beginRow(eventFields);
     writer.uuid(event.id);
     writer.int4(logNo);
@@ -32,14 +37,14 @@ export function copyOfEvents({ logNo, partition, storedAt }: BatchStamp, events:
     writer.int8(offset);
     writer.int8(event.receivedAt);
     writer.int8(storedAt);
-    writer.bool(countedAs === otherEventType);
+    writer.bool(countedAsOther.has(event.eventType));
     writer.text(event.eventType);
     writer.text(event.clientId);
     writer.text(event.source);
     writer.text(event.key);
     writer.text(event.occurredAt);
     writer.text(event.redriveOf);
-    writer.hex(contentHash);
+    writer.contentHash(candidate);
     writer.payload(event);
   }
   return { command: `COPY events (${eventColumns}) FROM STDIN (FORMAT binary)`, data: writer.end() };
@@ -153,9 +158,10 @@ function createCopyWriter(bytesExpected: number) {
       writeUuid(value, buffer, at);
       at += 16;
     },
-    hex(value: string): void {
-      length(value.length / 2);
-      at = writeHex(value, buffer, at);
+    contentHash(candidate: Candidate): void {
+      length(contentHashBytes);
+      writeContentHash(candidate, buffer, at);
+      at += contentHashBytes;
     },
     text,
     payload(event: Pick<EventContent, 'payloadJson'>): void {

@@ -1,6 +1,6 @@
 import { RejectedByStoreError } from '../../domain/failure.ts';
 
-/** UUIDs and other bytes written as hexadecimal digits, as PostgreSQL has them on the wire in its binary form. */
+/** UUIDs as PostgreSQL has them on the wire in its binary form. */
 const uuidBytes = 16;
 /** Where its pairs of digits stand in its text. */
 const digitsAt = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
@@ -17,18 +17,6 @@ export function writeUuid(id: string, target: Uint8Array, start: number): void {
   }
   const hasDashes = isDash(id, 8) && isDash(id, 13) && isDash(id, 18) && isDash(id, 23);
   if (all < 0 || !hasDashes) refuseValue(id);
-}
-
-/** @returns the position after it. @throws RejectedByStoreError where the text is none */
-export function writeHex(text: string, target: Uint8Array, start: number): number {
-  if (text.length % 2 !== 0) refuseValue(text);
-  let at = start;
-  for (let index = 0; index < text.length; index += 2) {
-    const byte = (hexDigits[text.charCodeAt(index)]! << 4) | hexDigits[text.charCodeAt(index + 1)]!;
-    if (byte < 0) refuseValue(text);
-    target[at++] = byte;
-  }
-  return at;
 }
 
 const uuidOid = 2950;

@@ -2,7 +2,7 @@ import type { DuplicateRecord } from '../../domain/event.ts';
 import { type HistogramPairs, mergeInto } from '../../domain/histogram.ts';
 import { limits } from '../../domain/limits.ts';
 import { type LatencyDelta, type RollupDelta, rollupSteps } from '../../domain/rollup.ts';
-import type { CommitRequest, EventToStore, SettledEntry, WriteSet } from '../batch.ts';
+import type { CommitRequest, EventsToStore, SettledEntry, WriteSet } from '../batch.ts';
 import type { Connection } from './connection.ts';
 import { copyOfEvents, copyOfInbox } from './copy.ts';
 import type { KnownLatencies } from './latencies.ts';
@@ -15,13 +15,9 @@ import { together } from './together.ts';
  */
 
 /** The fastest way in. An id that is taken meanwhile fails it, and with it the transaction. */
-export function copyEvents(
-  connection: Connection,
-  request: CommitRequest,
-  events: readonly EventToStore[],
-): Promise<unknown> {
-  if (events.length === 0) return Promise.resolve();
-  const { command, data } = copyOfEvents(request, events);
+export function copyEvents(connection: Connection, request: CommitRequest, write: EventsToStore): Promise<unknown> {
+  if (write.events.length === 0) return Promise.resolve();
+  const { command, data } = copyOfEvents(request, write);
   return connection.copyIn(command, data);
 }
 

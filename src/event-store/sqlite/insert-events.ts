@@ -1,8 +1,9 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
-import { otherEventType } from '../../domain/event.ts';
+import { contentHashBytes } from '../../domain/content.ts';
 import { RejectedByStoreError } from '../../domain/failure.ts';
-import type { CommitRequest, EventToStore } from '../batch.ts';
-import { hashLength, idLength, writeIdBytes } from './rows.ts';
+import type { Candidate, CommitRequest, EventsToStore } from '../batch.ts';
+import { writeContentHash } from '../recorded-candidate.ts';
+import { idLength, writeIdBytes } from './rows.ts';
 
 /**
  * Rows that one statement inserts, which opens the table and its indexes once for all of them: inserting takes a quarter less
@@ -20,19 +21,20 @@ interface Buffers {
  * @returns what inserts events inside the transaction. Where it throws, some of them may be inserted, or the whole transaction rolled
  * back already: whoever calls must roll it back and do nothing more in it.
  */
-export function createEventInsert(db: DatabaseSync): (request: CommitRequest, events: readonly EventToStore[]) => void {
+export function createEventInsert(db: DatabaseSync): (request: CommitRequest, write: EventsToStore) => void {
   const insertOne = prepareInsert(db, 1);
   const insertMany = prepareInsert(db, rowsAtOnce);
   const buffers = Array.from({ length: rowsAtOnce }, () => ({
     id: new Uint8Array(idLength),
-    hash: Buffer.alloc(hashLength),
+    hash: Buffer.alloc(contentHashBytes),
   }));
 
-  return (request, events) => {
+  return (request, write) => {
+    const { events } = write;
     for (let next = 0; next < events.length; ) {
       const rows = events.length - next < rowsAtOnce ? 1 : rowsAtOnce;
       const values: SQLInputValue[] = [];
-      for (let row = 0; row < rows; row++) pushValues(values, buffers[row]!, request, events[next + row]!);
+      for (let row = 0; row < rows; row++) pushValues(values, buffers[row]!, request, events[next + row]!, write);
       (rows === 1 ? insertOne : insertMany).run(...values);
       next += rows;
     }
@@ -57,11 +59,13 @@ function pushValues(
   values: SQLInputValue[],
   { id, hash }: Buffers,
   { logNo, partition, storedAt }: CommitRequest,
-  { candidate: { event, offset, contentHash }, countedAs }: EventToStore,
+  candidate: Candidate,
+  { countedAsOther }: EventsToStore,
 ): void {
+  const { event, offset } = candidate;
   const idBytes = writeIdBytes(id, event.id);
   if (idBytes.length !== idLength) throw new RejectedByStoreError(`the id of an event must be a UUID, got ${event.id}`);
-  if (hash.write(contentHash, 'hex') !== hashLength) throw new Error(`${contentHash} is no hash of an event.`);
+  writeContentHash(candidate, hash, 0);
   values.push(
     idBytes,
     logNo,
@@ -69,7 +73,7 @@ function pushValues(
     offset,
     event.receivedAt,
     storedAt,
-    countedAs === otherEventType ? 1 : 0,
+    countedAsOther.has(event.eventType) ? 1 : 0,
     event.eventType,
     event.clientId,
     event.source,

@@ -37,9 +37,10 @@ export function createKnowledge(db: DatabaseSync, eventTypesMax: number): (reque
     const known = lookUp(candidates);
     if (known.size === 0) return known;
     const withContent = new Set<string>();
-    for (const { event, contentHash } of candidates) {
+    for (const candidate of candidates) {
+      const { event } = candidate;
       const entry = known.get(event.id);
-      if (entry === undefined || withContent.has(event.id) || entry.contentHash === contentHash) continue;
+      if (entry === undefined || withContent.has(event.id) || entry.contentHash === candidate.contentHash) continue;
       withContent.add(event.id);
       known.set(event.id, readingContent(entry));
     }

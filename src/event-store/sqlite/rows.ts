@@ -1,5 +1,4 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { contentHashDigits } from '../../domain/content.ts';
 import type { StoredEvent } from '../../domain/event.ts';
 import { type CurrentLog, type EventFields, storedEventOf } from '../rows.ts';
 import { firstRow } from './connection.ts';
@@ -14,8 +13,6 @@ const digitPlaces = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 const dash = 0x2d;
 
 export const idLength = 16;
-/** Of what is kept of a content's hash. */
-export const hashLength = contentHashDigits / 2;
 
 const noBytes = new Uint8Array(0);
 

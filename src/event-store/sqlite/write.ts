@@ -27,7 +27,7 @@ export function createWriter(db: DatabaseSync): (request: CommitRequest, write: 
   return (request, write) => {
     const { consumer, partition, storedAt } = request;
     if (write.outcomes.lost > 0) reopen.run(consumer, partition);
-    insertEvents(request, write.events);
+    insertEvents(request, write);
     for (const duplicate of write.duplicates) writeDuplicate(duplicate);
     for (const entry of write.failed) writeInboxEntry(entry);
     for (const { inboxId, resolution } of write.settled) settle.run(JSON.stringify(resolution), storedAt, inboxId);

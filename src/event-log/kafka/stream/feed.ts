@@ -1,5 +1,6 @@
 import type { DamagedError, UnavailableError } from '../../../domain/failure.ts';
-import type { BatchLimits, LogRecord } from '../../event-log.ts';
+import type { BatchLimits } from '../../event-log.ts';
+import type { LogRecord } from '../../log-record.ts';
 import type { Fetched } from '../wire/fetched.ts';
 import type { UnreadRecords } from '../wire/unread-records.ts';
 

@@ -70,8 +70,10 @@ export class RecordCursor {
   recordBytes = 0;
   /** −1: it has none. */
   valueBytes = -1;
-  // Not the batch: one that was packed would hold the whole answer that it came in.
-  readonly #bytes: Buffer;
+  /** Where the value stands in `bytes`. */
+  valueAt = 0;
+  /** What the records stand in. Not the batch: one that was packed would hold the whole answer that it came in. */
+  readonly bytes: Buffer;
   readonly #count: number;
   readonly #baseOffset: number;
   readonly #firstTimestamp: number;
@@ -81,10 +83,9 @@ export class RecordCursor {
   #left: number;
   #keyAt = 0;
   #keyBytes = -1;
-  #valueAt = 0;
 
   constructor(batch: KafkaBatch) {
-    this.#bytes = bodyOf(batch);
+    this.bytes = bodyOf(batch);
     this.#count = batch.count;
     this.#baseOffset = batch.baseOffset;
     this.#firstTimestamp = batch.firstTimestamp;
@@ -107,9 +108,9 @@ export class RecordCursor {
     this.#keyAt = this.#at;
     if (this.#keyBytes > 0) this.#at += this.#keyBytes;
     this.valueBytes = this.#number();
-    this.#valueAt = this.#at;
+    this.valueAt = this.#at;
     if (this.valueBytes > 0) this.#at += this.valueBytes;
-    if (length < 0 || this.#at > end || end > this.#bytes.length) throw new RangeError('a record that ends too early');
+    if (length < 0 || this.#at > end || end > this.bytes.length) throw new RangeError('a record that ends too early');
     // Headers are nothing to us.
     this.#at = end;
     this.recordBytes = end - start;
@@ -124,20 +125,20 @@ export class RecordCursor {
 
   /** A view of the batch, as `value` is. */
   key(): Buffer | null {
-    return this.#keyBytes < 0 ? null : this.#bytes.subarray(this.#keyAt, this.#keyAt + this.#keyBytes);
+    return this.#keyBytes < 0 ? null : this.bytes.subarray(this.#keyAt, this.#keyAt + this.#keyBytes);
   }
 
   value(): Buffer | null {
-    return this.valueBytes < 0 ? null : this.#bytes.subarray(this.#valueAt, this.#valueAt + this.valueBytes);
+    return this.valueBytes < 0 ? null : this.bytes.subarray(this.valueAt, this.valueAt + this.valueBytes);
   }
 
   /** By multiplication, as timestamps are longer than the 32 bits of JavaScript's bit operations. */
   #number(): number {
-    let byte = this.#bytes[this.#at++];
+    let byte = this.bytes[this.#at++];
     if (byte === undefined) throw new RangeError('a number that ends too early');
     let value = byte & 0x7f;
     for (let factor = 128; byte > 0x7f; factor *= 128) {
-      byte = this.#bytes[this.#at++];
+      byte = this.bytes[this.#at++];
       if (byte === undefined) throw new RangeError('a number that ends too early');
       value += (byte & 0x7f) * factor;
     }

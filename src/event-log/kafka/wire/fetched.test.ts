@@ -1,7 +1,7 @@
 import { createRecordsBatch } from '@platformatic/kafka';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../../domain/limits.ts';
-import type { LogRecord } from '../../event-log.ts';
+import type { LogRecord } from '../../log-record.ts';
 import { checksum, encodeBatch } from './encode-batch.ts';
 import { type Fetched, type FetchedRecords, readFetched } from './fetched.ts';
 

@@ -1,7 +1,5 @@
-import type { LogRecord } from '../../event-log.ts';
+import { LogRecord } from '../../log-record.ts';
 import { type KafkaBatch, RecordCursor } from './decode-batch.ts';
-
-const noBytes = Buffer.alloc(0);
 
 /**
  * The records of a batch that are still to be taken. Until then they are bytes: what is read ahead lives through several collections
@@ -52,12 +50,14 @@ export function unreadRecords(batch: KafkaBatch, partition: number, from: number
     },
     take() {
       const { offset, timestamp } = cursor;
-      const record = {
+      const record = new LogRecord(
         partition,
         offset,
-        timestamp: Math.max(0, Math.min(timestamp, now)),
-        value: cursor.value() ?? noBytes,
-      };
+        Math.max(0, Math.min(timestamp, now)),
+        cursor.bytes,
+        cursor.valueAt,
+        cursor.valueAt + Math.max(0, cursor.valueBytes),
+      );
       count -= 1;
       bytes -= cursor.recordBytes;
       toNext();
