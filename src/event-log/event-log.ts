@@ -143,8 +143,8 @@ export interface LogBatch {
   /** The partition's end as known when the batch was taken. */
   readonly end: number;
   /**
-   * Tells the log that everything below `nextOffset` is done. A mirror for lag tools: nothing is read from it, it may be
-   * late or lost, and it never throws.
+   * Tells the log that everything below `nextOffset` is done, and that nobody looks at the bytes of these records any more: their memory is given
+   * back. Besides a mirror for lag tools: nothing is read from it, it may be late or lost, and it never throws.
    */
   acknowledge(nextOffset: number): void;
 }

@@ -133,12 +133,18 @@ function scriptedStream(batches: readonly ScriptedBatch[], journal: string[], st
         stop.abort(new Error('the test has no more batches'));
         throw stop.signal.reason;
       }
-      const records = batch.records.map(([offset, value]) => new LogRecord(partition, offset, startAt, value));
+      const records = batch.records.map(
+        ([offset, value]) => new LogRecord(partition, offset, startAt, new Uint8Array(value)),
+      );
       return {
         partition,
         records,
         end: batch.end ?? (records.at(-1)?.offset ?? -1) + 1,
-        acknowledge: (nextOffset) => journal.push(`acknowledge ${nextOffset}`),
+        acknowledge(nextOffset) {
+          journal.push(`acknowledge ${nextOffset}`);
+          // The memory of what is done is somebody else's by now.
+          for (const { bytes } of records) bytes.fill(0xee);
+        },
       };
     },
     close: async () => undefined,

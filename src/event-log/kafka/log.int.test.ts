@@ -14,6 +14,7 @@ import {
 } from '../../testing/event-log.contract.harness.ts';
 import { changeTopic, type KafkaLogHarness, makeKafkaLog } from '../../testing/kafka-harness.ts';
 import { sharedBrokers } from '../../testing/stack/shared.ts';
+import type { LogBatch } from '../event-log.ts';
 import type { LogRecord } from '../log-record.ts';
 
 let brokers: string;
@@ -287,6 +288,30 @@ describe('acknowledging', () => {
     const [committed] = await admin.listConsumerGroupOffsets({ groups: [group] });
     const found = committed!.topics.find(({ name }) => name === topic)!.partitions;
     expect(found.map(({ partitionIndex, committedOffset }) => [partitionIndex, committedOffset])).toEqual([[1, 10n]]);
+  });
+
+  it('gives memory back, and none of a partition that was fetched along with it', async () => {
+    const { open } = await topicOf(2);
+    const log = await open();
+    const value = Buffer.alloc(100_000, 'x');
+    await log.append(Array.from({ length: 40 }, (_, nth) => ({ partition: nth % 2, value })));
+    const { stream } = await openStream(log);
+    const batches: LogBatch[][] = [[], []];
+    for (const partition of [0, 1]) {
+      for (let taken = 0; taken < 20; taken += batches[partition]!.at(-1)!.records.length) {
+        batches[partition]!.push(await stream.next(partition, plentiful, longMs, never));
+      }
+    }
+    const isThere = (partition: number) =>
+      batches[partition]!.flatMap(({ records }) => records.map((record) => value.equals(record.value)));
+    for (const batch of batches[0]!) {
+      batch.acknowledge(20);
+      batch.acknowledge(20);
+    }
+    expect(isThere(1)).toEqual(Array.from({ length: 20 }, () => true));
+    for (const batch of batches[1]!) batch.acknowledge(20);
+    const left = batches.flat().flatMap(({ records }) => records.map(({ bytes }) => bytes.length));
+    expect(left).toEqual(Array.from({ length: 40 }, () => 0));
   });
 
   it('by a member that is alone takes nothing from the next one', async () => {

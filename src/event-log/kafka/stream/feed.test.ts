@@ -2,13 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { readBatches } from '../wire/decode-batch.ts';
 import { encodeBatch } from '../wire/encode-batch.ts';
+import type { Fetched } from '../wire/fetched.ts';
 import { unreadRecords } from '../wire/unread-records.ts';
 import { createFeed, type Feed } from './feed.ts';
 
 const never = new AbortController().signal;
+const noFetch: Fetched = { records: [], nextOffset: 0, end: 0, release: () => undefined };
 const plentiful = { recordsMax: 1_000, bytesMax: 1_000_000 };
 
-function fill(feed: Feed, count: number, bytesEach = 10): void {
+function fill(feed: Feed, count: number, bytesEach = 10): Fetched {
   const from = feed.position();
   const bytes = encodeBatch(
     Array.from({ length: count }, () => ({ value: Buffer.alloc(bytesEach) })),
@@ -16,7 +18,9 @@ function fill(feed: Feed, count: number, bytesEach = 10): void {
   );
   bytes.writeBigInt64BE(BigInt(from), 0);
   const records = [...readBatches(bytes)].map((batch) => unreadRecords(batch, 0, from));
-  feed.add({ records, nextOffset: from + count, end: from + count });
+  const fetched = { ...noFetch, records, nextOffset: from + count, end: from + count };
+  feed.add(fetched);
+  return fetched;
 }
 
 describe('a feed', () => {
@@ -27,14 +31,14 @@ describe('a feed', () => {
       fill(feed, 7 * round, round);
       const limits = { recordsMax: 1 + ((round * 13) % 40), bytesMax: 40 + round };
       while (!feed.isEmpty() && offsets.length % 3 < 2) {
-        const records = feed.take(limits);
+        const { records } = feed.take(limits);
         expect(records.length).toBeLessThanOrEqual(limits.recordsMax);
         const bytes = records.reduce((sum, { value }) => sum + value.length, 0);
         if (records.length > 1) expect(bytes).toBeLessThanOrEqual(limits.bytesMax);
         offsets.push(...records.map(({ offset }) => offset));
       }
     }
-    while (!feed.isEmpty()) offsets.push(...feed.take(plentiful).map(({ offset }) => offset));
+    while (!feed.isEmpty()) offsets.push(...feed.take(plentiful).records.map(({ offset }) => offset));
     const total = 7 * (20 * 21) * 0.5;
     expect(offsets).toEqual(Array.from({ length: total }, (_, nth) => 100 + nth));
     expect(feed.position()).toBe(100 + total);
@@ -45,11 +49,25 @@ describe('a feed', () => {
     expect(feed.hasRoom()).toBe(true);
     fill(feed, 1, 20_000);
     expect(feed.hasRoom()).toBe(false);
-    expect(feed.take(plentiful)).toHaveLength(1);
+    expect(feed.take(plentiful).records).toHaveLength(1);
     expect(feed.hasRoom()).toBe(true);
     // Small records take memory too: their lengths, times and offsets.
     fill(feed, 1_300, 1);
     expect(feed.hasRoom()).toBe(false);
+  });
+
+  it('tells which fetches have nothing left, once each', () => {
+    const feed = createFeed(0, 0, 1_000_000);
+    const [first, second] = [fill(feed, 3), fill(feed, 2)];
+    let released = 0;
+    feed.add({ ...noFetch, nextOffset: 5, release: () => (released += 1) });
+    expect(released).toBe(1);
+    const third = fill(feed, 1);
+    const emptiedBy = (recordsMax: number) => feed.take({ ...plentiful, recordsMax }).emptied;
+    expect(emptiedBy(2)).toEqual([]);
+    expect(emptiedBy(2)).toEqual([first]);
+    expect(emptiedBy(1)).toEqual([second]);
+    expect(emptiedBy(1)).toEqual([third]);
   });
 
   it('wakes who waits when records come, and lets time and signals end the wait', async () => {
@@ -81,10 +99,10 @@ describe('a feed', () => {
   it('knows the end as the last fetch told it, and goes on where the log begins', () => {
     const feed = createFeed(0, 5, 10_000);
     expect(feed.end()).toBe(5);
-    feed.add({ records: [], nextOffset: 5, end: 9 });
+    feed.add({ ...noFetch, nextOffset: 5, end: 9 });
     expect([feed.position(), feed.end()]).toEqual([5, 9]);
     // Everything up to the end were control records.
-    feed.add({ records: [], nextOffset: 9, end: 9 });
+    feed.add({ ...noFetch, nextOffset: 9, end: 9 });
     expect([feed.position(), feed.end()]).toEqual([9, 9]);
     feed.skipTo(20, 25);
     expect([feed.position(), feed.end()]).toEqual([20, 25]);

@@ -16,7 +16,7 @@ export interface Feed {
   end(): number;
   isEmpty(): boolean;
   hasRoom(): boolean;
-  take(limits: BatchLimits): LogRecord[];
+  take(limits: BatchLimits): Taken;
   add(fetched: Fetched): void;
   /** The records before `offset` are gone from the log: goes on there. */
   skipTo(offset: number, end: number): void;
@@ -29,11 +29,19 @@ export interface Feed {
   wake(): void;
 }
 
+export interface Taken {
+  readonly records: LogRecord[];
+  /** The fetches whose last record is one of these. */
+  readonly emptied: readonly Fetched[];
+}
+
 /** What a batch takes in memory beside its records: of records that came one by one, that is most of it. */
 const batchBytes = 1_250;
 
 export function createFeed(partition: number, offset: number, bytesMax: number): Feed {
   let queue: UnreadRecords[] = [];
+  /** Those that there is something to be taken of. */
+  const fetches: Fetched[] = [];
   let count = 0;
   let bytes = 0;
   let position = offset;
@@ -67,9 +75,13 @@ export function createFeed(partition: number, offset: number, bytesMax: number):
       }
       queue = queue.slice(done);
       count -= records.length;
-      return records;
+      const emptied: Fetched[] = [];
+      while (fetches.length > 0 && isEmptied(fetches[0]!)) emptied.push(fetches.shift()!);
+      return { records, emptied };
     },
     add(fetched) {
+      if (fetched.records.length === 0) fetched.release();
+      else fetches.push(fetched);
       for (const batch of fetched.records) {
         queue.push(batch);
         count += batch.count;
@@ -108,4 +120,9 @@ export function createFeed(partition: number, offset: number, bytesMax: number):
       });
     },
   };
+}
+
+/** They are taken in order. */
+function isEmptied({ records }: Fetched): boolean {
+  return records.at(-1)!.count === 0;
 }

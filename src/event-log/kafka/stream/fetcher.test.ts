@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { UnavailableError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
+import { asBuffer } from '../../../domain/utf8.ts';
 import type { ValueOf } from '../protocol/codec.ts';
 import type { protocol } from '../protocol/protocol.ts';
 import type { FetchedPartition } from '../protocol/record-messages.ts';
@@ -98,7 +99,7 @@ function batch(partition: number, offset: number, texts: readonly string[]): Par
   return { partition, records, lastStableOffset: BigInt(offset + texts.length) };
 }
 
-const textsOf = (feed: Feed) => feed.take(plentiful).map(({ value }) => Buffer.from(value).toString());
+const textsOf = (feed: Feed) => feed.take(plentiful).records.map(({ value }) => Buffer.from(value).toString());
 const large = 'x'.repeat(feedBytesMax);
 
 describe('fetching', () => {
@@ -125,6 +126,25 @@ describe('fetching', () => {
     await nextFetch(3);
     expect(fetches[2]).toMatchObject({ nodeId: 2, partitions: [1], waitMs: limits.kafkaFetchWaitMs });
     expect(textsOf(feeds[1]!)).toEqual(['a']);
+  });
+
+  it('gives the memory of an answer back once all of its partitions are done with it', async () => {
+    const { fetches, feeds, nextFetch } = start([1, 1, 1]);
+    const parts = [batch(0, 0, [large]), batch(2, 0, [large, large])];
+    // Of its own, not of Node's pool.
+    const answer = new Uint8Array(Buffer.concat(parts.map(({ records }) => records!)));
+    const bytes = parts.map(({ records }) => records!.length);
+    fetches[0]!.answer([
+      { ...parts[0], records: asBuffer(answer.subarray(0, bytes[0])) },
+      { ...parts[1], records: asBuffer(answer.subarray(bytes[0])) },
+    ]);
+    await nextFetch(2);
+    const emptied = [feeds[0]!, feeds[2]!].map((feed) => feed.take(plentiful).emptied);
+    expect(emptied.map(({ length }) => length)).toEqual([1, 1]);
+    emptied[1]![0]!.release();
+    expect(answer).toHaveLength(bytes[0]! + bytes[1]!);
+    emptied[0]![0]!.release();
+    expect(answer).toHaveLength(0);
   });
 
   it('rests after a small answer, and goes on at once after a larger one', async () => {

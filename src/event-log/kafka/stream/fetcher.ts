@@ -1,4 +1,5 @@
 import { DamagedError, UnavailableError } from '../../../domain/failure.ts';
+import { giveBack } from '../../../domain/give-back.ts';
 import { limits } from '../../../domain/limits.ts';
 import { protocol } from '../protocol/protocol.ts';
 import type { FetchedPartition } from '../protocol/record-messages.ts';
@@ -105,14 +106,19 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     if (answer.errorCode !== 0) return { inTrouble: feeds, bytes: 0 };
     const partitions = answer.topics.flatMap((one) => one.partitions);
     const byPartition = new Map(partitions.map((fetched) => [fetched.partition, fetched]));
-    const outcomes = await Promise.all(feeds.map((feed) => settle(feed, byPartition.get(feed.partition))));
+    const release = releaseOf(partitions);
+    const outcomes = await Promise.all(feeds.map((feed) => settle(feed, byPartition.get(feed.partition), release)));
     return {
       inTrouble: feeds.filter((_, index) => outcomes[index] === 'trouble'),
       bytes: partitions.reduce((sum, { records }) => sum + (records?.length ?? 0), 0),
     };
   }
 
-  async function settle(feed: Feed, fetched: FetchedPartition | undefined): Promise<'fine' | 'trouble'> {
+  async function settle(
+    feed: Feed,
+    fetched: FetchedPartition | undefined,
+    release: () => void,
+  ): Promise<'fine' | 'trouble'> {
     if (fetched === undefined) return 'trouble';
     const { errorCode } = fetched;
     if (errorCode === codes.offsetOutOfRange) return goBackIntoRange(feed);
@@ -122,7 +128,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       return 'fine';
     }
     try {
-      feed.add(readFetched(fetched, feed.position()));
+      feed.add(readFetched(fetched, feed.position(), release));
     } catch (error) {
       feed.fail(error instanceof DamagedError ? error : unreachable(topic.name, error));
     }
@@ -184,5 +190,18 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       if (retryTimer !== null) clearTimeout(retryTimer);
       for (const link of links.values()) link.close();
     },
+  };
+}
+
+/**
+ * To be called for each partition of an answer once its records are done with: the last gives the answer's memory back. Where
+ * one is never called, as for records that are damaged, the collector finds it.
+ */
+function releaseOf(partitions: readonly FetchedPartition[]): () => void {
+  let left = partitions.length;
+  return () => {
+    left -= 1;
+    const records = left === 0 ? partitions.find((one) => one.records !== null)?.records : null;
+    if (records) giveBack(records);
   };
 }

@@ -86,9 +86,16 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
       readFrom(partition, signal, async (feed) => {
         await untilAnything(feed, idleMs, signal);
         if (feed.isEmpty()) throwIfAny(feed.failure());
-        const records = feed.take(limits);
+        const { records, emptied } = feed.take(limits);
         fetcher.pump();
-        const acknowledge = (nextOffset: number) => options.acknowledge(partition, nextOffset);
+        let held = emptied;
+        const acknowledge = (nextOffset: number) => {
+          options.acknowledge(partition, nextOffset);
+          const done = held.filter((fetched) => fetched.nextOffset <= nextOffset);
+          // Each once, however often it is told: the others of its answer are counted.
+          held = held.filter((fetched) => !done.includes(fetched));
+          for (const { release } of done) release();
+        };
         return { partition, records, end: feed.end(), acknowledge };
       }),
     async close() {

@@ -1,7 +1,7 @@
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { checkServerIdentity, connect as connectTls } from 'node:tls';
 import { UnavailableError } from '../../../domain/failure.ts';
-import { giveBack } from '../../../domain/give-back.ts';
+import { giveBack, giveBackReceived } from '../../../domain/give-back.ts';
 import { limits } from '../../../domain/limits.ts';
 import { ByteReader, ByteWriter, classicString, skipTaggedFields } from '../protocol/codec.ts';
 import { apiVersions, saslAuthenticate, saslHandshake } from '../protocol/connection-messages.ts';
@@ -19,7 +19,8 @@ export interface BrokerConnection {
   /** Until it may be asked. @throws an Error that says why it can't be, UnavailableError `log_denied` where the broker says no */
   readonly ready: Promise<void>;
   /**
-   * The broker's answer, error codes included. Bytes of the request are given back once it is there.
+   * The broker's answer, error codes included. Bytes of the request are given back once it is there; those in the answer have its memory to
+   * themselves.
    * @throws Error where the connection ends before it, or it can't be read
    */
   ask<Request, Response>(message: Message<Request, Response>, request: Request): Promise<Response>;
@@ -91,8 +92,14 @@ export function createBrokerConnection(
     }
   });
 
+  /** Answers are of memory of their own, so the piece that was received is given back. */
   function take(chunk: Buffer): void {
-    let bytes = rest === null ? chunk : Buffer.concat([rest, chunk]);
+    takeAll(rest === null ? chunk : Buffer.concat([rest, chunk]));
+    giveBackReceived(chunk);
+  }
+
+  function takeAll(received: Buffer): void {
+    let bytes = received;
     rest = null;
     while (bytes.length > 0) {
       if (answer !== null) {
@@ -106,14 +113,14 @@ export function createBrokerConnection(
         continue;
       }
       if (bytes.length < lengthBytes) {
-        rest = bytes;
+        rest = Buffer.from(bytes);
         return;
       }
       const length = bytes.readInt32BE(0);
       if (length < 0 || length > answerBytesMax) throw new Error('it does not answer as a Kafka broker does');
       bytes = bytes.subarray(lengthBytes);
       if (bytes.length >= length) {
-        settle(bytes.subarray(0, length));
+        settle(Buffer.from(bytes.subarray(0, length)));
         bytes = bytes.subarray(length);
       } else {
         // Of its own, not of Node's pool: a large one is filled over many pieces, which then need not be kept.

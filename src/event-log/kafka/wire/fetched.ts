@@ -16,7 +16,11 @@ export interface Fetched {
   readonly nextOffset: number;
   /** The partition's end for readers. */
   readonly end: number;
+  /** To be called once nobody looks at any of the records any more. */
+  readonly release: () => void;
 }
+
+const nothing = () => undefined;
 
 const noBytes = Buffer.alloc(0);
 
@@ -26,9 +30,10 @@ const noBytes = Buffer.alloc(0);
  * partition's share. Where it comes to bytes that are no sound record batch it
  * answers what lies before them, so that the next fetch begins there.
  * @param from records below are left out: batches come whole
+ * @param release of the bytes that the records stand in
  * @throws DamagedError where there is nothing before them
  */
-export function readFetched(fetched: FetchedRecords, from: number): Fetched {
+export function readFetched(fetched: FetchedRecords, from: number, release: () => void = nothing): Fetched {
   const { partition, records: bytes } = fetched;
   const end = Number(fetched.lastStableOffset);
   const unread: UnreadRecords[] = [];
@@ -49,7 +54,7 @@ export function readFetched(fetched: FetchedRecords, from: number): Fetched {
   } catch (error) {
     if (nextOffset === from) throw damaged(partition, from, error);
   }
-  return { records: unread, nextOffset, end };
+  return { records: unread, nextOffset, end, release };
 }
 
 const withoutIt =
