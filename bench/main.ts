@@ -35,6 +35,7 @@ async function run(chosen: readonly Measurement[], isByName: boolean, options: O
   await using servers = shareServers();
   for (const { name, measure } of chosen) {
     progress(`measuring: ${name}`);
+    const beganAt = performance.now();
     const profileDir = options.profile ? join(resultsDir, `${stamp}-${name}-profile`) : null;
     const { seconds, rounds, scale, dir: directory } = options;
     const say = (line: string) => progress(`  ${line}`);
@@ -45,6 +46,7 @@ async function run(chosen: readonly Measurement[], isByName: boolean, options: O
       if (profileDir !== null) show(profileText(profileDir));
       results[name] = measured.result;
       found.push(measured);
+      say(`took ${Math.round((performance.now() - beganAt) / 1_000)} s`);
     } catch (error) {
       // What the others found, in as much as an hour, is still worth having.
       progress(`FAILED: ${name}: ${error instanceof Error ? error.stack : String(error)}`);
