@@ -15,7 +15,10 @@ export interface Setup {
   /** Null: no CPU profiles. */
   readonly profileDir: string | null;
   progress(line: string): void;
-  /** Kafka, PostgreSQL and Redis, started when first asked for and shared by all measurements; a reason where they can't be. */
+  /**
+   * Kafka, PostgreSQL and Redis, started when first asked for and shared by all measurements; a reason where they can't
+   * be.
+   */
   servers(): Promise<Servers | LeftOut>;
 }
 
@@ -45,7 +48,10 @@ export interface Measured {
   readonly accounts: readonly Account[];
 }
 
-/** One of the names that `npm run bench -- NAME` knows. Each stands alone: it starts what it needs and takes nothing from another. */
+/**
+ * One of the names that `npm run bench -- NAME` knows. Each stands alone: it starts what it needs and takes nothing
+ * from another.
+ */
 export interface Measurement {
   readonly name: string;
   /** False: only when it is asked for by name, since it takes long. */

@@ -32,8 +32,9 @@ function pinnedNode() {
 const serving = new Set(['start', 'api', 'worker']);
 
 /**
- * Half of what each thread's young generation may hold before it is collected, in MiB; Node takes it only when it starts. V8's own 32
- * fills whatever the load. What was measured of it is told with the bound of the old one (src/cli/tune-heap.ts).
+ * Half of what each thread's young generation may hold before it is collected, in MiB; Node takes it only when it
+ * starts. V8's own 32 fills whatever the load. What was measured of it is told with the bound of the old one
+ * (src/cli/tune-heap.ts).
  */
 const youngMib = 8;
 
@@ -44,8 +45,8 @@ function nodeFlags() {
 }
 
 /**
- * With the GNU C library (others ignore this) threads keep what they have freed in up to eight arenas a core, each with holes of
- * its own. Two are enough for all; docs/performance-tried.md has what that saves.
+ * With the GNU C library (others ignore this) threads keep what they have freed in up to eight arenas a core, each with
+ * holes of its own. Two are enough for all; docs/performance-tried.md has what that saves.
  */
 function environment() {
   return { MALLOC_ARENA_MAX: '2', ...process.env };
@@ -56,7 +57,10 @@ function beginsAnew(flags) {
   return flags.length > 0 || (serving.has(process.argv[2]) && process.env.MALLOC_ARENA_MAX === undefined);
 }
 
-/** Begins this process anew, so that nobody has two to stop. Returns where that can't be: on Windows, and on an old Node. */
+/**
+ * Begins this process anew, so that nobody has two to stop. Returns where that can't be: on Windows, and on an old
+ * Node.
+ */
 function become(node, args) {
   if (process.execve && process.platform !== 'win32') process.execve(node, [node, ...args], environment());
 }
@@ -65,8 +69,8 @@ function runOn(node) {
   const args = [...nodeFlags(), fileURLToPath(import.meta.url), ...process.argv.slice(2)];
   become(node, args);
   const child = spawn(node, args, { stdio: 'inherit', env: environment() });
-  // A terminal's Ctrl-C reaches the child by itself, and a second one would end it at once; what is sent to this process alone must be
-  // handed on. Either way this process stays until the child has ended.
+  // A terminal's Ctrl-C reaches the child by itself, and a second one would end it at once; what is sent to this
+  // process alone must be handed on. Either way this process stays until the child has ended.
   process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'));
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
@@ -85,11 +89,11 @@ if (isSupportedNode(process.versions.node)) {
   const flags = nodeFlags();
   // It takes as long as an empty Node. (Windows goes on as it is, and needs more memory.)
   if (beginsAnew(flags)) become(process.execPath, [...process.execArgv, ...flags, ...process.argv.slice(1)]);
-  // Compiled code is kept from one start to the next. In a clone this must come before the first TypeScript file: what is
-  // in the cache needs no stripping, and the idle server is 35 MB smaller without the stripper.
-  // What is compiled goes by V8's flags, and each that serves sets others (src/cli/tune-heap.ts): one folder for all would be compiled anew in turn.
-  // Beside the modules, not in the system's shared temporary directory, where others could write as well; where that can't
-  // be written, nothing is kept.
+  // Compiled code is kept from one start to the next. In a clone this must come before the first TypeScript file: what
+  // is in the cache needs no stripping, and the idle server is 35 MB smaller without the stripper. What is compiled
+  // goes by V8's flags, and each that serves sets others (src/cli/tune-heap.ts): one folder for all would be compiled
+  // anew in turn. Beside the modules, not in the system's shared temporary directory, where others could write as well;
+  // where that can't be written, nothing is kept.
   const folder = serving.has(process.argv[2]) ? `compiled-${process.argv[2]}` : 'compiled';
   modules.enableCompileCache(
     fileURLToPath(new URL(`../node_modules/.cache/event-stream-processor/${folder}`, import.meta.url)),

@@ -1,9 +1,9 @@
 // Which Node runs this program. Plain JavaScript that even an old Node can read.
 
 /**
- * Of each major version the first minor one on which all tests pass. Majors between them are refused, newer ones are assumed to
- * work. Earlier ones take a body of zstd that is cut off for a whole one, and before 24.15 a record of no bytes can not be put into
- * the inbox.
+ * Of each major version the first minor one on which all tests pass. Majors between them are refused, newer ones are
+ * assumed to work. Earlier ones take a body of zstd that is cut off for a whole one, and before 24.15 a record of no
+ * bytes can not be put into the inbox.
  */
 const firstMinor = new Map([
   [24, 20],

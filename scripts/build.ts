@@ -1,5 +1,5 @@
-// Builds what the packed tarball ships: dist/ (JavaScript and declarations). The dashboard is built by bootstrap.mjs, which
-// runs before this.
+// Builds what the packed tarball ships: dist/ (JavaScript and declarations). The dashboard is built by bootstrap.mjs,
+// which runs before this.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// `npm run stack`: Kafka, PostgreSQL and Redis on this machine, without Docker, until Ctrl-C. Prints the environment that the
-// program wants; everything else goes to standard error.
+// `npm run stack`: Kafka, PostgreSQL and Redis on this machine, without Docker, until Ctrl-C. Prints the environment
+// that the program wants; everything else goes to standard error.
 //
 //   --dir D        keep the data in D, and the ports; without it they are temporary
 //   --env-file F   write the environment to F too

@@ -1,5 +1,6 @@
 // `npm test`: types, lint, then the test projects. Every part runs even if one before it failed. The last line is
-// `N passed, N failed`, alone; the type check and the lint count as one test each. The exit code is 1 if anything failed.
+// `N passed, N failed`, alone; the type check and the lint count as one test each. The exit code is 1 if anything
+// failed.
 //
 //   --check   only types and lint
 //   --full    also what takes minutes (*.long.scenario.ts)

@@ -1,6 +1,7 @@
 /**
- * What the product's ingest is measured against: node:http alone. It reads the body, parses its JSON (one event, an array of
- * them or one a line), makes an id for each event and answers in the product's form. It checks nothing, keeps nothing, and forgets everything.
+ * What the product's ingest is measured against: node:http alone. It reads the body, parses its JSON (one event, an
+ * array of them or one a line), makes an id for each event and answers in the product's form. It checks nothing, keeps
+ * nothing, and forgets everything.
  */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';

@@ -1,7 +1,7 @@
 /**
- * What the product's processing is measured against: node:sqlite alone. Each event is parsed and inserted into one table
- * with a unique index on its id and one on its time, 2,000 rows a transaction, as fast as one thread can. No log, no
- * rollups, no duplicates, no metrics.
+ * What the product's processing is measured against: node:sqlite alone. Each event is parsed and inserted into one
+ * table with a unique index on its id and one on its time, 2,000 rows a transaction, as fast as one thread can. No log,
+ * no rollups, no duplicates, no metrics.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';

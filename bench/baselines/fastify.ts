@@ -1,11 +1,14 @@
 /**
- * What the product's ingest on Kafka is measured against in TypeScript: Fastify with its own JSON parsing, and the producer of
- * @platformatic/kafka with acks=all (not idempotent, uncompressed), as the two are put together by somebody who knows them. One
- * send is in flight; what arrives meanwhile is the next group. Each event gets an id and goes, in the envelope of the product's
- * records, to the partition that the product would choose; 202 is answered when the broker has all of the request.
+ * What the product's ingest on Kafka is measured against in TypeScript: Fastify with its own JSON parsing, and the
+ * producer of
+ * @platformatic/kafka with acks=all (not idempotent, uncompressed), as the two are put together by somebody who knows
+ * them. One send is in flight; what arrives meanwhile is the next group. Each event gets an id and goes, in the
+ * envelope of the product's records, to the partition that the product would choose; 202 is answered when the broker
+ * has all of the request.
  *
- * It takes single events and arrays. It leaves out: NDJSON, every check but that event_type and payload are there, clients'
- * ids, sources, keys and times, a bounded queue, deadlines, metrics, whether the topic is still the one it was.
+ * It takes single events and arrays. It leaves out: NDJSON, every check but that event_type and payload are there,
+ * clients' ids, sources, keys and times, a bounded queue, deadlines, metrics, whether the topic is still the one it
+ * was.
  */
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';

@@ -18,7 +18,10 @@ async function makeTopic({ settings }: ServerInstallation, suffix: string): Prom
   return topic;
 }
 
-/** With both ways to group records: those of a moment, and those of two milliseconds. Which is faster depends on the load. */
+/**
+ * With both ways to group records: those of a moment, and those of two milliseconds. Which is faster depends on the
+ * load.
+ */
 export async function startGoBaselines(
   stack: AsyncDisposableStack,
   installation: ServerInstallation,
@@ -40,7 +43,10 @@ export async function startFastify(stack: AsyncDisposableStack, installation: Se
   return { name: 'Fastify', port, pid: child.pid, topic, idsFile: null };
 }
 
-/** A baseline that says 202 without having stored all of it would be no baseline: what its topic has more or less than it accepted. */
+/**
+ * A baseline that says 202 without having stored all of it would be no baseline: what its topic has more or less than
+ * it accepted.
+ */
 export async function miscounts(
   { settings }: ServerInstallation,
   baselines: readonly Baseline[],

@@ -1,4 +1,6 @@
-/** A process of its own that sends a number of events, every one of them different, and answers when all are accepted. */
+/**
+ * A process of its own that sends a number of events, every one of them different, and answers when all are accepted.
+ */
 import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { sampleEvent } from '../load/sample-event.ts';

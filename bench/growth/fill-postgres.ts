@@ -12,9 +12,9 @@ const rowsAtATime = 500_000;
 const lanes = 2;
 
 /**
- * Fills an empty database by SQL, in minutes: rows of an earlier log, with the rollups, totals and progress that the product
- * would have written with them, so that `esp verify` finds nothing. The product then adopts its topic as the next log, as after
- * a topic was lost, and goes on.
+ * Fills an empty database by SQL, in minutes: rows of an earlier log, with the rollups, totals and progress that the
+ * product would have written with them, so that `esp verify` finds nothing. The product then adopts its topic as the
+ * next log, as after a topic was lost, and goes on.
  */
 export async function fillPostgres(databaseUrl: string, fill: Fill): Promise<void> {
   const now = Date.now();
@@ -38,7 +38,10 @@ export async function fillPostgres(databaseUrl: string, fill: Fill): Promise<voi
 /** Of the connection: what is sorted and counted fits into memory. */
 const settingsSql = ["SET work_mem = '512MB'", "SET maintenance_work_mem = '1GB'"];
 
-/** Payloads like those of the other measurements, and a hash beside each, made once: of a row they take most of the time. */
+/**
+ * Payloads like those of the other measurements, and a hash beside each, made once: of a row they take most of the
+ * time.
+ */
 const contents = 10_000;
 const contentsSql = `CREATE UNLOGGED TABLE filled_contents AS
   SELECT n::integer AS place, sha256(int8send(n)) AS content_hash,
@@ -48,8 +51,8 @@ const contentsSql = `CREATE UNLOGGED TABLE filled_contents AS
   FROM generate_series(0::bigint, ${contents - 1}) AS n`;
 
 /**
- * Made again behind the rows, which takes a third of the time. @returns how. An index of random ids is left with as much room
- * in its pages as it has where they came one by one: pages that split at any place are 69 % full.
+ * Made again behind the rows, which takes a third of the time. @returns how. An index of random ids is left with as
+ * much room in its pages as it has where they came one by one: pages that split at any place are 69 % full.
  */
 async function dropIndexes(client: Client, { ids }: Fill): Promise<readonly string[]> {
   const { rows } = await client.query<{ name: string; definition: string }>(
@@ -66,7 +69,8 @@ async function dropIndexes(client: Client, { ids }: Fill): Promise<readonly stri
 
 async function insertEvents(databaseUrl: string, fill: Fill, now: number, parts: readonly number[]): Promise<void> {
   await withDatabase(databaseUrl, async (client) => {
-    // Rows lie in the order of their numbers, as batches store them: a hash of the contents keeps it, a merge would sort by them.
+    // Rows lie in the order of their numbers, as batches store them: a hash of the contents keeps it, a merge would
+    // sort by them.
     await client.query('SET enable_mergejoin = off');
     for (const from of parts) await client.query(eventsSql(fill, now, from, Math.min(from + rowsAtATime, fill.rows)));
   });

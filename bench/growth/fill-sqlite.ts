@@ -9,8 +9,8 @@ import { batchRowsOf, type Fill, openFailed, sources, standingSql, timeOrderSql 
 const partitions = 8;
 
 /**
- * As `fillPostgres`, of the store of a data directory that was started once and has no events. What the start wrote of its log
- * goes: the log is adopted afterwards.
+ * As `fillPostgres`, of the store of a data directory that was started once and has no events. What the start wrote of
+ * its log goes: the log is adopted afterwards.
  */
 export function fillSqlite(dataDir: string, fill: Fill): void {
   const now = Date.now();

@@ -1,7 +1,9 @@
 import { storeConsumer } from '../../src/domain/inbox.ts';
 import type { Setup } from '../measurement.ts';
 
-/** What a store is filled with before it is measured: rows as an installation that has run for a while would have them. */
+/**
+ * What a store is filled with before it is measured: rows as an installation that has run for a while would have them.
+ */
 export interface Fill {
   readonly rows: number;
   readonly types: number;
@@ -21,14 +23,17 @@ export function scaled({ scale }: Pick<Setup, 'scale'>, rows: number): number {
   return Math.ceil(rows * scale);
 }
 
-/** Of a partition, that are stored together: as a batch does it. Fewer of a small store, so that every partition has some. */
+/**
+ * Of a partition, that are stored together: as a batch does it. Fewer of a small store, so that every partition has
+ * some.
+ */
 export function batchRowsOf({ rows }: Fill): number {
   return rows < 1_000_000 ? 125 : 2_000;
 }
 
 /**
- * SQL for the place of event `n` in time: batches of partitions are stored one after another, and what they hold came in side by
- * side.
+ * SQL for the place of event `n` in time: batches of partitions are stored one after another, and what they hold came
+ * in side by side.
  */
 export function timeOrderSql(fill: Fill, partitions: number): string {
   const batch = batchRowsOf(fill);

@@ -19,7 +19,9 @@ export interface RowsAtSize {
   readonly perRow: { readonly walBytes: number; readonly fullPageImages: number; readonly pagesRead: number };
 }
 
-/** Random ids have no mark, and half is enough to be past memory: an index of 400 MiB beside `shared_buffers` of 128. */
+/**
+ * Random ids have no mark, and half is enough to be past memory: an index of 400 MiB beside `shared_buffers` of 128.
+ */
 const rowsWhenFull = { v7: 20_000_000, v4: 10_000_000 };
 const eventsOfARound = 400_000;
 

@@ -25,8 +25,8 @@ const settledMs = 600_000;
 const pollMs = 20;
 
 /**
- * A backlog that was taken in while no worker ran, then a worker, until everything has its outcome. The clock runs from the first
- * rows that are there to the last: starting up is left out.
+ * A backlog that was taken in while no worker ran, then a worker, until everything has its outcome. The clock runs from
+ * the first rows that are there to the last: starting up is left out.
  *
  * @returns rows a second
  */

@@ -25,7 +25,9 @@ interface Drain {
   readonly seconds: number;
 }
 
-/** The same load in turn on a bare server and on the product, both running all the time, the worker storing meanwhile. */
+/**
+ * The same load in turn on a bare server and on the product, both running all the time, the worker storing meanwhile.
+ */
 export async function measureEmbedded(setup: Setup, load: Load): Promise<EmbeddedIngest> {
   await using stack = new AsyncDisposableStack();
   const dataDir = makeDataDir(setup, stack);

@@ -14,7 +14,10 @@ export interface KafkaIngest {
   readonly bare: SideResult | null;
   /** The faster of the two in Go; null where there is no Go. */
   readonly peer: SideResult | null;
-  /** One process of the product's, with as many threads that serve HTTP as there are cores, two at least; null where it was not asked for. */
+  /**
+   * One process of the product's, with as many threads that serve HTTP as there are cores, two at least; null where it
+   * was not asked for.
+   */
   readonly threaded: SideResult | null;
   /** One process as it comes: a thread serves. */
   readonly one: SideResult;
@@ -44,8 +47,9 @@ const threads = String(Math.max(2, availableParallelism()));
 const oneName = 'esp api';
 
 /**
- * `esp api` in turn with the baselines, while no worker runs: one process of it, one with several threads, and several over a port
- * each. What the product took in is stored and counted when the load is over, and what the baselines took in is counted in their topics.
+ * `esp api` in turn with the baselines, while no worker runs: one process of it, one with several threads, and several
+ * over a port each. What the product took in is stored and counted when the load is over, and what the baselines took
+ * in is counted in their topics.
  */
 export async function measureOnKafka(
   setup: Setup,

@@ -10,8 +10,9 @@ const embeddedRatioMin = 0.4;
 /** A worker that is done so soon after the load ends has kept up with it. */
 const drainSecondsMax = 2;
 /**
- * Two processes of which each has as many clients as the one, and needs 1 / 0.85 of its processor time an event, do 1.7 times its work on cores
- * of their own. With half the clients each they would not be as busy as it is: their appends would be half as large.
+ * Two processes of which each has as many clients as the one, and needs 1 / 0.85 of its processor time an event, do 1.7
+ * times its work on cores of their own. With half the clients each they would not be as busy as it is: their appends
+ * would be half as large.
  */
 const scalingMin = 1.7;
 /** Two processes, a broker with its two threads, and a generator. */

@@ -36,8 +36,8 @@ export interface AtHalf {
 }
 
 /**
- * Finds what is taken in and stored for as long as one likes (all that was taken in, over the time until it was stored), and looks at
- * latencies at half of that.
+ * Finds what is taken in and stored for as long as one likes (all that was taken in, over the time until it was
+ * stored), and looks at latencies at half of that.
  */
 export async function measureAtHalf(
   setup: Setup,

@@ -4,7 +4,10 @@ import type { Servers } from '../parts/servers.ts';
 import { startGenerator } from '../parts/setup.ts';
 import { type LatencyResult, measureAtHalf } from './half-of-top.ts';
 
-/** A broker that was just started compiles its own code for about as long as this, and takes twice the processor time meanwhile. */
+/**
+ * A broker that was just started compiles its own code for about as long as this, and takes twice the processor time
+ * meanwhile.
+ */
 const warmUpSeconds = 12;
 
 /** `esp api` and `esp worker`, side by side. */

@@ -5,8 +5,8 @@ const bodyStartBytesMax = 128;
 export type OnAnswer = (status: number, bodyStart: string, head: string) => void;
 
 /**
- * The least that reads an HTTP/1.1 answer: status, content-length, the start of the body. One answer at a time, since one
- * request is in flight; anything else is a mistake and throws.
+ * The least that reads an HTTP/1.1 answer: status, content-length, the start of the body. One answer at a time, since
+ * one request is in flight; anything else is a mistake and throws.
  */
 export function createAnswerReader(onAnswer: OnAnswer): (chunk: Buffer) => void {
   let head = '';

@@ -15,7 +15,9 @@ export interface LoadPlan {
   readonly idsFile: string | null;
 }
 
-/** Sends until the time is over and then waits for every answer that is still due, so that nothing sent is uncounted. */
+/**
+ * Sends until the time is over and then waits for every answer that is still due, so that nothing sent is uncounted.
+ */
 export async function drive(plan: LoadPlan): Promise<LoadResult> {
   const requests = buildRequests(plan);
   const ports = [plan.port].flat();

@@ -14,7 +14,10 @@ const eventsMade = 50_000;
 const singleVariants = 1009;
 const variantsMin = 5;
 
-/** Whole requests, head and body in one buffer each, made before the clock runs. Several, so that nobody parses the same bytes over and over. */
+/**
+ * Whole requests, head and body in one buffer each, made before the clock runs. Several, so that nobody parses the same
+ * bytes over and over.
+ */
 export function buildRequests({ eventsPerRequest, form }: Requests): readonly Buffer[] {
   const variants =
     form === 'json' ? singleVariants : Math.max(variantsMin, Math.floor(eventsMade / eventsPerRequest) | 1);

@@ -4,8 +4,8 @@ import { appendFileSync } from 'node:fs';
 export interface LoadResult {
   readonly seconds: number;
   /**
-   * Requests answered before the end of the window, and of each that was under way then the part of its time that lay in it:
-   * of few and large ones the last would else make the rate jump. The rate is made of these.
+   * Requests answered before the end of the window, and of each that was under way then the part of its time that lay
+   * in it: of few and large ones the last would else make the rate jump. The rate is made of these.
    */
   readonly requests: number;
   readonly events: number;

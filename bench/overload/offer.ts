@@ -4,7 +4,10 @@ import { createTally, type LoadResult } from '../load/tally.ts';
 
 export interface OfferPlan {
   readonly port: number;
-  /** Each has one connection, and one request under way on it at most; refused, it sends nothing for as long as `retry-after` says. */
+  /**
+   * Each has one connection, and one request under way on it at most; refused, it sends nothing for as long as
+   * `retry-after` says.
+   */
   readonly clients: number;
   readonly seconds: number;
   /** Of all clients together: by the clock, whatever becomes of them, or so many under way all the time. */
@@ -35,9 +38,10 @@ const retryAfter = /\r\nretry-after: *(\d+)/i;
 const openedAtOnce = 100;
 
 /**
- * An open loop: requests are due by the clock, and one that is due is sent by any client that is free. Nobody waits for the server
- * to be able to; whoever is free then sends at the moment it is due, so latency may count from there. With a number under way it is a closed one, in
- * which clients take turns: whoever has waited longest sends as soon as fewer than that are under way.
+ * An open loop: requests are due by the clock, and one that is due is sent by any client that is free. Nobody waits for
+ * the server to be able to; whoever is free then sends at the moment it is due, so latency may count from there. With a
+ * number under way it is a closed one, in which clients take turns: whoever has waited longest sends as soon as fewer
+ * than that are under way.
  */
 export async function offer(plan: OfferPlan): Promise<OfferResult> {
   const { clients, offered } = plan;

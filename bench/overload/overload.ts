@@ -8,9 +8,9 @@ import { middleOf, type OverloadResult } from './run.ts';
 const acceptedRatioMin = 0.9;
 const p99RatioMax = 5;
 /**
- * What the process that serves may have at most, in MiB, whatever is offered: what it may at its top rate (350 MB, and 200 MB where it does
- * nothing else), 10 KiB for each of a thousand connections, and a little. What the settings allow of large requests (128 MiB on their way, 64 MiB
- * that wait for the log) is not used by these of 200 bytes.
+ * What the process that serves may have at most, in MiB, whatever is offered: what it may at its top rate (350 MB, and
+ * 200 MB where it does nothing else), 10 KiB for each of a thousand connections, and a little. What the settings allow
+ * of large requests (128 MiB on their way, 64 MiB that wait for the log) is not used by these of 200 bytes.
  */
 const memoryBoundMb = { embedded: 350, kafka: 207 };
 

@@ -10,9 +10,15 @@ import type { OfferPlan, OfferResult } from './offer.ts';
 export interface OverloadResult {
   readonly clients: number;
   readonly underWay: number;
-  /** As many clients as that, each on a connection of its own, that send again as soon as they are answered: before and after all else. */
+  /**
+   * As many clients as that, each on a connection of its own, that send again as soon as they are answered: before and
+   * after all else.
+   */
   readonly alone: Sides<LoadResult>;
-  /** The same number under way, over the connections of all clients, who take turns: just before more is offered, and just after. */
+  /**
+   * The same number under way, over the connections of all clients, who take turns: just before more is offered, and
+   * just after.
+   */
   readonly top: Sides<OfferResult>;
   readonly alonePeak: MemoryUsage;
   readonly offered: OfferResult;
@@ -45,8 +51,8 @@ export function startOfferer(): Offerer {
 /**
  * What is measured of a server, however it is put together. All accepted ids are kept in the file.
  *
- * What so many connections cost is no matter of how much comes over them: each brings its own memory, the server's and the system's, into the
- * processor's cache. So the rate that more is compared with is one over the same connections.
+ * What so many connections cost is no matter of how much comes over them: each brings its own memory, the server's and
+ * the system's, into the processor's cache. So the rate that more is compared with is one over the same connections.
  *
  * @param cpuBehind as `watch` has it
  */

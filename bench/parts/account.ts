@@ -5,8 +5,8 @@ import type { LedgerView } from '../../src/http/contract.ts';
 import type { Mark } from '../measurement.ts';
 
 /**
- * What was accepted against what is there, counted by the rows of the stopped store and not by the product's own numbers.
- * Lost: accepted, and no row. Doubled: more rows, or more records of the log, than were accepted.
+ * What was accepted against what is there, counted by the rows of the stopped store and not by the product's own
+ * numbers. Lost: accepted, and no row. Doubled: more rows, or more records of the log, than were accepted.
  */
 export interface Account {
   readonly accepted: number;

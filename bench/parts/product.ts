@@ -122,8 +122,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 }
 
 /**
- * With what the command would begin anew for (bin/esp.js), the young generation's size and the C library's arenas: a signal of the
- * profiler that is on its way then ends the process, which no longer knows it.
+ * With what the command would begin anew for (bin/esp.js), the young generation's size and the C library's arenas: a
+ * signal of the profiler that is on its way then ends the process, which no longer knows it.
  */
 const profilingEnvironment = { MALLOC_ARENA_MAX: '2' };
 

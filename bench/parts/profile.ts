@@ -19,7 +19,9 @@ const entriesShown = 15;
 /** What a thread does besides running anybody's code. */
 const withoutCaller = new Set(['(program)', '(garbage collector)', '(idle)']);
 
-/** Where each thread's time went, of every profile in the directory. Starting up is in it, so a round should be long. */
+/**
+ * Where each thread's time went, of every profile in the directory. Starting up is in it, so a round should be long.
+ */
 export function profileText(directory: string): string {
   const files = readdirSync(directory).filter((name) => name.endsWith('.cpuprofile'));
   return files

@@ -46,7 +46,9 @@ export interface SideResult {
   readonly generatorCpuSecondsPer100k: Spread;
   /** Near 1 the generator, and not the server, would be what was measured. */
   readonly generatorCores: Spread;
-  /** Cores that programs kept busy which are neither the side, nor what is known to stand behind it, nor the generator. */
+  /**
+   * Cores that programs kept busy which are neither the side, nor what is known to stand behind it, nor the generator.
+   */
   readonly otherCores: Spread;
   /** Events, those of the warm-up too. */
   readonly accepted: number;
@@ -56,7 +58,10 @@ export interface SideResult {
   readonly rounds: readonly Round[];
 }
 
-/** A server that compiles as it runs is not itself before it has served so many. A slow machine gets more time for it, to a point. */
+/**
+ * A server that compiles as it runs is not itself before it has served so many. A slow machine gets more time for it,
+ * to a point.
+ */
 const warmRequestsMin = 30_000;
 const warmEventsMin = 150_000;
 const warmSecondsMax = 8;

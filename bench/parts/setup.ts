@@ -37,7 +37,10 @@ export interface Watched<Result> {
   readonly cpu: readonly ReturnType<typeof cpuSince>[];
   /** Processor seconds of what stands behind them, by name. */
   readonly behind: Readonly<Record<string, number>>;
-  /** Cores that anything but these processes, and what stands behind them, kept busy: what is above about 0.1 has disturbed the measurement. */
+  /**
+   * Cores that anything but these processes, and what stands behind them, kept busy: what is above about 0.1 has
+   * disturbed the measurement.
+   */
   readonly otherCores: number;
 }
 

@@ -10,7 +10,10 @@ export interface CpuUsage {
   readonly totalSeconds: number;
   /** By thread name; `main` is the thread that serves HTTP. Empty where the system does not tell. */
   readonly byThread: Readonly<Record<string, number>>;
-  /** Of its children that have ended, such as a database's processes for connections that were closed; 0 where the system does not tell. */
+  /**
+   * Of its children that have ended, such as a database's processes for connections that were closed; 0 where the
+   * system does not tell.
+   */
   readonly endedChildrenSeconds: number;
 }
 
@@ -55,7 +58,10 @@ function readStat(path: string) {
 
 export interface MemoryUsage {
   readonly rssMb: number;
-  /** Of it, pages of files (program code and libraries, shared memory) that the system may take back; null where it does not tell. */
+  /**
+   * Of it, pages of files (program code and libraries, shared memory) that the system may take back; null where it does
+   * not tell.
+   */
   readonly fileMb: number | null;
 }
 

@@ -38,8 +38,9 @@ interface Round {
 }
 
 /**
- * A log filled while no worker runs, then the product started on it. The clock runs from when a quarter of it is settled to the
- * answer of its ledger that says nothing is in flight: starting up, and what the compiler does meanwhile, is left out.
+ * A log filled while no worker runs, then the product started on it. The clock runs from when a quarter of it is
+ * settled to the answer of its ledger that says nothing is in flight: starting up, and what the compiler does
+ * meanwhile, is left out.
  */
 export async function measureEmbedded(setup: Setup): Promise<EmbeddedProcessing> {
   const events = Math.round(setup.seconds * eventsPerSecondOfRound);

@@ -13,7 +13,10 @@ import { waitFor } from '../parts/wait.ts';
 import { type CopyRate, checkpoint, copyRate } from './psql.ts';
 import { warmUpPart, warmUpPollMs } from './warm-up.ts';
 
-/** How many records a round holds at most: seconds' worth of what a fast machine does, and what comes before the clock starts. */
+/**
+ * How many records a round holds at most: seconds' worth of what a fast machine does, and what comes before the clock
+ * starts.
+ */
 const recordsPerSecondOfRound = 100_000;
 /** Filling the topic is cheaper than working it off. */
 const fillingPart = 1;
@@ -52,7 +55,10 @@ interface Round {
   readonly copy: CopyRate;
 }
 
-/** One topic, worked off by the product and by the sink in Go, each into a table of its own; who begins changes with the rounds. */
+/**
+ * One topic, worked off by the product and by the sink in Go, each into a table of its own; who begins changes with the
+ * rounds.
+ */
 export async function measurePostgres(setup: Setup, servers: Servers): Promise<PostgresProcessing> {
   const go = await goPrograms();
   const rounds: Round[] = [];

@@ -12,8 +12,9 @@ export interface CopyRate {
 }
 
 /**
- * The rows that the product has stored, brought into a table of the same columns and indexes over one connection: no parsing of
- * events, no second table. They are written to a file before, and the clock leaves out starting and connecting.
+ * The rows that the product has stored, brought into a table of the same columns and indexes over one connection: no
+ * parsing of events, no second table. They are written to a file before, and the clock leaves out starting and
+ * connecting.
  */
 export async function copyRate(databaseUrl: string, directory: string): Promise<CopyRate> {
   await withDatabase(databaseUrl, async (client) => {

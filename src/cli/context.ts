@@ -45,8 +45,8 @@ export function formatCount(count: number): string {
 }
 
 /**
- * The action of a command that has no order to end in: the first signal leaves it where it is. What it had begun ends with the
- * process, as after kill -9, which everything it may be in the middle of survives.
+ * The action of a command that has no order to end in: the first signal leaves it where it is. What it had begun ends
+ * with the process, as after kill -9, which everything it may be in the middle of survives.
  */
 export function interruptible<Args extends readonly unknown[]>(
   { interrupted }: Pick<CliContext, 'interrupted'>,

@@ -3,8 +3,8 @@ import type { CliContext } from './context.ts';
 
 const interrupted = new AbortController();
 const forced = new AbortController();
-// One Ctrl-C may arrive twice: from the terminal, and from npm or another wrapper that hands it on. A person who means it
-// presses again later.
+// One Ctrl-C may arrive twice: from the terminal, and from npm or another wrapper that hands it on. A person who means
+// it presses again later.
 const sameSignalMs = 500;
 let firstAt = Number.POSITIVE_INFINITY;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -16,8 +16,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-// npx hands SIGTERM to a shell between it and us, which dies of it and tells nobody. Its end is then our signal. Only there:
-// whoever starts a server in the background and goes away wants it to stay.
+// npx hands SIGTERM to a shell between it and us, which dies of it and tells nobody. Its end is then our signal. Only
+// there: whoever starts a server in the background and goes away wants it to stay.
 if (processEnvironment().npm_lifecycle_event === 'npx') {
   const parent = process.ppid;
   const watch = setInterval(() => {

@@ -21,8 +21,8 @@ const space = 0x20;
 const lineEnd = Buffer.of(newline);
 
 /**
- * Events of a file as lines of NDJSON, each with where it stood: its line, or in a JSON document its place, from 1. NDJSON is
- * streamed. The text of an event is passed on as it is, digit for digit.
+ * Events of a file as lines of NDJSON, each with where it stood: its line, or in a JSON document its place, from 1.
+ * NDJSON is streamed. The text of an event is passed on as it is, digit for digit.
  */
 export async function* readEvents(chunks: AsyncIterable<Uint8Array>, format: InputFormat): AsyncGenerator<InputLine> {
   const input = await peek(withoutByteOrderMark(chunks));
@@ -36,8 +36,8 @@ export async function* readEvents(chunks: AsyncIterable<Uint8Array>, format: Inp
     return;
   }
 
-  // A first line that is JSON by itself makes it NDJSON. Else it may be objects over several lines; and if it isn't that
-  // either, it is NDJSON with bad lines, which the server will name.
+  // A first line that is JSON by itself makes it NDJSON. Else it may be objects over several lines; and if it isn't
+  // that either, it is NDJSON with bad lines, which the server will name.
   const head: InputLine[] = [];
   let headBytes = 0;
   // Not `for await`, which would end the lines where it is left.

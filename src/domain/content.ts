@@ -8,16 +8,16 @@ export const contentHashBytes = 16;
 const contentHashDigits = 2 * contentHashBytes;
 
 /**
- * First 16 bytes of SHA-256 over the content's bytes, which tell most repeats of an event without comparing values. Equal
- * hashes mean equal content; unequal ones only that `sameContent` has to look.
+ * First 16 bytes of SHA-256 over the content's bytes, which tell most repeats of an event without comparing values.
+ * Equal hashes mean equal content; unequal ones only that `sameContent` has to look.
  */
 export function hashContent(event: EventContent): ContentHash {
   return hash('sha256', bytesOf(event), 'hex').slice(0, contentHashDigits);
 }
 
 /**
- * The hashes of many contents, in one piece of memory: what a batch is written with, where a text of each would be a fifth of what
- * is kept for a record until it is stored.
+ * The hashes of many contents, in one piece of memory: what a batch is written with, where a text of each would be a
+ * fifth of what is kept for a record until it is stored.
  */
 export class ContentHashes {
   readonly #bytes: Buffer;
@@ -55,7 +55,9 @@ function bytesOf(event: EventContent): Buffer {
 }
 
 const roomKept = Buffer.allocUnsafe(4_096);
-/** Beginnings of `roomKept` by their length: an array over bytes is a third of what hashing an event leaves to collect. */
+/**
+ * Beginnings of `roomKept` by their length: an array over bytes is a third of what hashing an event leaves to collect.
+ */
 const beginnings: (Buffer | undefined)[] = new Array(roomKept.length + 1).fill(undefined);
 
 function beginningOf(room: Buffer, length: number): Buffer {

@@ -40,7 +40,10 @@ export interface EventContent {
   readonly payloadJson: string;
 }
 
-/** First 16 bytes of a SHA-256 (content.ts), as 32 hexadecimal digits: an array of bytes of its own would take four times the memory. */
+/**
+ * First 16 bytes of a SHA-256 (content.ts), as 32 hexadecimal digits: an array of bytes of its own would take four
+ * times the memory.
+ */
 export type ContentHash = string;
 
 /** A row of the store. */

@@ -1,11 +1,15 @@
 import type { OffsetRange } from './event.ts';
 
 /**
- * Failures are of four kinds (ARCHITECTURE.md): unavailable, damaged, rejected, fenced. Rejections and fencing are values,
- * because they are expected; the classes below are for what a caller cannot expect. Anything else that is thrown is a bug.
+ * Failures are of four kinds (ARCHITECTURE.md): unavailable, damaged, rejected, fenced. Rejections and fencing are
+ * values, because they are expected; the classes below are for what a caller cannot expect. Anything else that is
+ * thrown is a bug.
  */
 
-/** What is away, and how. Whoever tells a client of it, or goes by it, does so for each of them (http/problem-answer.ts). */
+/**
+ * What is away, and how. Whoever tells a client of it, or goes by it, does so for each of them
+ * (http/problem-answer.ts).
+ */
 export type UnavailableCode =
   | 'log_unavailable'
   | 'log_unreachable'
@@ -42,8 +46,8 @@ export class UnavailableError extends Error {
 }
 
 /**
- * Records that the log has taken can't be read: not now, and not by trying again. It concerns one partition, and of that only
- * these offsets.
+ * Records that the log has taken can't be read: not now, and not by trying again. It concerns one partition, and of
+ * that only these offsets.
  */
 export class DamagedError extends Error {
   readonly partition: number;
@@ -80,7 +84,9 @@ export class RejectedByStoreError extends Error {
   }
 }
 
-/** A place that a second process may not enter, or an input the program can't start with. The message says what to do. */
+/**
+ * A place that a second process may not enter, or an input the program can't start with. The message says what to do.
+ */
 export class StartupError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

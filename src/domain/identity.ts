@@ -3,8 +3,9 @@ import type { ContentHash } from './event.ts';
 import { murmur2 } from './partitioner.ts';
 
 /**
- * The identity of an event: docs/decisions/0002-event-identity.md has the rules, their reasons and the bytes. Two events are
- * the same event if and only if they have the same id, so nothing here may change once ids have been given out.
+ * The identity of an event: docs/decisions/0002-event-identity.md has the rules, their reasons and the bytes. Two
+ * events are the same event if and only if they have the same id, so nothing here may change once ids have been given
+ * out.
  */
 export interface EventIdentity {
   readonly id: string;
@@ -21,7 +22,9 @@ export function resolveEventId({ id, source }: { readonly id: string; readonly s
   return { id: deriveEventId(source, id), clientId: id };
 }
 
-/** A UUIDv8: SHA-256 of `esp1\0`, the byte length of source as uint32 big-endian, source, id. An absent source is empty. */
+/**
+ * A UUIDv8: SHA-256 of `esp1\0`, the byte length of source as uint32 big-endian, source, id. An absent source is empty.
+ */
 export function deriveEventId(source: string | null, id: string): string {
   const from = source ?? '';
   const sourceBytes = Buffer.byteLength(from);
@@ -33,14 +36,17 @@ export function deriveEventId(source: string | null, id: string): string {
   return uuidFromHash(hash('sha256', Buffer.concat([head, Buffer.from(from), Buffer.from(id)])), '8');
 }
 
-/** The id of a redriven record that had none, or that has another content than the one it failed with. Stable for each inbox row. */
+/**
+ * The id of a redriven record that had none, or that has another content than the one it failed with. Stable for each
+ * inbox row.
+ */
 export function redriveEventId(inboxId: string): string {
   return uuidFromHash(hash('sha256', `esp1 redrive\0${inboxId}`), '8');
 }
 
 /**
- * The id of a conflict that is redriven as it is. Stable for its content, so that a client's resending of one conflict, which
- * makes an inbox row each time, makes one event of it.
+ * The id of a conflict that is redriven as it is. Stable for its content, so that a client's resending of one conflict,
+ * which makes an inbox row each time, makes one event of it.
  * @param contentHash as `hashContent` makes it
  */
 export function conflictEventId(eventId: string, contentHash: ContentHash): string {
@@ -48,8 +54,8 @@ export function conflictEventId(eventId: string, contentHash: ContentHash): stri
 }
 
 /**
- * The id of an event that was sent without one under an Idempotency-Key. In the form of a UUIDv5, so that it can be sent
- * back as an id.
+ * The id of an event that was sent without one under an Idempotency-Key. In the form of a UUIDv5, so that it can be
+ * sent back as an id.
  * @param bytesHash hash of the event's own bytes, as hex
  * @param n how many events of the same bytes stand before it in the request
  */
@@ -72,8 +78,8 @@ let lastMs = 0;
 let sequence = 0;
 
 /**
- * A UUIDv7 (RFC 9562): milliseconds, then a counter, so that ids of one process sort in the order they were made, then 62
- * random bits.
+ * A UUIDv7 (RFC 9562): milliseconds, then a counter, so that ids of one process sort in the order they were made, then
+ * 62 random bits.
  */
 export function newEventId(nowMs: number, source: string | null = null): string {
   writeNewEventId(nowMs, scratch, 0);
@@ -81,8 +87,8 @@ export function newEventId(nowMs: number, source: string | null = null): string 
 }
 
 /**
- * A new id of an event without a source, as the characters that go into its record. A string of it, which has to be put together
- * from pieces and taken apart again for its partition, took 9 % of the time of taking in a batch.
+ * A new id of an event without a source, as the characters that go into its record. A string of it, which has to be put
+ * together from pieces and taken apart again for its partition, took 9 % of the time of taking in a batch.
  */
 export function writeNewEventId(nowMs: number, bytes: Uint8Array, at: number): void {
   if (nowMs > lastMs) {
@@ -162,9 +168,9 @@ function uuidFromHash(hex: string, version: string): string {
 }
 
 /**
- * An id that the server makes for an event with a source ends in 24 bits that tell it was made for that source. So it can be
- * sent back as that event's id, source and all, and means the same event; without this mark (source, id) would derive
- * another id, and resending what was not confirmed would store it twice.
+ * An id that the server makes for an event with a source ends in 24 bits that tell it was made for that source. So it
+ * can be sent back as that event's id, source and all, and means the same event; without this mark (source, id) would
+ * derive another id, and resending what was not confirmed would store it twice.
  */
 function issue(uuid: string, source: string | null): string {
   return source === null ? uuid : uuid.slice(0, 30) + mark(uuid, source);

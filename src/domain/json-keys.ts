@@ -2,8 +2,8 @@ import type { ScannedField } from './json-scan.ts';
 import { stringAt } from './json-text.ts';
 
 /**
- * Looks the keys of scanned fields up among the few names that an object may have: by length, and then by comparing in place. A
- * text of each key would have to be made and hashed.
+ * Looks the keys of scanned fields up among the few names that an object may have: by length, and then by comparing in
+ * place. A text of each key would have to be made and hashed.
  *
  * @returns a function that answers the place of a field's key among the names, or −1 of one that is none of them
  */

@@ -1,8 +1,8 @@
 import { limits } from './limits.ts';
 
 /**
- * Numbers as JSON text: exact decimals of any precision and any exponent, never doubles. A number is digits × 10^exponent
- * with neither a leading nor a trailing zero in digits; of zero, digits is empty.
+ * Numbers as JSON text: exact decimals of any precision and any exponent, never doubles. A number is digits ×
+ * 10^exponent with neither a leading nor a trailing zero in digits; of zero, digits is empty.
  */
 interface Decimal {
   readonly negative: boolean;
@@ -65,8 +65,9 @@ export function sameNumber(a: string, b: string): boolean {
 const magnitudeExponent = 308;
 
 /**
- * Whether the number lies outside ±1e308, compared as decimals: JSON.parse would round some of those back to it. Or has more
- * decimals, written out, than a store is to keep: PostgreSQL writes them out, and 260 KB of 1e-16383 became 475 MB.
+ * Whether the number lies outside ±1e308, compared as decimals: JSON.parse would round some of those back to it. Or has
+ * more decimals, written out, than a store is to keep: PostgreSQL writes them out, and 260 KB of 1e-16383 became 475
+ * MB.
  */
 export function isOutOfRange(token: string): boolean {
   const { integer, fraction, exponent } = split(token);
@@ -74,7 +75,8 @@ export function isOutOfRange(token: string): boolean {
   const first = firstNonZero(all);
   if (first === all.length) return false;
   if (fraction.length - Number(exponent) > limits.numberDecimalsMax) return true;
-  // The number is d.ddd × 10^order. Its length in characters is far below 2^53, so an exponent that rounds is also decided.
+  // The number is d.ddd × 10^order. Its length in characters is far below 2^53, so an exponent that rounds is also
+  // decided.
   const order = Number(exponent) + integer.length - 1 - first;
   if (order !== magnitudeExponent) return order > magnitudeExponent;
   return all[first] !== '1' || firstNonZero(all.slice(first + 1)) < all.length - first - 1;

@@ -4,15 +4,16 @@ import { limits } from './limits.ts';
 import { latin1Text } from './utf8.ts';
 
 /**
- * One pass over JSON text (RFC 8259, strictly) as the bytes that it came as: where the top-level fields of an event stand, and
- * whether its values are ones that every store and client can hold. Nothing is built, nothing recurses, and numbers are never
- * turned into doubles: their digits stay as they were sent. docs/decisions/0003-json-text.md says why this is not JSON.parse.
+ * One pass over JSON text (RFC 8259, strictly) as the bytes that it came as: where the top-level fields of an event
+ * stand, and whether its values are ones that every store and client can hold. Nothing is built, nothing recurses, and
+ * numbers are never turned into doubles: their digits stay as they were sent. docs/decisions/0003-json-text.md says why
+ * this is not JSON.parse.
  *
- * Whether the bytes are UTF-8 is not judged here: inside of strings those past ASCII stand for themselves, elsewhere they break
- * the grammar.
+ * Whether the bytes are UTF-8 is not judged here: inside of strings those past ASCII stand for themselves, elsewhere
+ * they break the grammar.
  *
- * What breaks the grammar ends the scan (`syntaxError`). What breaks a limit is noted in `violations` and the scan goes on, so
- * that all of them can be told at once and the neighbours of a bad event are still found.
+ * What breaks the grammar ends the scan (`syntaxError`). What breaks a limit is noted in `violations` and the scan goes
+ * on, so that all of them can be told at once and the neighbours of a bad event are still found.
  */
 const jsonKinds = ['object', 'array', 'string', 'number', 'boolean', 'null'] as const;
 export type JsonKind = (typeof jsonKinds)[number];
@@ -25,7 +26,9 @@ export interface Violation {
   readonly at: number;
 }
 
-/** A field of the object that was scanned last. Positions are indices of bytes; a string's range includes its quotes. */
+/**
+ * A field of the object that was scanned last. Positions are indices of bytes; a string's range includes its quotes.
+ */
 export interface ScannedField {
   keyStart: number;
   keyEnd: number;
@@ -77,8 +80,8 @@ const fieldsKept = 64;
 const plain = 1;
 const pastAscii = 2;
 /**
- * A table of all of them, since the branches that it replaces are ones that a processor can't foresee: letter, digit, letter.
- * 0 for what does not stand for itself.
+ * A table of all of them, since the branches that it replaces are ones that a processor can't foresee: letter, digit,
+ * letter. 0 for what does not stand for itself.
  */
 const inString = new Uint8Array(256).fill(plain);
 inString.fill(0, 0, 0x20);

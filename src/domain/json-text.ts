@@ -6,8 +6,8 @@ import { utf8Text } from './utf8.ts';
 const pathCharactersMax = 500;
 
 /**
- * JSON pointers (RFC 6901) to the values or keys that the positions belong to, each `prefix` + the way from the value at
- * `start`. One pass for all of them.
+ * JSON pointers (RFC 6901) to the values or keys that the positions belong to, each `prefix` + the way from the value
+ * at `start`. One pass for all of them.
  * @param positions ascending
  */
 export function jsonPointers(json: Uint8Array, start: number, positions: readonly number[], prefix = ''): string[] {
@@ -81,7 +81,9 @@ export function quoted(value: string): string {
   return `"${value}"`;
 }
 
-/** Text from start to end without the minus signs at these positions: -0 is 0. Positions outside the range don't count. */
+/**
+ * Text from start to end without the minus signs at these positions: -0 is 0. Positions outside the range don't count.
+ */
 export function withoutSigns(json: Uint8Array, start: number, end: number, positions: readonly number[]): string {
   let result = '';
   let from = start;

@@ -1,16 +1,17 @@
 import { sameNumber } from './json-number.ts';
 
 /**
- * JSON texts compared as values: key order, white space, escapes and the spelling of numbers don't count; of a duplicate key
- * the last one does. Both must be well-formed, as stored payloads are.
+ * JSON texts compared as values: key order, white space, escapes and the spelling of numbers don't count; of a
+ * duplicate key the last one does. Both must be well-formed, as stored payloads are.
  */
 export function isSameJson(a: string, b: string): boolean {
   return a === b || (maySameAsDoubles(a, b) && isSameValue(firstExactly(a), parse(b)));
 }
 
 /**
- * The engine's own parser is ten times as fast, and what differs as doubles differs as decimals. Not so where there are escapes:
- * once V8 (14.6, in Node 26.10) has parsed an object whose key is a backslash, it may take a key such as `\n` for that one.
+ * The engine's own parser is ten times as fast, and what differs as doubles differs as decimals. Not so where there are
+ * escapes: once V8 (14.6, in Node 26.10) has parsed an object whose key is a backslash, it may take a key such as `\n`
+ * for that one.
  */
 function maySameAsDoubles(a: string, b: string): boolean {
   return a.includes('\\') || b.includes('\\') || isSameAsDoubles(firstAsDoubles(a), JSON.parse(b));
@@ -20,8 +21,9 @@ const firstAsDoubles = rememberingLast((text) => JSON.parse(text) as object);
 const firstExactly = rememberingLast(parse);
 
 /**
- * Of one event that many others are compared with, such as ten thousand small ones under the id of a large one, the text is
- * read once. A weak reference lasts as long as the batch, which is decided in one go, and holds nothing afterwards.
+ * Of one event that many others are compared with, such as ten thousand small ones under the id of a large one, the
+ * text is read once. A weak reference lasts as long as the batch, which is decided in one go, and holds nothing
+ * afterwards.
  */
 function rememberingLast<Read extends object>(read: (text: string) => Read): (text: string) => Read {
   let remembered = new WeakRef<{ readonly text: string; readonly value: Read }>(Object.create(null));
@@ -65,7 +67,10 @@ type Value =
   | { readonly kind: 'array'; readonly items: Value[] }
   | { readonly kind: 'object'; readonly fields: Map<string, Value> };
 
-/** Pairs that are still to be compared stand on a list, not on the call stack: how deep a text nests is its writer's choice. */
+/**
+ * Pairs that are still to be compared stand on a list, not on the call stack: how deep a text nests is its writer's
+ * choice.
+ */
 function isSameValue(a: Value, b: Value): boolean {
   const pairs: [Value, Value][] = [[a, b]];
   for (let pair = pairs.pop(); pair; pair = pairs.pop()) {

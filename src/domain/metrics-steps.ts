@@ -3,9 +3,9 @@ import { rollupSteps, stepStart } from './rollup.ts';
 const { fineMs, minuteMs, hourMs } = rollupSteps;
 
 /**
- * The lengths of step that windows are drawn in, side by side, so that a window reads its own steps and nothing else. Each
- * is kept as long as its longest window reaches back (metricsWindows), plus room for the step that the window begins in and
- * for clocks that differ: 120 + 70 + 78 + 100 + 170 = 538 steps.
+ * The lengths of step that windows are drawn in, side by side, so that a window reads its own steps and nothing else.
+ * Each is kept as long as its longest window reaches back (metricsWindows), plus room for the step that the window
+ * begins in and for clocks that differ: 120 + 70 + 78 + 100 + 170 = 538 steps.
  */
 export const metricsSteps = [
   { stepMs: fineMs, keptMs: 20 * minuteMs },
@@ -26,8 +26,8 @@ export function oldestKept(now: number): number {
 }
 
 /**
- * Answers, of a time, the shortest step that something of its age is still needed in. It is needed in every longer one too, which
- * this one lies in whole: so what is told once, in this, is enough to make all of them.
+ * Answers, of a time, the shortest step that something of its age is still needed in. It is needed in every longer one
+ * too, which this one lies in whole: so what is told once, in this, is enough to make all of them.
  */
 export function stepLengths(now: number): (at: number) => number {
   const lengths = bounds(now);
@@ -36,7 +36,9 @@ export function stepLengths(now: number): (at: number) => number {
 
 const longest = metricsSteps.at(-1)!;
 
-/** From when on each length is kept, at the start of a step of the next length: so that none of those is made of two. */
+/**
+ * From when on each length is kept, at the start of a step of the next length: so that none of those is made of two.
+ */
 function bounds(now: number): readonly { readonly stepMs: number; readonly from: number }[] {
   return metricsSteps.map(({ stepMs, keptMs }, index) => {
     const next = metricsSteps[index + 1]?.stepMs ?? stepMs;

@@ -1,6 +1,6 @@
 /**
- * Kafka's own rule for the partition of a key, as its Java client has it, so that both logs and every other producer that
- * uses the default partitioner agree. (The Node clients differ in what they do with the sign bit.)
+ * Kafka's own rule for the partition of a key, as its Java client has it, so that both logs and every other producer
+ * that uses the default partitioner agree. (The Node clients differ in what they do with the sign bit.)
  */
 export function partitionOf(key: string, partitions: number): number {
   const length = copyAscii(key);

@@ -12,8 +12,8 @@ import { formatRfc3339, isRfc3339, parseRfc3339, parseStamp } from './rfc3339.ts
 import { invalidUtf8At, latin1Text, utf8Text } from './utf8.ts';
 
 /**
- * A record of the log: one JSON object, the payload last, absent fields left out. Any producer may write to the log in this
- * form, so reading one checks everything again that ingest checks, in one pass over the bytes.
+ * A record of the log: one JSON object, the payload last, absent fields left out. Any producer may write to the log in
+ * this form, so reading one checks everything again that ingest checks, in one pass over the bytes.
  */
 export type DecodedRecord =
   | { readonly ok: true; readonly event: RecordedEvent }
@@ -108,8 +108,8 @@ export function decodeRecord(
 }
 
 /**
- * The event in the record that stands in `bytes` from `start` to `end`, without a view of it: most records are nothing but one. Null where
- * there is anything to be told or mended, which `decodeRecord` does.
+ * The event in the record that stands in `bytes` from `start` to `end`, without a view of it: most records are nothing
+ * but one. Null where there is anything to be told or mended, which `decodeRecord` does.
  */
 export function eventAt(bytes: Uint8Array, start: number, end: number, timestampMs: number): RecordedEvent | null {
   if (end - start > recordBytesMax) return null;
@@ -234,8 +234,9 @@ interface KeptType {
 }
 
 /**
- * The record's type, or null where it breaks the rule for types. Types repeat: most are found among those that were read before, so
- * that no string is made and looked through, and what is kept by type finds a string whose hash it knows.
+ * The record's type, or null where it breaks the rule for types. Types repeat: most are found among those that were
+ * read before, so that no string is made and looked through, and what is kept by type finds a string whose hash it
+ * knows.
  */
 function eventTypeOf(value: Uint8Array): string | null {
   const field = fieldOf(place.eventType)!;
@@ -314,7 +315,9 @@ function receivedAt(value: Uint8Array, timestampMs: number): number {
   return told > timestampMs + limits.clockSkewMaxMs ? timestampMs : told;
 }
 
-/** Only what a text column can hold: a value of the wrong kind or length, or with a broken character in it, is left out. */
+/**
+ * Only what a text column can hold: a value of the wrong kind or length, or with a broken character in it, is left out.
+ */
 function readPartial(value: Uint8Array, timestampMs: number): PartialRecord {
   const read = (at: number, charactersMax: number) => {
     const field = fieldOf(at);

@@ -28,13 +28,16 @@ export interface RecordRoom {
   /** Bytes of the pieces before this one. */
   filled: number;
   /**
-   * By event type, what stands between id and payload, of events with nothing but these and received at one time. Null where
-   * there is only one event to write.
+   * By event type, what stands between id and payload, of events with nothing but these and received at one time. Null
+   * where there is only one event to write.
    */
   heads: Map<string, Buffer> | null;
 }
 
-/** A record holds the whole piece of memory that it stands in: this bounds what one that waits for long may hold of others. */
+/**
+ * A record holds the whole piece of memory that it stands in: this bounds what one that waits for long may hold of
+ * others.
+ */
 const roomBytesMax = 64 * 1024;
 const roomBytesMin = 4 * 1024;
 /** Records are about so much longer than the events as they were sent. */
@@ -51,8 +54,8 @@ export function createRecordRoom(isForMany: boolean): RecordRoom {
 }
 
 /**
- * What `encodeRecord` makes of the event, written straight from the request's bytes: strings of its own for each id, record and
- * payload took a fifth of the time of taking in a batch.
+ * What `encodeRecord` makes of the event, written straight from the request's bytes: strings of its own for each id,
+ * record and payload took a fifth of the time of taking in a batch.
  *
  * @returns a view of the room
  */

@@ -2,8 +2,8 @@ import type { EventContent, EventEnvelope } from './event.ts';
 import { asBuffer, utf8Text } from './utf8.ts';
 
 /**
- * An event whose payload still stands in its record. The text of it is made when somebody asks, and on the way into the store nobody
- * does: bytes are copied, hashed and sent, and no string of a payload is made, kept and collected.
+ * An event whose payload still stands in its record. The text of it is made when somebody asks, and on the way into the
+ * store nobody does: bytes are copied, hashed and sent, and no string of a payload is made, kept and collected.
  */
 export class RecordedEvent implements EventEnvelope {
   readonly id: string;

@@ -1,6 +1,9 @@
 import { utf8Text } from './utf8.ts';
 
-/** Times as RFC 3339 has them, with dates that exist: `2026-02-30T00:00:00Z` is refused, which Date would turn into March. */
+/**
+ * Times as RFC 3339 has them, with dates that exist: `2026-02-30T00:00:00Z` is refused, which Date would turn into
+ * March.
+ */
 
 const form = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

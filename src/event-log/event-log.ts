@@ -1,7 +1,8 @@
 import type { LogRecord } from './log-record.ts';
 
 /**
- * EventLog: the durable, partitioned, ordered log of events. The only place where an event that was answered 202 must be.
+ * EventLog: the durable, partitioned, ordered log of events. The only place where an event that was answered 202 must
+ * be.
  *
  * Contract (the suite in testing/event-log.contract.ts holds every implementation to it):
  *
@@ -47,9 +48,15 @@ export interface LogDescription {
 }
 
 export interface LogAppender {
-  /** Number of partitions now. It may grow while the handle is open (Kafka): to be read anew for each record, never kept. */
+  /**
+   * Number of partitions now. It may grow while the handle is open (Kafka): to be read anew for each record, never
+   * kept.
+   */
   readonly partitions: number;
-  /** Partitions that share a lane share one append in flight. Lanes are numbered from 0; number and sharing stay as they are. */
+  /**
+   * Partitions that share a lane share one append in flight. Lanes are numbered from 0; number and sharing stay as they
+   * are.
+   */
   readonly lanes: number;
   laneOf(partition: number): number;
   /** All records must belong to one lane. */
@@ -73,11 +80,14 @@ export interface LogReader {
   readonly partitions: number;
   /** Fresh, never cached. */
   describe(): Promise<LogDescription>;
-  /** The record at exactly this offset, or null (trimmed, a control record, or past the end). DamagedError where it can't be read. */
+  /**
+   * The record at exactly this offset, or null (trimmed, a control record, or past the end). DamagedError where it
+   * can't be read.
+   */
   recordAt(partition: number, offset: number): Promise<LogRecord | null>;
   /**
-   * Looks at offsets from ≤ o < to, where `to` is at most an end that this log has told. A log that ends before it now can't
-   * say: UnavailableError.
+   * Looks at offsets from ≤ o < to, where `to` is at most an end that this log has told. A log that ends before it now
+   * can't say: UnavailableError.
    */
   examineGap(partition: number, from: number, to: number): Promise<GapFinding>;
   /** Joins the consumer group, whose members share the partitions. Embedded: the last one to join has all of them. */
@@ -104,8 +114,8 @@ export interface LogAssignment {
   /** Aborted as soon as it is known that these partitions are, or may be, somebody else's. */
   readonly ended: AbortSignal;
   /**
-   * Opens a stream; one at a time, so the one before must have been closed. `offsets` must name every assigned partition
-   * but those that are halted: what is left out is not read.
+   * Opens a stream; one at a time, so the one before must have been closed. `offsets` must name every assigned
+   * partition but those that are halted: what is left out is not read.
    */
   open(offsets: ReadonlyMap<number, number>): Promise<LogStream>;
   /** Resolves once the group has confirmed this generation after the call (a heartbeat); rejects if it is over. */
@@ -119,18 +129,18 @@ export interface BatchLimits {
 
 export interface LogStream {
   /**
-   * Waits until the partition goes on: with a record, with one that can't be read, or with offsets that `next` passes over. False where nothing
-   * came for `idleMs`. Takes nothing: what has arrived by the time `next` is called may be in its batch. Counts as the partition's one call, and
-   * aborts like `next`.
+   * Waits until the partition goes on: with a record, with one that can't be read, or with offsets that `next` passes
+   * over. False where nothing came for `idleMs`. Takes nothing: what has arrived by the time `next` is called may be in
+   * its batch. Counts as the partition's one call, and aborts like `next`.
    */
   untilRecords(partition: number, idleMs: number, signal: AbortSignal): Promise<boolean>;
   /**
    * The partition's next records, in order, each exactly once per stream; at least one record, or `records: []` with a
-   * fresh `end` when nothing came for `idleMs`. One call at a time per partition; calls of several partitions run side by
-   * side. A single record may exceed bytesMax. Aborting rejects with the signal's reason. A stream reads ahead: what it had read
-   * when the log was trimmed it may still deliver; then it goes on at the start. Rejects with DamagedError where the next record
-   * can't be read, after everything before it was delivered, and at each call from then on; a stream that is opened behind it
-   * goes on there. What was given up of it is passed over: a gap.
+   * fresh `end` when nothing came for `idleMs`. One call at a time per partition; calls of several partitions run side
+   * by side. A single record may exceed bytesMax. Aborting rejects with the signal's reason. A stream reads ahead: what
+   * it had read when the log was trimmed it may still deliver; then it goes on at the start. Rejects with DamagedError
+   * where the next record can't be read, after everything before it was delivered, and at each call from then on; a
+   * stream that is opened behind it goes on there. What was given up of it is passed over: a gap.
    */
   next(partition: number, limits: BatchLimits, idleMs: number, signal: AbortSignal): Promise<LogBatch>;
   close(): Promise<void>;
@@ -143,8 +153,9 @@ export interface LogBatch {
   /** The partition's end as known when the batch was taken. */
   readonly end: number;
   /**
-   * Tells the log that everything below `nextOffset` is done, and that nobody looks at the bytes of these records any more: their memory is given
-   * back. Besides a mirror for lag tools: nothing is read from it, it may be late or lost, and it never throws.
+   * Tells the log that everything below `nextOffset` is done, and that nobody looks at the bytes of these records any
+   * more: their memory is given back. Besides a mirror for lag tools: nothing is read from it, it may be late or lost,
+   * and it never throws.
    */
   acknowledge(nextOffset: number): void;
 }

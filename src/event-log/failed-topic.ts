@@ -1,6 +1,6 @@
 /**
- * FailedTopic: where failed events are told to other programs. The inbox is the truth; what stands here was copied from it
- * afterwards, so that others can react without asking.
+ * FailedTopic: where failed events are told to other programs. The inbox is the truth; what stands here was copied from
+ * it afterwards, so that others can react without asking.
  *
  * Contract:
  *

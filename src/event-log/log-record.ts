@@ -1,6 +1,6 @@
 /**
- * A record as it was read. Its value is `bytes` from `start` to `end`, and what it was fetched with stands around it: a worker reads a
- * hundred thousand a second, and a view for each would be more to keep than all else of it here.
+ * A record as it was read. Its value is `bytes` from `start` to `end`, and what it was fetched with stands around it: a
+ * worker reads a hundred thousand a second, and a view for each would be more to keep than all else of it here.
  */
 export class LogRecord {
   readonly partition: number;

@@ -9,7 +9,10 @@ import type {
 import type { InboxEntry, InboxResolution } from '../domain/inbox.ts';
 import type { RollupDelta } from '../domain/rollup.ts';
 
-/** A batch of records on its way into the store: what is asked, what the store knows, and what is written (event-store.ts). */
+/**
+ * A batch of records on its way into the store: what is asked, what the store knows, and what is written
+ * (event-store.ts).
+ */
 
 export interface LastRecord {
   readonly offset: number;

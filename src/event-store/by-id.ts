@@ -1,9 +1,9 @@
 import type { Candidate } from './batch.ts';
 
 /**
- * A batch's candidates in the order of their ids, worked out once for each batch. It finds the few that share an id with one another or
- * with what is stored. A map would have to be asked for every one of them: V8 then works out and keeps a hash for each id, which in
- * a batch of 2,000 took more time and memory than sorting what is nearly in order.
+ * A batch's candidates in the order of their ids, worked out once for each batch. It finds the few that share an id
+ * with one another or with what is stored. A map would have to be asked for every one of them: V8 then works out and
+ * keeps a hash for each id, which in a batch of 2,000 took more time and memory than sorting what is nearly in order.
  */
 export function inOrderOfId(candidates: readonly Candidate[]): readonly Candidate[] {
   const known = sortedOf.get(candidates);

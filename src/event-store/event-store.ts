@@ -4,8 +4,8 @@ import type { InboxEntry, InboxState } from '../domain/inbox.ts';
 import type { CommitRequest, Decide, Guard, LastRecord, WriteSet } from './batch.ts';
 
 /**
- * EventStore: the rows, the inbox, the rollups, and the progress that proves them. What makes the effect of a record happen
- * exactly once is that all of these change in one transaction, guarded by a compare-and-set on the progress row.
+ * EventStore: the rows, the inbox, the rollups, and the progress that proves them. What makes the effect of a record
+ * happen exactly once is that all of these change in one transaction, guarded by a compare-and-set on the progress row.
  *
  * Contract (testing/event-store.contract.ts):
  *
@@ -68,8 +68,8 @@ export type CommitResult =
 export interface MaintenanceRequest extends Guard {
   readonly now: number;
   /**
-   * Rows received before this are pruned (at most limits.pruneRowsMax a call), and inbox rows settled before it (at most
-   * limits.pruneFailedMax); null keeps all.
+   * Rows received before this are pruned (at most limits.pruneRowsMax a call), and inbox rows settled before it (at
+   * most limits.pruneFailedMax); null keeps all.
    */
   readonly pruneBefore: number | null;
   /** Inbox rows past the partition's mark of publication are kept. */
@@ -104,8 +104,8 @@ export interface PartitionMetrics {
   /** The names that `counts` goes by: those of the totals, in their order, and any besides. */
   readonly types: readonly string[];
   /**
-   * Everything that a window can still reach (domain/metrics-steps.ts), each count once: in the shortest step that something of
-   * its age is still needed in, or in the one that it was folded into.
+   * Everything that a window can still reach (domain/metrics-steps.ts), each count once: in the shortest step that
+   * something of its age is still needed in, or in the one that it was folded into.
    */
   readonly counts: readonly StepCounts[];
   readonly latencies: readonly RollupLatencyRow[];
@@ -154,8 +154,8 @@ export interface LedgerSnapshot {
 }
 
 /**
- * A page may be short, even empty, and not the last: its bytes are bounded, and so is the time to look for what has no index.
- * Only `nextCursor: null` says that there is no more.
+ * A page may be short, even empty, and not the last: its bytes are bounded, and so is the time to look for what has no
+ * index. Only `nextCursor: null` says that there is no more.
  */
 export interface Page<Item> {
   readonly items: readonly Item[];
@@ -217,7 +217,9 @@ export interface EventWriter {
   claim(request: ClaimRequest): Promise<PartitionProgress>;
   commit(request: CommitRequest, decide: Decide): Promise<CommitResult>;
   maintain(request: MaintenanceRequest): Promise<MaintenanceResult>;
-  /** A transaction that writes and leaves nothing behind: tells a store that is away from one that refuses this batch. */
+  /**
+   * A transaction that writes and leaves nothing behind: tells a store that is away from one that refuses this batch.
+   */
   probe(): Promise<void>;
   /** Progress of every partition of this consumer's current log that is on stable storage, after making it so. */
   durableProgress(consumer: string): Promise<readonly PartitionProgress[]>;
@@ -238,8 +240,9 @@ export interface EventReader {
   /** Newest failed_at first. A cursor the store can't read throws RangeError. */
   inboxEntries(query: InboxQuery): Promise<Page<InboxEntry>>;
   /**
-   * How records of the current log ended, in their order, at most limits.outcomesReadMax; null where its progress is not past them, or
-   * where it can not be told any more: neither the id is stored nor the record in the inbox. A duplicate is one of something stored.
+   * How records of the current log ended, in their order, at most limits.outcomesReadMax; null where its progress is
+   * not past them, or where it can not be told any more: neither the id is stored nor the record in the inbox. A
+   * duplicate is one of something stored.
    */
   outcomesOf(consumer: string, records: readonly AppendedRecord[]): Promise<readonly (SettledOutcome | null)[]>;
   job(id: string): Promise<Job | null>;
@@ -254,9 +257,9 @@ export interface InboxWriter {
   /** open → discarded, but for rows that a job has claimed. Answers which were. */
   discard(ids: readonly string[], now: number): Promise<readonly string[]>;
   /**
-   * Makes `logId` the current log under the next log_no, also where the current one has the same id: an older copy of a log
-   * keeps it. Progress on earlier logs stays as history, and what was redriven into them and never settled is open again.
-   * Answers the current log_no as it is while it has no progress.
+   * Makes `logId` the current log under the next log_no, also where the current one has the same id: an older copy of a
+   * log keeps it. Progress on earlier logs stays as history, and what was redriven into them and never settled is open
+   * again. Answers the current log_no as it is while it has no progress.
    */
   adoptLog(logId: string, now: number): Promise<number>;
 }
@@ -268,13 +271,19 @@ export interface InboxWriter {
  */
 export interface RedriveJobs {
   /**
-   * Claims for this job those rows that are open and that no job has claimed, and saves the job as running, with their number
-   * as its total: both or nothing. Answers which; where there are none, no job is saved.
+   * Claims for this job those rows that are open and that no job has claimed, and saves the job as running, with their
+   * number as its total: both or nothing. Answers which; where there are none, no job is saved.
    */
   claimForRedrive(ids: readonly string[], job: Job): Promise<readonly string[]>;
-  /** open → redriving, of those it has claimed, whose claims end. Answers which were open; one settled before only names its job. */
+  /**
+   * open → redriving, of those it has claimed, whose claims end. Answers which were open; one settled before only names
+   * its job.
+   */
   markRedriving(ids: readonly string[], jobId: string): Promise<readonly string[]>;
-  /** Saved as done or failed, it loses what it has still claimed. False: it does not run any more, and nothing was written. */
+  /**
+   * Saved as done or failed, it loses what it has still claimed. False: it does not run any more, and nothing was
+   * written.
+   */
   saveJob(job: Job): Promise<boolean>;
   /** In the order of their ids, at most limits.runningJobsReadMax. */
   runningJobs(): Promise<readonly Job[]>;
@@ -283,13 +292,13 @@ export interface RedriveJobs {
 }
 
 /**
- * What the failed topic is published from. A partition's inbox rows appear in the order of their positions, so one mark a
- * partition tells which have been published; it goes back to an older copy of the store together with the rows.
+ * What the failed topic is published from. A partition's inbox rows appear in the order of their positions, so one mark
+ * a partition tells which have been published; it goes back to an older copy of the store together with the rows.
  */
 export interface InboxPublication {
   /**
-   * The partition's inbox rows past its mark, in the order of their positions, also those of earlier logs and those that were
-   * settled meanwhile. As many as the bounds allow, but at least one if there is any.
+   * The partition's inbox rows past its mark, in the order of their positions, also those of earlier logs and those
+   * that were settled meanwhile. As many as the bounds allow, but at least one if there is any.
    */
   unpublished(
     consumer: string,

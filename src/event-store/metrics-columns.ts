@@ -12,8 +12,9 @@ export interface LatencyRow {
 }
 
 /**
- * Adds the rollup rows of one partition up in the steps that windows need, as they are read. Of thousands of types these rows
- * are millions: here a count is eight bytes, where an object for each row took the memory and the time of all the rest.
+ * Adds the rollup rows of one partition up in the steps that windows need, as they are read. Of thousands of types
+ * these rows are millions: here a count is eight bytes, where an object for each row took the memory and the time of
+ * all the rest.
  */
 export function createMetricsColumns(totals: readonly TypeTotals[], now: number) {
   const lengthOf = stepLengths(now);
@@ -41,8 +42,8 @@ export function createMetricsColumns(totals: readonly TypeTotals[], now: number)
 
   return {
     /**
-     * @param likely where it is looked for first: names come in the order of the totals, so the next one of a step mostly stands
-     * behind the last. Of 2,000 types it halves this thread's time.
+     * @param likely where it is looked for first: names come in the order of the totals, so the next one of a step
+     * mostly stands behind the last. Of 2,000 types it halves this thread's time.
      */
     placeOf,
     /** The sums that rows of this step are to be added to. */

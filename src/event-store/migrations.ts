@@ -3,9 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { StartupError } from '../domain/failure.ts';
 
 /**
- * Brings a store's schema up to date: migrations/<kind>/NNNN_name.sql, in order, each in a transaction of its own together
- * with the row that records it. A file that was applied may never change, and a store that a newer version has touched is
- * not opened: both would mean working on a schema this code has never seen.
+ * Brings a store's schema up to date: migrations/<kind>/NNNN_name.sql, in order, each in a transaction of its own
+ * together with the row that records it. A file that was applied may never change, and a store that a newer version has
+ * touched is not opened: both would mean working on a schema this code has never seen.
  */
 export interface Migration {
   readonly version: number;

@@ -4,8 +4,8 @@ import type { RecordedEvent } from '../domain/recorded-event.ts';
 import type { Candidate } from './batch.ts';
 
 /**
- * A candidate that was read from the log, as nearly all are. What few ask for, its hash as a text and its bytes by themselves, is made when
- * they do.
+ * A candidate that was read from the log, as nearly all are. What few ask for, its hash as a text and its bytes by
+ * themselves, is made when they do.
  */
 export class RecordedCandidate implements Candidate {
   readonly event: RecordedEvent;

@@ -3,7 +3,10 @@ import type { InboxEntry, InboxResolution, InboxState } from '../domain/inbox.ts
 import { asBuffer } from '../domain/utf8.ts';
 import type { PartitionProgress } from './event-store.ts';
 
-/** Rows as every database answers them: the tables have the same columns, and what differs is how an id and a flag are kept. */
+/**
+ * Rows as every database answers them: the tables have the same columns, and what differs is how an id and a flag are
+ * kept.
+ */
 export interface EventFields {
   readonly log_no: number;
   readonly partition: number;

@@ -1,8 +1,8 @@
 import type { CommitRequest, WriteSet } from './batch.ts';
 
 /**
- * Every record has exactly one outcome, and rows, rollups and outcomes tell the same counts. A write set that doesn't is a
- * fault of the program: it must not reach the store, where the ledger could never balance again.
+ * Every record has exactly one outcome, and rows, rollups and outcomes tell the same counts. A write set that doesn't
+ * is a fault of the program: it must not reach the store, where the ledger could never balance again.
  */
 export function assertBalanced({ expectedOffset, nextOffset }: CommitRequest, write: WriteSet): void {
   const { stored, duplicate, failed, lost, skipped } = write.outcomes;

@@ -1,24 +1,25 @@
 import { limits } from '../domain/limits.ts';
 
 /**
- * Whether a request to take events in is let in, decided before anything of it is read. One thread parses, judges, encodes and
- * answers all of them; offered more than it can do, it would read everything all the same, and whatever it has read waits behind
- * the rest: every answer would take as long as there are connections. So while it is overloaded it has only so much under way as
- * it answers in a moment, and refuses the rest.
+ * Whether a request to take events in is let in, decided before anything of it is read. One thread parses, judges,
+ * encodes and answers all of them; offered more than it can do, it would read everything all the same, and whatever it
+ * has read waits behind the rest: every answer would take as long as there are connections. So while it is overloaded
+ * it has only so much under way as it answers in a moment, and refuses the rest.
  *
  *   calm ──▶ for `patienceMs` who came met too much under way, and the thread was hardly ever idle ──▶ shedding
  *     ▲                                                                                                  │
  *     └────────── for `calmMs` there was room, and the thread found time to be idle; or all would fit ◀──┘
  *
- * Only both together are an overload: much under way with an idle thread is a log that is slow (the append queue bounds that, in
- * bytes), and a busy thread with little under way is one that keeps up. So a short pause of the collector, a slow flush or a cold start
- * refuses nobody, and neither do clients that wait for their answers on fewer connections than `requestsUnderWayMin`, however
- * fast they are. docs/decisions/0011-shedding-load.md has the reasons and the measurements.
+ * Only both together are an overload: much under way with an idle thread is a log that is slow (the append queue bounds
+ * that, in bytes), and a busy thread with little under way is one that keeps up. So a short pause of the collector, a
+ * slow flush or a cold start refuses nobody, and neither do clients that wait for their answers on fewer connections
+ * than `requestsUnderWayMin`, however fast they are. docs/decisions/0011-shedding-load.md has the reasons and the
+ * measurements.
  */
 export interface Admission {
   /**
-   * Null: it is let in. Else it is refused, so many milliseconds from now: within `refusalSpreadMs` the first time; who sends again on that
-   * connection before the time it was told is answered when that is over.
+   * Null: it is let in. Else it is refused, so many milliseconds from now: within `refusalSpreadMs` the first time; who
+   * sends again on that connection before the time it was told is answered when that is over.
    */
   refusal(connection: object): number | null;
   /** Counts a request that was let in, until it has its outcome. */
@@ -35,24 +36,33 @@ export interface AdmissionOptions {
   readonly onChange: (isShedding: boolean, underWayMax: number) => void;
 }
 
-/** Longer than a collection of garbage, or than making up for one; short enough that few are answered late before it ends. */
+/**
+ * Longer than a collection of garbage, or than making up for one; short enough that few are answered late before it
+ * ends.
+ */
 export const patienceMs = 200;
 /**
- * To end it is decided as soon as that can be told, although those who were refused stay away for longer: with a thousand clients, somebody finds
- * it full once in a second also at a load that all of them could have.
+ * To end it is decided as soon as that can be told, although those who were refused stay away for longer: with a
+ * thousand clients, somebody finds it full once in a second also at a load that all of them could have.
  */
 export const calmMs = 300;
 /** Looks are so far apart, or further where a turn of the event loop takes longer. */
 const lookEveryMs = 50;
-/** What one look counts for at most: a single turn that took very long, such as one in which the machine stood still, decides nothing. */
+/**
+ * What one look counts for at most: a single turn that took very long, such as one in which the machine stood still,
+ * decides nothing.
+ */
 const lookMsMax = 100;
-/** At its top rate it is idle for a tenth to a third of the time all the same, while a flush is under way; overloaded, for less than a tenth. */
+/**
+ * At its top rate it is idle for a tenth to a third of the time all the same, while a flush is under way; overloaded,
+ * for less than a tenth.
+ */
 const idleShareMin = 0.2;
 /**
- * While it sheds, it has only so much of the bound under way, and of the smallest bound half, which is twice as many as with 64 clients. Less
- * under way makes shorter answers of the same number, and each costs less, since little of it lives when garbage is collected; too little
- * leaves the thread idle. Decision 11 has what was measured. To begin takes all of the bound, so that clients who wait for their answers
- * are seldom refused.
+ * While it sheds, it has only so much of the bound under way, and of the smallest bound half, which is twice as many as
+ * with 64 clients. Less under way makes shorter answers of the same number, and each costs less, since little of it
+ * lives when garbage is collected; too little leaves the thread idle. Decision 11 has what was measured. To begin takes
+ * all of the bound, so that clients who wait for their answers are seldom refused.
  */
 const sheddingPart = 0.25;
 const sheddingLeast = limits.requestsUnderWayMin / 2;
@@ -63,8 +73,8 @@ const looksOfRate = 10;
 
 export const retryAfterMs = 1_000;
 /**
- * Those who are refused together, as at the beginning all are, would come again together, whole seconds later: find it full for as long as they
- * take, and leave room between. So they are told at different times.
+ * Those who are refused together, as at the beginning all are, would come again together, whole seconds later: find it
+ * full for as long as they take, and leave room between. So they are told at different times.
  */
 export const refusalSpreadMs = 250;
 const awayMsMax = refusalSpreadMs + retryAfterMs;
@@ -82,7 +92,9 @@ export function createAdmission({ elapsed, idle, random, onChange }: AdmissionOp
   let idleBefore = idle();
   let answered = 0;
   let arrived = 0;
-  /** What each of these met under way, summed up: they are answered in groups, so a few meet next to nothing even then. */
+  /**
+   * What each of these met under way, summed up: they are answered in groups, so a few meet next to nothing even then.
+   */
   let underWaySum = 0;
   let wasFull = false;
   /** Refusals since then, and in as long a time before: each is a client that comes again within `awayMsMax`. */
@@ -120,7 +132,10 @@ export function createAdmission({ elapsed, idle, random, onChange }: AdmissionOp
 
   const bound = () => Math.max(limits.requestsUnderWayMin, rate * limits.requestDelayMs);
 
-  /** Whether those who were refused would find room, if it was over: who waits for answers on few connections is not refused for ever. */
+  /**
+   * Whether those who were refused would find room, if it was over: who waits for answers on few connections is not
+   * refused for ever.
+   */
   function allFit(now: number): boolean {
     if (now - refusalsSince >= awayMsMax) {
       refusedBefore = refused;

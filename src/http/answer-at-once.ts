@@ -10,8 +10,8 @@ export const commonHeaders = {
 const commonList = Object.entries(commonHeaders).flat();
 
 /**
- * Sends a whole answer in one write, past Fastify's own way: that copies the headers from object to object and has hooks to
- * ask (measured together with ingest.route.ts, `takeAtOnce`). What was set on the reply before does not count.
+ * Sends a whole answer in one write, past Fastify's own way: that copies the headers from object to object and has
+ * hooks to ask (measured together with ingest.route.ts, `takeAtOnce`). What was set on the reply before does not count.
  *
  * @param body bytes are given back once they have been sent
  * @param headers name, value, name, value; without those of every answer

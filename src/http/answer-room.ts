@@ -9,11 +9,13 @@ export interface AnswerRoomLimits {
 }
 
 /**
- * Bounds the memory of answers that may be large. One is held until its client has taken it, and a client may be slow, may
- * take nothing at all, or may ask a thousand times in one packet before it takes the first.
+ * Bounds the memory of answers that may be large. One is held until its client has taken it, and a client may be slow,
+ * may take nothing at all, or may ask a thousand times in one packet before it takes the first.
  */
 export interface AnswerRoom {
-  /** Waits for its turn, reads, and counts what was read until it has been sent. @throws ProblemError where all is full */
+  /**
+   * Waits for its turn, reads, and counts what was read until it has been sent. @throws ProblemError where all is full
+   */
   answer(reply: FastifyReply, read: () => Promise<string>): Promise<string>;
 }
 
@@ -21,7 +23,9 @@ export function createAnswerRoom({ heldMax, readingMax }: AnswerRoomLimits): Ans
   let held = 0;
   let reading = 0;
   const waiting: (() => void)[] = [];
-  /** What is held for each connection: of answers that wait behind another one, Node does not tell that it has ended. */
+  /**
+   * What is held for each connection: of answers that wait behind another one, Node does not tell that it has ended.
+   */
   const releases = new WeakMap<object, Set<() => void>>();
 
   function releasesOf(reply: FastifyReply): Set<() => void> {

@@ -40,7 +40,10 @@ const liveUrl = '/api/live';
 /** Addresses that no route took are counted together: a scanner must not make a time series of each that it tries. */
 const unknownRoute = '(unknown)';
 
-/** In place of Fastify's own compilers, so that it does not load them: ours check requests, and no route has a schema of its answers. */
+/**
+ * In place of Fastify's own compilers, so that it does not load them: ours check requests, and no route has a schema of
+ * its answers.
+ */
 function unused(): never {
   throw new Error('schemas are compiled by validator.ts, and answers have none');
 }
@@ -52,8 +55,9 @@ export interface BareApp {
 }
 
 /**
- * An HTTP app without a route and without a socket: `inject` works on it as it is, `listen` gives it one. Every error it can
- * answer, whoever throws it, is a problem document. `close` lets requests under way finish for a while, and refuses new ones.
+ * An HTTP app without a route and without a socket: `inject` works on it as it is, `listen` gives it one. Every error
+ * it can answer, whoever throws it, is a problem document. `close` lets requests under way finish for a while, and
+ * refuses new ones.
  */
 export function createBareApp(
   deps: Pick<HttpDependencies, 'telemetry' | 'options'>,

@@ -243,8 +243,9 @@ export const ReadinessView = Type.Object({
 export type ReadinessView = Static<typeof ReadinessView>;
 
 /**
- * The `snapshot` message of `GET /api/live?window=…`: everything the dashboard's first screen shows. Of the types, which may be
- * thousands, both lists have the most frequent, and `types` counts all of the window. Null is what could not be read so far.
+ * The `snapshot` message of `GET /api/live?window=…`: everything the dashboard's first screen shows. Of the types,
+ * which may be thousands, both lists have the most frequent, and `types` counts all of the window. Null is what could
+ * not be read so far.
  */
 export const LiveSnapshot = Type.Object({
   metrics: nullable(Type.Object({ ...MetricsView.properties, types: count })),

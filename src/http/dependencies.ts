@@ -18,7 +18,10 @@ export interface HttpDependencies {
   readonly prometheus: () => Promise<{ readonly contentType: string; readonly body: string }>;
   /** Of the whole process, whichever of its threads is asked. */
   readonly readiness: () => Readiness | Promise<Readiness>;
-  /** From then on a connection ends with its next answer, so that clients look for another server while this one still serves. */
+  /**
+   * From then on a connection ends with its next answer, so that clients look for another server while this one still
+   * serves.
+   */
   readonly isStopping: () => boolean;
   readonly options: HttpOptions;
   /** By how busy this thread is, unless a test says otherwise. */

@@ -1,7 +1,9 @@
 import type { Schema } from '../domain/json-schema.ts';
 import type { ProblemCode } from './problems.ts';
 
-/** What /openapi.json says of a route beyond its parameters. Lives in the route's config, so that no route goes without. */
+/**
+ * What /openapi.json says of a route beyond its parameters. Lives in the route's config, so that no route goes without.
+ */
 export interface RouteDescription {
   readonly summary: string;
   readonly description?: string;

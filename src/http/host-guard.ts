@@ -15,11 +15,11 @@ export interface HostGuardOptions {
 type GuardedRequest = Pick<IncomingMessage, 'method' | 'url' | 'headers' | 'rawHeaders'>;
 
 /**
- * Refuses names that are not this server's: a page of another site could otherwise reach it through a DNS name of its own
- * that resolves to this address (DNS rebinding), and read everything, since to the browser it would be the same origin. That
- * takes a name: who asks for an address, as probes do that know no name, has not been misled.
- * And refuses changes asked for by a page of another origin, which needs no answer to do harm: by scheme, name and port, since
- * what else is served on this machine is no friend for that. Whoever is no browser sends no origin.
+ * Refuses names that are not this server's: a page of another site could otherwise reach it through a DNS name of its
+ * own that resolves to this address (DNS rebinding), and read everything, since to the browser it would be the same
+ * origin. That takes a name: who asks for an address, as probes do that know no name, has not been misled. And refuses
+ * changes asked for by a page of another origin, which needs no answer to do harm: by scheme, name and port, since what
+ * else is served on this machine is no friend for that. Whoever is no browser sends no origin.
  */
 export function createHostGuard({ allowedHosts, allowedOrigins }: HostGuardOptions) {
   const allowed = new Set(['localhost', ...allowedHosts.map(bareName)]);
@@ -49,8 +49,8 @@ export function createHostGuard({ allowedHosts, allowedOrigins }: HostGuardOptio
     const target = authorityOfTarget(url);
     if (target !== null && !isAllowed(target)) throw hostProblem(target);
     if (origin === undefined || method === 'GET' || method === 'HEAD') return;
-    // Browsers say so themselves where the address is HTTPS or this machine, and let no page say it for them. A proxy that
-    // speaks HTTPS need not be known then.
+    // Browsers say so themselves where the address is HTTPS or this machine, and let no page say it for them. A proxy
+    // that speaks HTTPS need not be known then.
     if (headers['sec-fetch-site'] === 'same-origin') return;
     const from = originOf(origin);
     if (from === null || !(from === originOf(`http://${target ?? host}`) || origins.has(from))) {
@@ -85,8 +85,8 @@ function hasSeveralHosts(rawHeaders: readonly string[]): boolean {
 }
 
 /**
- * A target in absolute form (`GET http://name/path`) carries a name of its own, which goes before Host (RFC 9112, 3.2.2). Null
- * of the usual ones: a path, or `*`.
+ * A target in absolute form (`GET http://name/path`) carries a name of its own, which goes before Host (RFC 9112,
+ * 3.2.2). Null of the usual ones: a path, or `*`.
  */
 function authorityOfTarget(url: string): string | null {
   if (url.charCodeAt(0) === 47 || url === '*') return null;

@@ -8,8 +8,8 @@ import { ProblemError, type ProblemItem } from './problems.ts';
 import { escapePointer, summaryOf } from './validation-problem.ts';
 
 /**
- * Bodies of the operators' routes stay text until the route reads them: one of them carries a payload, whose numbers must keep
- * every digit.
+ * Bodies of the operators' routes stay text until the route reads them: one of them carries a payload, whose numbers
+ * must keep every digit.
  */
 export function acceptJsonText(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
@@ -30,7 +30,10 @@ export async function parseJsonBody(request: FastifyRequest): Promise<void> {
   }
 }
 
-/** Refuses a body where none is read, so that nothing a client sends is dropped silently; `{}` says nothing and is taken. */
+/**
+ * Refuses a body where none is read, so that nothing a client sends is dropped silently; `{}` says nothing and is
+ * taken.
+ */
 export async function refuseBody(request: FastifyRequest): Promise<void> {
   const text = bodyText(request);
   if (text !== '' && !/^\{\s*\}$/.test(text)) throw new ProblemError('invalid_request', 'This address takes no body.');

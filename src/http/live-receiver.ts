@@ -13,7 +13,9 @@ export interface LiveClient {
   closed(): void;
 }
 
-/** What the live stream does with a client. Nothing is queued: while its sink is full only the newest snapshot waits. */
+/**
+ * What the live stream does with a client. Nothing is queued: while its sink is full only the newest snapshot waits.
+ */
 export interface LiveReceiver extends LiveClient {
   /** The same bytes for all: a snapshot is encoded once, and held once by however many sockets are full. */
   send(snapshot: Uint8Array): void;
@@ -70,7 +72,10 @@ export function createLiveReceiver(sink: LiveSink, onClosed: () => void): LiveRe
   };
 }
 
-/** A message of the event stream. A payload may have line breaks between its tokens; the stream's format has them by lines. */
+/**
+ * A message of the event stream. A payload may have line breaks between its tokens; the stream's format has them by
+ * lines.
+ */
 export function message(name: string, json: string): string {
   return `event: ${name}\ndata: ${json.replaceAll(/\r\n|\r|\n/g, '\ndata: ')}\n\n`;
 }

@@ -6,9 +6,9 @@ import { ledgerView, liveMetricsView, readinessView } from './status-views.ts';
 import { eventJson } from './views.ts';
 
 /**
- * The live stream behind GET /api/live. One snapshot a tick and window, computed once and serialised once for all clients of
- * that window. Nobody is queued for: a client whose socket is full keeps only the newest snapshot and is told how many events
- * it missed. While nobody listens there is no timer and no subscription.
+ * The live stream behind GET /api/live. One snapshot a tick and window, computed once and serialised once for all
+ * clients of that window. Nobody is queued for: a client whose socket is full keeps only the newest snapshot and is
+ * told how many events it missed. While nobody listens there is no timer and no subscription.
  */
 export interface LiveLimits {
   /** Between two snapshots while something changes, and how much more for each client. */

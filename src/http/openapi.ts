@@ -25,8 +25,8 @@ const named = new Map<unknown, string>(
 );
 
 /**
- * The OpenAPI 3.1 document, made of the routes as they are registered and the schemas that check requests. Made once, when it
- * is first asked for: by then every route is there.
+ * The OpenAPI 3.1 document, made of the routes as they are registered and the schemas that check requests. Made once,
+ * when it is first asked for: by then every route is there.
  */
 export function createOpenApi(routes: readonly RegisteredRoute[], version: string): () => string {
   let text: string | null = null;

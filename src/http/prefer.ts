@@ -8,8 +8,8 @@ export interface Preference {
 }
 
 /**
- * `?wait=stored`, `prefer: wait=N` in seconds (RFC 7240), or both: then N says how long. A preference that makes no sense is
- * ignored, as that document wants. At most 30 s; without N, 5 s.
+ * `?wait=stored`, `prefer: wait=N` in seconds (RFC 7240), or both: then N says how long. A preference that makes no
+ * sense is ignored, as that document wants. At most 30 s; without N, 5 s.
  */
 export function readWaitPreference(prefer: string | string[] | undefined, isAsked: boolean): Preference | null {
   const seconds = prefer === undefined ? null : waitSeconds([prefer].flat().join(','));

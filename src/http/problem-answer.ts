@@ -46,7 +46,9 @@ const frameworkProblems: Readonly<Record<string, { readonly code: ProblemCode; r
   ECONNRESET: { code: 'invalid_request', detail: 'The connection ended before the body was complete.' },
 };
 
-/** Every error that can reach the one error handler, as a problem. An unknown one is a bug and says nothing of itself. */
+/**
+ * Every error that can reach the one error handler, as a problem. An unknown one is a bug and says nothing of itself.
+ */
 function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof UnavailableError) {

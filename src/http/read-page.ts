@@ -8,8 +8,8 @@ interface PageQuery {
 }
 
 /**
- * A page of up to `limit` items, read from the store in pieces and ended early where its items are large: a thousand of the
- * largest would be 256 MiB in memory, several times over. A page that ends early has a cursor like any other.
+ * A page of up to `limit` items, read from the store in pieces and ended early where its items are large: a thousand of
+ * the largest would be 256 MiB in memory, several times over. A page that ends early has a cursor like any other.
  */
 export async function readPage<Query extends PageQuery, Item>(
   query: Query,

@@ -17,8 +17,8 @@ export function resultJson(result: EventResult): string {
 const acceptedResult = Buffer.from(`${eventReceipt('0'.repeat(eventIdLength), 'accepted')},`);
 
 /**
- * Where every event was accepted: bytes, filled with one result over and over, into which the ids are put. Ten thousand results
- * as objects and strings were most of the garbage of a batch.
+ * Where every event was accepted: bytes, filled with one result over and over, into which the ids are put. Ten thousand
+ * results as objects and strings were most of the garbage of a batch.
  */
 export function allAcceptedReceipt(records: readonly { readonly value: Uint8Array }[]): Buffer {
   const head = `{"accepted":${records.length},"rejected":0,"retry":0,"results":[`;

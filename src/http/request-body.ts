@@ -15,13 +15,14 @@ const { IncomingMessage } = process.getBuiltinModule('node:http');
 type TakePiece = (piece: Buffer | null) => void;
 
 /**
- * A request whose body can be had as the parser brings it, past the stream that a request is. To be read as a stream costs each of
- * them four turns of the queue of ticks and a dozen events, in sum a sixth of what a bare server of node:http takes for a request, and
- * is no use to who wants all of the body and holds up nobody.
+ * A request whose body can be had as the parser brings it, past the stream that a request is. To be read as a stream
+ * costs each of them four turns of the queue of ticks and a dozen events, in sum a sixth of what a bare server of
+ * node:http takes for a request, and is no use to who wants all of the body and holds up nobody.
  */
 export class BodyRequest extends IncomingMessage {
   static {
-    // Else Node keeps the request with its connection until the next one comes. (Declared as a field, though it is an accessor.)
+    // Else Node keeps the request with its connection until the next one comes. (Declared as a field, though it is an
+    // accessor.)
     Object.defineProperty(BodyRequest.prototype, 'readableEnded', {
       get(this: BodyRequest): boolean {
         return this.#take === null ? Reflect.get(IncomingMessage.prototype, 'readableEnded', this) : this.complete;

@@ -37,8 +37,8 @@ export interface LoadShedding {
 }
 
 /**
- * Asks the admission about each request to take events in, in front of everything else that listens to the server: what is
- * refused must cost a fraction of what is taken, and the framework's own way to a handler is half of that.
+ * Asks the admission about each request to take events in, in front of everything else that listens to the server: what
+ * is refused must cost a fraction of what is taken, and the framework's own way to a handler is half of that.
  */
 export function shedLoad(server: Server, { admission, telemetry }: SheddingOptions): LoadShedding {
   const requestIds = createRequestIds();
@@ -71,7 +71,8 @@ export function shedLoad(server: Server, { admission, telemetry }: SheddingOptio
   standInFront(server, (request, response) => {
     const refusedInMs = isIngest(request) ? admission.refusal(request.socket) : null;
     if (refusedInMs === null) return false;
-    // Without the socket it is behind another of the same connection, and goes out after that; Node stops reading when enough of them wait so.
+    // Without the socket it is behind another of the same connection, and goes out after that; Node stops reading when
+    // enough of them wait so.
     if (refusedInMs === 0 || response.socket === null) refuse(request, response);
     else hold({ dueAt: performance.now() + refusedInMs, request, response });
     return true;

@@ -3,10 +3,13 @@ import type { Socket } from 'node:net';
 import { problemContentType, problemDocument } from './problem-answer.ts';
 import { type ProblemCode, ProblemError, problemTable } from './problems.ts';
 
-// Imported as a module, it would evaluate all of its late exports, a whole HTTP client among them: 15 MiB, and 50 ms of a start.
+// Imported as a module, it would evaluate all of its late exports, a whole HTTP client among them: 15 MiB, and 50 ms of
+// a start.
 const { STATUS_CODES } = process.getBuiltinModule('node:http');
 
-/** After the answer the rest of what the client sends is read away this long: closing at once could reset the answer. */
+/**
+ * After the answer the rest of what the client sends is read away this long: closing at once could reset the answer.
+ */
 const lingerMs = 1_000;
 
 interface ClientError extends Error {
@@ -14,8 +17,8 @@ interface ClientError extends Error {
 }
 
 /**
- * What breaks before there is a request: framing, headers past their limit, a request that does not arrive in time. Answers
- * a problem document where that is still possible, and ends the connection.
+ * What breaks before there is a request: framing, headers past their limit, a request that does not arrive in time.
+ * Answers a problem document where that is still possible, and ends the connection.
  */
 export function createSocketErrorHandler(newRequestId: () => string) {
   const answered = new WeakSet<Socket>();
@@ -41,8 +44,9 @@ export function createSocketErrorHandler(newRequestId: () => string) {
 }
 
 /**
- * An answer that belongs to a request before the broken one is still owed or under way on this connection: what is written
- * now would be read as that one's, and say "refused" of events that were taken. The only honest answer left is none.
+ * An answer that belongs to a request before the broken one is still owed or under way on this connection: what is
+ * written now would be read as that one's, and say "refused" of events that were taken. The only honest answer left is
+ * none.
  */
 function mustStaySilent(socket: Socket): boolean {
   const { _httpMessage: owed } = socket as Socket & { _httpMessage?: ServerResponse<IncomingMessage> | null };

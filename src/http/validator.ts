@@ -6,8 +6,9 @@ import { createAjv } from '../ingest/late-ajv.ts';
 const options = { verbose: true, useDefaults: true, strict: false } as const;
 
 /**
- * Checks requests against the contract's schemas. Parameters are text, so their schemas' types are read from it; a body has
- * types of its own and means what it says: `"dry_run": null` must not become false and start what was to be looked at.
+ * Checks requests against the contract's schemas. Parameters are text, so their schemas' types are read from it; a body
+ * has types of its own and means what it says: `"dry_run": null` must not become false and start what was to be looked
+ * at.
  */
 export function createValidatorCompiler(): FastifySchemaCompiler<Schema> {
   const ofParameters = compilerOf({ ...options, coerceTypes: true });
@@ -26,7 +27,9 @@ function compilerOf(options: Options): (schema: Schema) => ValidateFunction {
 
 type Validate = ReturnType<FastifySchemaCompiler<Schema>>;
 
-/** With the first request to its address: most of them are never asked for, and all together they are 15 ms of a start. */
+/**
+ * With the first request to its address: most of them are never asked for, and all together they are 15 ms of a start.
+ */
 function compiledLate(compile: () => ValidateFunction): Validate {
   let compiled: ValidateFunction | null = null;
   const validate: Validate = (value) => {

@@ -14,8 +14,8 @@ import type {
 } from './contract.ts';
 
 /**
- * A payload is raw JSON text whose numbers have any precision, so it is never parsed here: an answer that holds payloads is
- * text, its head made by JSON.stringify and the payload spliced in after it.
+ * A payload is raw JSON text whose numbers have any precision, so it is never parsed here: an answer that holds
+ * payloads is text, its head made by JSON.stringify and the payload spliced in after it.
  */
 export type ViewableEvent = Omit<EventEnvelope, 'redriveOf'> & {
   readonly position: Position;

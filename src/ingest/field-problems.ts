@@ -8,8 +8,8 @@ import { EventInput } from './event-input.ts';
 import { createAjv } from './late-ajv.ts';
 
 /**
- * An event as the validator sees it: its strings as they are, everything else as an empty value of the same kind. The payload
- * is never parsed; its own limits are the scanner's affair.
+ * An event as the validator sees it: its strings as they are, everything else as an empty value of the same kind. The
+ * payload is never parsed; its own limits are the scanner's affair.
  */
 export interface EventOutline {
   event_type: unknown;
@@ -35,8 +35,8 @@ export function isValidOutline(outline: EventOutline): boolean {
 }
 
 /**
- * What the schema surely takes, looked at by hand: the validator took 4 % of the time of taking in a batch. Whatever has another
- * kind of value, a longer string or an odd character is the validator's to judge.
+ * What the schema surely takes, looked at by hand: the validator took 4 % of the time of taking in a batch. Whatever
+ * has another kind of value, a longer string or an odd character is the validator's to judge.
  */
 function isPlainlyValid({
   event_type: type,

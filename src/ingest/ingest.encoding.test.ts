@@ -99,7 +99,8 @@ test('compressed bodies that wait for their turn are bounded in bytes', async ()
   const body = gzipSync(withPayload(`{"a":"${'x'.repeat(600)}"}`), { level: 0 });
   const { submit } = createIngestHarness({ limits: { ingestQueueBytesMax: body.byteLength * 7 } });
   const answers = await Promise.all(Array.from({ length: 20 }, () => submit(body, { contentEncoding: 'gzip' })));
-  // Of the other eleven, four that run and seven that wait, the bound of the records may refuse some: that is not judged here.
+  // Of the other eleven, four that run and seven that wait, the bound of the records may refuse some: that is not
+  // judged here.
   const isRefusedUnread = (answer: IngestAnswer) =>
     answer.kind === 'refused' && answer.code === 'queue_full' && answer.detail.includes('compressed');
   expect(answers.filter(isRefusedUnread)).toHaveLength(9);

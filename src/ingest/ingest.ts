@@ -23,7 +23,9 @@ export interface IngestRequest {
 }
 
 export interface Ingest {
-  /** Reads and judges the whole request before anything of it is appended; answers when the log has it, or won't say. */
+  /**
+   * Reads and judges the whole request before anything of it is appended; answers when the log has it, or won't say.
+   */
   submit(request: IngestRequest): Promise<IngestAnswer>;
   /** Records that wait for the log, and their bytes. */
   queue(): QueueSize;

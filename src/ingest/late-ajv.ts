@@ -8,8 +8,9 @@ const load = createRequire(import.meta.url);
 const always = { allErrors: true, meta: false, validateSchema: false } as const satisfies Options;
 
 /**
- * A validator, of a library that is loaded with the first of them, in some 20 ms: its 70 modules are 3 MB of an idle server. An event as it
- * should be needs none (ingest looks by hand first), nor do health checks and metrics; the first request with parameters does.
+ * A validator, of a library that is loaded with the first of them, in some 20 ms: its 70 modules are 3 MB of an idle
+ * server. An event as it should be needs none (ingest looks by hand first), nor do health checks and metrics; the first
+ * request with parameters does.
  */
 export function createAjv(options: Options = {}): Ajv {
   const { Ajv: Made } = load('ajv') as typeof import('ajv');

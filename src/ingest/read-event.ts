@@ -69,7 +69,8 @@ export function moreProblems(count: number): string {
 }
 
 /**
- * The object that the scanner has just read, from start to end of the bytes → an event, or everything that is wrong with it.
+ * The object that the scanner has just read, from start to end of the bytes → an event, or everything that is wrong
+ * with it.
  * @param receivedAt milliseconds since the epoch
  * @param makeId null: events without an id get new ones
  * @param problemsMax how many problems to list: paths and hints cost far more than finding that something is wrong

@@ -113,7 +113,9 @@ function readLines(bytes: Buffer, context: ReadContext): RequestEvents {
   return many(items);
 }
 
-/** The first line from there on that is not blank, or null. Byte by byte: a request may have eight million blank lines. */
+/**
+ * The first line from there on that is not blank, or null. Byte by byte: a request may have eight million blank lines.
+ */
 function nextLine(bytes: Uint8Array, from: LineStart): LineStart | null {
   let { line, start } = from;
   for (let at = start; at < bytes.length; at++) {
@@ -151,7 +153,9 @@ function readItem(bytes: Buffer, start: number, end: number, context: ReadContex
   return { partition: partitionFor(event, value, context), value };
 }
 
-/** Events of one key stand in one partition; without a key, what a client may send again stands where its repeat will. */
+/**
+ * Events of one key stand in one partition; without a key, what a client may send again stands where its repeat will.
+ */
 function partitionFor({ key, hasNewId }: EventRead, value: Uint8Array, { partitions, sticky }: ReadContext): number {
   if (key !== null) return partitionOf(key, partitions);
   if (hasNewId) return sticky.partitionFor(value.byteLength, partitions);

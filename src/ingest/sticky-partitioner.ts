@@ -1,10 +1,10 @@
 import { limits } from '../domain/limits.ts';
 
 /**
- * The partition of an event that nothing ties to one: it has no key, and an id that was made just now, so that no other record has it.
- * After Kafka's own sticky partitioner (KIP-480, KIP-794): a run of such events goes to one partition, the next run to the next, so
- * that partitions get equally many bytes. What arrives together then stands together: one record batch in the log, and one
- * transaction in the store, where there would be one a partition.
+ * The partition of an event that nothing ties to one: it has no key, and an id that was made just now, so that no other
+ * record has it. After Kafka's own sticky partitioner (KIP-480, KIP-794): a run of such events goes to one partition,
+ * the next run to the next, so that partitions get equally many bytes. What arrives together then stands together: one
+ * record batch in the log, and one transaction in the store, where there would be one a partition.
  */
 export interface StickyPartitioner {
   /**
@@ -13,8 +13,8 @@ export interface StickyPartitioner {
    */
   partitionFor(bytes: number, partitions: number): number;
   /**
-   * What went to this partition was not confirmed: if it is the one of the run, the run is over. Its leader may be away, and few events
-   * a second would all go to it for a long time.
+   * What went to this partition was not confirmed: if it is the one of the run, the run is over. Its leader may be
+   * away, and few events a second would all go to it for a long time.
    */
   leave(partition: number): void;
 }
@@ -33,8 +33,9 @@ export function beginStickyRun(first: number): StickyRun {
 }
 
 /**
- * Threads that share a run write to one partition at a time, all together: two with runs of their own, at 4,000 events/s, had their
- * events stored after 19 ms in the middle where one thread had them after 14, since each of the worker's batches was two.
+ * Threads that share a run write to one partition at a time, all together: two with runs of their own, at 4,000
+ * events/s, had their events stored after 19 ms in the middle where one thread had them after 14, since each of the
+ * worker's batches was two.
  */
 export function createStickyPartitioner(run: StickyRun, runBytes: number = limits.stickyRunBytes): StickyPartitioner {
   const cells = new Int32Array(run);

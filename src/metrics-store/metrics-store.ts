@@ -122,8 +122,8 @@ export interface MetricsStore extends MetricsWriter {
   read(window: MetricsWindow, now: number): Promise<MetricsReading>;
   recent(limit: number): Promise<readonly RecentEvent[]>;
   /**
-   * What one partition adds to `read` in every window, with the watermark it stands at; null before its first rebuild. For
-   * verification: it is read anew, past any copy that is kept to answer `read`.
+   * What one partition adds to `read` in every window, with the watermark it stands at; null before its first rebuild.
+   * For verification: it is read anew, past any copy that is kept to answer `read`.
    */
   readPartition(partition: number, now: number): Promise<PartitionReading | null>;
   /** Called soon after anything changed, with the events that came with it. Returns the way to stop. */

@@ -5,8 +5,8 @@ import type { MetricsGrid } from './metrics-grid.ts';
 import { type LatencyQuantiles, type MetricsReading, type MetricsWindow, metricsWindows } from './metrics-store.ts';
 
 /**
- * Reads one window of a grid. The window is whole steps, the last of which holds `now`, so it moves by a step at a time and
- * a total is always the sum of what its series shows.
+ * Reads one window of a grid. The window is whole steps, the last of which holds `now`, so it moves by a step at a time
+ * and a total is always the sum of what its series shows.
  */
 export function readWindow(grid: MetricsGrid, window: MetricsWindow, now: number): MetricsReading {
   const { lengthMs, stepMs } = metricsWindows[window];

@@ -5,9 +5,9 @@ import { writerOf } from '../event-store/writer-of.ts';
  *
  *   acquire ──▶ one of the two slots of its writer ──▶ decoded, one batch at a time ──▶ stored, one of a writer at a time ──▶ release
  *
- * So while one batch of a writer is stored, the next is decoded. Batches that are decoded side by side are all ready at one late moment, and
- * until then the store has nothing to do; docs/performance-tried.md has what that was. What is decoded lives as long as its transaction: the slots
- * bound how much of it there is.
+ * So while one batch of a writer is stored, the next is decoded. Batches that are decoded side by side are all ready at
+ * one late moment, and until then the store has nothing to do; docs/performance-tried.md has what that was. What is
+ * decoded lives as long as its transaction: the slots bound how much of it there is.
  */
 export interface BatchSlots {
   /** Waits for a slot of the partition's writer. */
@@ -20,8 +20,8 @@ export interface BatchSlot {
   /** Waits until nobody else stores over the same writer. */
   waitToStore(): Promise<void>;
   /**
-   * Gives back everything that was acquired. A second time does nothing. A batch that waits for a store that is away does so as well, and is
-   * tried again without: then everybody waits for the store, and not for a slot.
+   * Gives back everything that was acquired. A second time does nothing. A batch that waits for a store that is away
+   * does so as well, and is tried again without: then everybody waits for the store, and not for a slot.
    */
   release(): void;
 }

@@ -10,8 +10,8 @@ export type ClaimOutcome =
   | { readonly kind: 'log_replaced'; readonly progress: PartitionProgress; readonly message: string };
 
 /**
- * Takes a partition over and makes sure that its log is the one that progress was made on. Claiming comes first: from then
- * on the former owner can't commit, so what is checked afterwards stays true.
+ * Takes a partition over and makes sure that its log is the one that progress was made on. Claiming comes first: from
+ * then on the former owner can't commit, so what is checked afterwards stays true.
  *
  * @param described the log as it was a moment ago: asked for once, for all partitions that are claimed
  * @throws UnavailableError
@@ -60,8 +60,8 @@ async function findReplacement(
 }
 
 /**
- * The same for every partition that the store knows of the current log (or those of them that are named); where it knows none,
- * whether the log is the one that was adopted. Nothing is claimed for it.
+ * The same for every partition that the store knows of the current log (or those of them that are named); where it
+ * knows none, whether the log is the one that was adopted. Nothing is claimed for it.
  *
  * @throws UnavailableError
  */

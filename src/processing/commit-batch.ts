@@ -29,8 +29,9 @@ const namedRefusalsMax = 8;
 
 /**
  * Brings one batch into the store, whatever it takes: a store that is away is waited for (the same batch under the same
- * token, so that a commit whose answer was lost is recognised); of a batch that holds what the store refuses, the record that the
- * store names goes to the inbox, and where it names none the batch is bisected until the one record is known.
+ * token, so that a commit whose answer was lost is recognised); of a batch that holds what the store refuses, the
+ * record that the store names goes to the inbox, and where it names none the batch is bisected until the one record is
+ * known.
  *
  * @throws the signal's reason when aborted while waiting; anything else that is thrown is a bug.
  */

@@ -23,11 +23,12 @@ import { inOrderOfId, repeated, withId } from '../event-store/by-id.ts';
 type Seen = Pick<KnownEvent, 'contentHash' | 'content' | 'position'>;
 
 /**
- * The whole decision about a batch, pure: which record is stored, which is a duplicate, which goes to the inbox, what that
- * adds to the metrics, and which inbox rows it settles. Every record gets exactly one outcome.
+ * The whole decision about a batch, pure: which record is stored, which is a duplicate, which goes to the inbox, what
+ * that adds to the metrics, and which inbox rows it settles. Every record gets exactly one outcome.
  *
- * Same id and same content: a duplicate. Same id and other content: never dropped, a conflict in the inbox. What was redriven for
- * a failed event that somebody has discarded since is skipped: both at once would be said of one event else.
+ * Same id and same content: a duplicate. Same id and other content: never dropped, a conflict in the inbox. What was
+ * redriven for a failed event that somebody has discarded since is skipped: both at once would be said of one event
+ * else.
  */
 export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): WriteSet {
   const rollups = createRollupBuilder();
@@ -95,8 +96,8 @@ export function decideBatch(request: CommitRequest, knowledge: BatchKnowledge): 
 }
 
 /**
- * Answers what was there before with a record's id: in the batch, or else in the store; where nothing was, it is the first from
- * then on. Only those records are looked at whose id is met more than once.
+ * Answers what was there before with a record's id: in the batch, or else in the store; where nothing was, it is the
+ * first from then on. Only those records are looked at whose id is met more than once.
  */
 function createMemory(request: CommitRequest, { events }: BatchKnowledge): (record: Candidate) => Seen | undefined {
   const sorted = inOrderOfId(request.candidates);
@@ -142,7 +143,9 @@ function conflictOf({ event, offset, value }: Candidate, first: Position): Rejec
   };
 }
 
-/** In the order of the log: a redrive may stand in one batch with the record it is made of, when the log is read again. */
+/**
+ * In the order of the log: a redrive may stand in one batch with the record it is made of, when the log is read again.
+ */
 function inOrder({ candidates, rejected }: CommitRequest): readonly (Candidate | RejectedRecord)[] {
   return rejected.length === 0 ? candidates : [...candidates, ...rejected].sort((a, b) => a.offset - b.offset);
 }

@@ -4,8 +4,8 @@ import { formatRfc3339 } from '../domain/rfc3339.ts';
 import type { FailedRecord } from '../event-log/failed-topic.ts';
 
 /**
- * What the failed topic tells of an inbox row: the record as it was, and in headers why it failed and where it stood. A reader
- * that sees a row twice knows it by `inbox-id`.
+ * What the failed topic tells of an inbox row: the record as it was, and in headers why it failed and where it stood. A
+ * reader that sees a row twice knows it by `inbox-id`.
  *
  * @param originTopic where the record was read
  */

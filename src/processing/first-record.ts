@@ -6,9 +6,9 @@ import type { LogRecord } from '../event-log/log-record.ts';
 const damagesPassedMax = 8;
 
 /**
- * The first record at from ≤ offset < end, where `end` is one that this log has told; null where there is none. Offsets may
- * hold no data: Kafka's control records, mostly one at a time, and aborted transactions, of any size. What is damaged is passed,
- * a few times: who asks how old a record is can do with the next one.
+ * The first record at from ≤ offset < end, where `end` is one that this log has told; null where there is none. Offsets
+ * may hold no data: Kafka's control records, mostly one at a time, and aborted transactions, of any size. What is
+ * damaged is passed, a few times: who asks how old a record is can do with the next one.
  *
  * @throws UnavailableError
  */
@@ -33,7 +33,10 @@ export async function firstRecord(
   return null;
 }
 
-/** The offset of the first data behind `emptyAt`, or the end: in steps that double until there is some, and then in halves. */
+/**
+ * The offset of the first data behind `emptyAt`, or the end: in steps that double until there is some, and then in
+ * halves.
+ */
 async function firstData(
   log: Pick<LogReader, 'examineGap'>,
   partition: number,

@@ -6,11 +6,14 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 
 /**
  * A running job's place in the store. Each save is a sign of life: others end a job that they have not seen saved for
- * limits.jobAbandonedMs, and its claims with it. This side goes on for half of that, by a clock that nobody can set, so a
- * process that was frozen, or could not reach the store, asks before it does anything more.
+ * limits.jobAbandonedMs, and its claims with it. This side goes on for half of that, by a clock that nobody can set, so
+ * a process that was frozen, or could not reach the store, asks before it does anything more.
  */
 export interface JobHold {
-  /** One after another, so that what the job was can't be saved over what it has become. False: the store did not answer. */
+  /**
+   * One after another, so that what the job was can't be saved over what it has become. False: the store did not
+   * answer.
+   */
   save(state: Job['state']): Promise<boolean>;
   /** Resolves while the job's claims are surely its own. @throws Error with the reason that they may not be */
   assertHeld(): Promise<void>;

@@ -35,7 +35,9 @@ export function isBalanced({ base, nextOffset, outcomes, pruned }: PartitionProg
   return nextOffset - base === settled && pruned <= outcomes.stored;
 }
 
-/** The store's side comes from one snapshot; the log's ends are read after it, so in flight is never negative by a race. */
+/**
+ * The store's side comes from one snapshot; the log's ends are read after it, so in flight is never negative by a race.
+ */
 export async function readLedger(
   store: Pick<EventReader, 'ledger'>,
   log: Pick<LogReader, 'describe'>,

@@ -7,8 +7,8 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import type { MetricsFeed } from './metrics-feed.ts';
 
 /**
- * Retention of rows and folding of rollups, done by the partition's owner between its batches: small transactions with the
- * same guard as a batch's, so no other writer of these rows exists.
+ * Retention of rows and folding of rollups, done by the partition's owner between its batches: small transactions with
+ * the same guard as a batch's, so no other writer of these rows exists.
  */
 export interface Maintenance {
   /** Does at most one transaction, when one is due. Answers the token that progress has afterwards. */

@@ -12,8 +12,8 @@ const now = Date.UTC(2026, 0, 5, 8);
 const away = () => new UnavailableError('metrics_unavailable', 'away');
 
 /**
- * A store that has stored one event a commit, the metrics store, and the feed between them. `commit` answers the update that
- * the batch pushes.
+ * A store that has stored one event a commit, the metrics store, and the feed between them. `commit` answers the update
+ * that the batch pushes.
  */
 function setUp() {
   const metrics: MetricsStore = createMemoryMetricsStore({ now: () => now });

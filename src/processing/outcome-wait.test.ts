@@ -14,8 +14,8 @@ const never = new AbortController().signal;
 const failed: SettledOutcome = { kind: 'failed', inboxId: 'store:1:0:2' };
 
 /**
- * A store whose progress the test moves; a look at it takes one pause, and a pause passes its time. `hear` tells of progress
- * as the metrics store does.
+ * A store whose progress the test moves; a look at it takes one pause, and a pause passes its time. `hear` tells of
+ * progress as the metrics store does.
  */
 function setUp() {
   const clock = { now: 0 };

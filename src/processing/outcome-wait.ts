@@ -18,8 +18,8 @@ export interface OutcomeWaitOptions {
 }
 
 /**
- * Answers what became of records, in their order, once the store's progress is past all of them; null for those of which that is not
- * known in time. None is asked about before.
+ * Answers what became of records, in their order, once the store's progress is past all of them; null for those of
+ * which that is not known in time. None is asked about before.
  */
 export function createOutcomeWait({ store, watch, pause }: OutcomeWaitOptions): WaitForOutcomes {
   const read = createSharedReads(store);
@@ -74,8 +74,8 @@ function placesOf(appended: readonly AppendedRecord[]): ReadonlyMap<number, numb
 type Read = (records: readonly AppendedRecord[]) => Promise<readonly (SettledOutcome | null)[]>;
 
 /**
- * One read for all who ask in the same turn, as those do who wait for one batch; all null while the store is away, which may be
- * back before their wait is over.
+ * One read for all who ask in the same turn, as those do who wait for one batch; all null while the store is away,
+ * which may be back before their wait is over.
  */
 function createSharedReads(store: Pick<EventReader, 'outcomesOf'>): Read {
   let asked: AppendedRecord[] = [];

@@ -1,18 +1,18 @@
 import { limits } from '../domain/limits.ts';
 
 /**
- * When batches are taken that are not full. All partitions of a worker share the ticks, so that a lone event is stored at once, and of a steady
- * stream what has come during a rest is stored together, whichever partitions it came to.
+ * When batches are taken that are not full. All partitions of a worker share the ticks, so that a lone event is stored
+ * at once, and of a steady stream what has come during a rest is stored together, whichever partitions it came to.
  */
 export interface Pace {
   /**
-   * Whoever has something to store waits for the end of the rest, where there is one. A rest that begins meanwhile puts nobody off, so nobody waits
-   * for longer than one.
+   * Whoever has something to store waits for the end of the rest, where there is one. A rest that begins meanwhile puts
+   * nobody off, so nobody waits for longer than one.
    */
   tick(): Promise<void>;
   /**
-   * A batch is done, and nothing waits that would fill another: begins a rest as long as `restFactor` times that work, within bounds, unless
-   * one is under way.
+   * A batch is done, and nothing waits that would fill another: begins a rest as long as `restFactor` times that work,
+   * within bounds, unless one is under way.
    *
    * @param workedMs what the batch has taken, the wait for its writer and maintenance included
    */

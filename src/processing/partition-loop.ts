@@ -14,7 +14,10 @@ import type { Pace } from './pace.ts';
 import type { FailurePublisher } from './publish-failures.ts';
 import { createRecentSample } from './recent-sample.ts';
 
-/** Faults that the generated tests inject: called at points of the path of a batch, `committed` and `fed` once a transaction. */
+/**
+ * Faults that the generated tests inject: called at points of the path of a batch, `committed` and `fed` once a
+ * transaction.
+ */
 export type CrashPoint = 'fetched' | 'built' | 'committed' | 'fed' | 'acknowledged';
 
 export interface PartitionLoopOptions extends Clocks {
@@ -50,8 +53,9 @@ interface Cursor {
 }
 
 /**
- * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, decode, wait for the writer, build, commit,
- * feed the metrics, acknowledge; and maintenance between batches. A batch that has begun to commit is finished or left to be found again.
+ * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, decode, wait for the
+ * writer, build, commit, feed the metrics, acknowledge; and maintenance between batches. A batch that has begun to
+ * commit is finished or left to be found again.
  */
 export async function runPartitionLoop(
   options: PartitionLoopOptions,
@@ -72,7 +76,8 @@ export async function runPartitionLoop(
     let isFullNext = false;
     for (;;) {
       const came = await stream.untilRecords(partition, options.idleMs, signal);
-      // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its neighbours'.
+      // A lone event is stored at once, a steady stream in batches that are larger, and at the same time as its
+      // neighbours'.
       if (came && !isFullNext) await options.pace.tick();
       // What has come by now. Where nothing came for so long, the fresh end shows a gap at the end.
       const batch = await stream.next(partition, options.batchLimits, 0, signal);

@@ -9,9 +9,9 @@ import { findReplacements } from './claim-partition.ts';
 import { createIdlePartitions } from './idle-partitions.ts';
 
 /**
- * What a process that serves HTTP knows of the parts behind it: whether each of them answers, whether the log is the one that
- * the store belongs to, and whether anybody works on what is in it. Each part is asked in a loop of its own, so that one that
- * is silent does not hide another.
+ * What a process that serves HTTP knows of the parts behind it: whether each of them answers, whether the log is the
+ * one that the store belongs to, and whether anybody works on what is in it. Each part is asked in a loop of its own,
+ * so that one that is silent does not hide another.
  */
 export interface PartsWatch {
   /** Resolves when every part has answered, or failed to, once. */

@@ -5,9 +5,9 @@ import type { EventReader } from '../event-store/event-store.ts';
 import type { MetricsStore } from '../metrics-store/metrics-store.ts';
 
 /**
- * How far the store is, for those who wait for it: as the metrics store tells after each batch, and as a look at the store itself
- * finds every few milliseconds while anybody waits. It is a hint, since what is told may be of another store, or of a log
- * before this one: whoever acts on it asks the store.
+ * How far the store is, for those who wait for it: as the metrics store tells after each batch, and as a look at the
+ * store itself finds every few milliseconds while anybody waits. It is a hint, since what is told may be of another
+ * store, or of a log before this one: whoever acts on it asks the store.
  */
 export interface ProgressWatch {
   /** Whether the last that was heard of the partition is past the offset. */

@@ -6,9 +6,9 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import { toFailedRecord } from './failed-record.ts';
 
 /**
- * Puts inbox rows on the failed topic, for whoever listens there: in the order of their positions, at least once, by the
- * partition's owner. It follows the commits and never holds one up: a topic that is away is tried again, and what an owner
- * did not get to is published by the next one, since the store knows how far it came.
+ * Puts inbox rows on the failed topic, for whoever listens there: in the order of their positions, at least once, by
+ * the partition's owner. It follows the commits and never holds one up: a topic that is away is tried again, and what
+ * an owner did not get to is published by the next one, since the store knows how far it came.
  */
 export interface FailurePublisher {
   /** Called at every claim, and after every commit that has, or may have, added to the inbox. Returns at once. */

@@ -3,8 +3,9 @@ import type { Candidate, CommitRequest, WriteSet } from '../event-store/batch.ts
 import type { RecentEvent } from '../metrics-store/metrics-store.ts';
 
 /**
- * Picks what a partition's batches show as recent: the newest few, and of each stretch of time no more than the live stream
- * shows of all partitions together. Whole events are carried to the metrics store, so what nobody will see costs as well.
+ * Picks what a partition's batches show as recent: the newest few, and of each stretch of time no more than the live
+ * stream shows of all partitions together. Whole events are carried to the metrics store, so what nobody will see costs
+ * as well.
  */
 export function createRecentSample(elapsed: () => number) {
   let stretch = Number.NaN;

@@ -35,8 +35,8 @@ export interface ClaimedRedrive {
 const chunkRecords = 100;
 
 /**
- * Appends what was claimed, chunk by chunk, and marks it. Never rejects: what could not be appended stays open, and the job
- * says so.
+ * Appends what was claimed, chunk by chunk, and marks it. Never rejects: what could not be appended stays open, and the
+ * job says so.
  *
  * @param stopping the store is not waited for any more when the job is to be ended in it
  */
@@ -140,8 +140,8 @@ async function prepareAll(
 }
 
 /**
- * Behind the record it is made of, so that whoever reads the log again, with a store put back to an older copy, meets them
- * in this order and settles the inbox row again. A log with fewer partitions may have been adopted since.
+ * Behind the record it is made of, so that whoever reads the log again, with a store put back to an older copy, meets
+ * them in this order and settles the inbox row again. A log with fewer partitions may have been adopted since.
  */
 function partitionFor(partitions: number, { position }: InboxEntry, { key, id }: EventEnvelope): number {
   return position.partition < partitions ? position.partition : partitionOf(key ?? id, partitions);

@@ -42,12 +42,12 @@ export interface RedriveOptions extends RedriveJobOptions {
 }
 
 /**
- * Redrive appends the event anew and keeps its id; a conflict, or a record without an id, gets one derived from its inbox
- * id. The batch that takes the new record settles the old inbox row.
+ * Redrive appends the event anew and keeps its id; a conflict, or a record without an id, gets one derived from its
+ * inbox id. The batch that takes the new record settles the old inbox row.
  *
- * A job claims its rows before anybody is told that it was started: of several that want one row, in whatever process, one
- * gets it, and nobody discards it meanwhile. Appending comes before marking, and ids never change from one try to the next:
- * where a job dies in between and another does its work again, the second record is a duplicate.
+ * A job claims its rows before anybody is told that it was started: of several that want one row, in whatever process,
+ * one gets it, and nobody discards it meanwhile. Appending comes before marking, and ids never change from one try to
+ * the next: where a job dies in between and another does its work again, the second record is a duplicate.
  */
 export function createRedrive(options: RedriveOptions): Redrive {
   const { store } = options;

@@ -9,10 +9,10 @@ export interface RetentionClockOptions extends Clocks {
 }
 
 /**
- * The time that retention goes by. What is removed does not come back, so a wall clock that is set ahead, or was wrong when the
- * process started, is followed only after it has stood there for a day, in which somebody can see it and set it right. Set
- * back, it is followed at once: that removes less. Small steps ahead, as time servers make them, are followed as well, but no
- * more than an hour of them a day.
+ * The time that retention goes by. What is removed does not come back, so a wall clock that is set ahead, or was wrong
+ * when the process started, is followed only after it has stood there for a day, in which somebody can see it and set
+ * it right. Set back, it is followed at once: that removes less. Small steps ahead, as time servers make them, are
+ * followed as well, but no more than an hour of them a day.
  *
  * Both are offsets of the wall clock from the one that only grows; `followed` is the one that counts.
  */

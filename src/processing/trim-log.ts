@@ -4,8 +4,9 @@ import type { Telemetry } from '../telemetry/telemetry.ts';
 import { firstRecord } from './first-record.ts';
 
 /**
- * Removes from the log what is old and done: below progress that is known to be on disk (the store may forget its newest
- * transactions in a power cut, and then asks the log for those records again), and older than the log keeps records.
+ * Removes from the log what is old and done: below progress that is known to be on disk (the store may forget its
+ * newest transactions in a power cut, and then asks the log for those records again), and older than the log keeps
+ * records.
  *
  * @param consumers every consumer that reads this log
  */

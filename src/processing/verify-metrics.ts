@@ -24,8 +24,8 @@ export interface CompareMetricsOptions {
 }
 
 /**
- * Compares what the metrics store tells of each partition with what the event store has, at one watermark. Batches that land
- * in between make it look again.
+ * Compares what the metrics store tells of each partition with what the event store has, at one watermark. Batches that
+ * land in between make it look again.
  *
  * @throws UnavailableError where either does not answer
  */
@@ -33,8 +33,8 @@ export async function compareMetrics(options: CompareMetricsOptions): Promise<re
   const progress = await options.store.progress(storeConsumer);
   const partitions = progress.map(({ partition }) => partition);
   const found = new Map<number, readonly Discrepancy[]>();
-  // One look at each of those that are left, then the next: were they waited for one after another, as many as no worker
-  // cares for would take that many times as long.
+  // One look at each of those that are left, then the next: were they waited for one after another, as many as no
+  // worker cares for would take that many times as long.
   for (let looks = 0; looks < limits.verifyLooksMax && found.size < partitions.length; looks += 1) {
     if (looks > 0) await options.pause(limits.verifyLookEveryMs, neverAborted);
     const isLast = looks === limits.verifyLooksMax - 1;

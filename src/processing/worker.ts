@@ -151,7 +151,10 @@ export function createWorker(options: WorkerOptions): Worker {
     round.abort(new Error('claim anew'));
   }
 
-  /** Looks every few seconds whether an operator has adopted the log, or put the right one back. Nothing is claimed for it. */
+  /**
+   * Looks every few seconds whether an operator has adopted the log, or put the right one back. Nothing is claimed for
+   * it.
+   */
   async function untilMended(signal: AbortSignal): Promise<void> {
     for (;;) {
       await options.pause(limits.haltedCheckEveryMs, signal);
@@ -215,7 +218,10 @@ export function createWorker(options: WorkerOptions): Worker {
     return { progress, logStart };
   }
 
-  /** Damage, or anything else that a loop throws, which is a bug: that partition stops, loudly, and nothing of it is lost. */
+  /**
+   * Damage, or anything else that a loop throws, which is a bug: that partition stops, loudly, and nothing of it is
+   * lost.
+   */
   async function guarded(partition: number, loop: () => Promise<LoopEnd>): Promise<LoopEnd> {
     try {
       return await loop();
@@ -245,7 +251,9 @@ export function createWorker(options: WorkerOptions): Worker {
     telemetry.emit('partition.halted', { partition, reason, message });
   }
 
-  /** Waits out whatever is unavailable. Everything else is thrown. Where no partition is named, it is for all of them. */
+  /**
+   * Waits out whatever is unavailable. Everything else is thrown. Where no partition is named, it is for all of them.
+   */
   async function retrying<T>(
     what: string,
     attemptOnce: () => Promise<T>,

@@ -1,6 +1,6 @@
 /**
- * A Prometheus histogram that takes a value with a count. prom-client's takes one value at a time and hashes its labels each
- * time, which at 100,000 events a second is work that shows; the log's latencies arrive counted by bucket already.
+ * A Prometheus histogram that takes a value with a count. prom-client's takes one value at a time and hashes its labels
+ * each time, which at 100,000 events a second is work that shows; the log's latencies arrive counted by bucket already.
  */
 export interface CountedHistogram {
   /** The series of these label values, in the order of `labelNames`. Keep it: looking it up is the expensive part. */

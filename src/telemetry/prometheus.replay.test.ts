@@ -1,5 +1,5 @@
-// Numbers made of what the parts really announce, in the order that they do; a test that emits for itself shows only that its
-// author and the listener agree.
+// Numbers made of what the parts really announce, in the order that they do; a test that emits for itself shows only
+// that its author and the listener agree.
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { RejectedByStoreError, UnavailableError } from '../domain/failure.ts';
 import type { IngestAnswer } from '../ingest/ingest-answer.ts';

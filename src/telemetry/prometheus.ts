@@ -48,8 +48,9 @@ const durationBounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 const latencyBounds = [...durationBounds, 60, 300, 1_800];
 
 /**
- * Prometheus exposition of everything that telemetry tells, and of gauges that are read at the scrape. What can't be read is
- * left out and counted: a scrape never fails because a store is away, since that is when its other numbers matter.
+ * Prometheus exposition of everything that telemetry tells, and of gauges that are read at the scrape. What can't be
+ * read is left out and counted: a scrape never fails because a store is away, since that is when its other numbers
+ * matter.
  */
 export function createPrometheus({ telemetry, readTimeoutMs = readTimeoutDefaultMs }: PrometheusOptions): Prometheus {
   const registry = new Registry();
@@ -222,7 +223,10 @@ function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   });
 }
 
-/** Log, store, metrics and failed topic, where they are servers of their own. A part shows once something was heard of it. */
+/**
+ * Log, store, metrics and failed topic, where they are servers of their own. A part shows once something was heard of
+ * it.
+ */
 function listenToParts(registry: Registry, telemetry: Telemetry): void {
   const up = gauge(registry, 'esp_part_up', '1 while the part answers, 0 while it is waited for', ['part']);
   const outages = counter(registry, 'esp_part_outages_total', 'Times that a part stopped answering', ['part']);

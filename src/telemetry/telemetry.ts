@@ -39,7 +39,10 @@ export interface TelemetryEvents {
     readonly status: number;
     readonly durationMs: number;
   };
-  /** More comes in than the thread that serves HTTP can do: what is over this many requests under way is refused, or no longer. */
+  /**
+   * More comes in than the thread that serves HTTP can do: what is over this many requests under way is refused, or no
+   * longer.
+   */
   'overload.began': OfThread & { readonly underWayMax: number };
   'overload.ended': OfThread & { readonly underWayMax: number };
   /** Refused for that, before anything of it was read. */
@@ -55,7 +58,8 @@ export interface TelemetryEvents {
   };
   /** The log failed, or had not answered by the deadline; of each client is told by `ingest.unconfirmed`. */
   'append.failed': { readonly events: number; readonly error: string };
-  // What clients were told, each event once: appended in time, unconfirmed, rejected, or refused with its whole request.
+  // What clients were told, each event once: appended in time, unconfirmed, rejected, or refused with its whole
+  // request.
   'ingest.refused': { readonly code: string; readonly events: number };
   'ingest.unconfirmed': { readonly events: number };
   'ingest.rejected': { readonly events: number; readonly code: string };
@@ -127,7 +131,10 @@ export interface TelemetryEvents {
   'clock.followed': Record<string, never>;
   /** Metrics are made anew: they may have forgotten steps that windows show again. */
   'clock.set_back': { readonly partition: number; readonly byMs: number };
-  /** Files in the log's directory that have no part in it: of other names, or, of what was given up, one that can't be read. */
+  /**
+   * Files in the log's directory that have no part in it: of other names, or, of what was given up, one that can't be
+   * read.
+   */
   'log.files_ignored': {
     readonly directory: string;
     readonly names: readonly string[];

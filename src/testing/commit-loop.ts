@@ -3,8 +3,8 @@ import { decideBatch } from '../processing/decide-batch.ts';
 import { batchOf, claimOf, eventsOf, maintenanceOf, rejectedOf, startAt } from './event-store.batches.ts';
 
 /**
- * A process to be killed: commits batches of `recordsPerBatch` records for ever, prunes now and then, and prints next_offset
- * after each answer. Arguments: the store's path, records per batch.
+ * A process to be killed: commits batches of `recordsPerBatch` records for ever, prunes now and then, and prints
+ * next_offset after each answer. Arguments: the store's path, records per batch.
  */
 const [path, recordsPerBatch] = [process.argv[2]!, Number(process.argv[3])];
 const store = await createSqliteEventStore({ path, role: 'owner', eventTypesMax: 100 });

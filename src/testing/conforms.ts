@@ -5,8 +5,8 @@ const ajv = new Ajv2020({ allErrors: true, strict: false });
 ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 
 /**
- * The violations of a contract's schema, as text; empty where the value conforms. Stricter than the schema itself: a field
- * that it does not know is a violation too, since clients would come to lean on it.
+ * The violations of a contract's schema, as text; empty where the value conforms. Stricter than the schema itself: a
+ * field that it does not know is a violation too, since clients would come to lean on it.
  */
 export function violations(schema: Schema, value: unknown): string[] {
   const validate = ajv.compile(closed(schema) as object);

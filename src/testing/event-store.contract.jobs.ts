@@ -147,7 +147,8 @@ export function jobCases(makeHarness: MakeEventStoreHarness): void {
       await commitBatch(store, await progressOf(store), events);
       expect(await store.inboxEntry(ids[0])).toMatchObject({ state: 'resolved', jobId: 'job-1' });
       expect(await store.inboxEntry(ids[1])).toMatchObject({ state: 'resolved', jobId: null });
-      // A job that marks after its record was stored finds nothing open, and has nothing claimed any more; but the row is its own.
+      // A job that marks after its record was stored finds nothing open, and has nothing claimed any more; but the row
+      // is its own.
       expect(await store.markRedriving([ids[1]], 'job-1')).toEqual([]);
       expect(await store.inboxEntry(ids[1])).toMatchObject({ state: 'resolved', jobId: 'job-1' });
       expect(await store.claimsOf(ids)).toEqual(new Map());

@@ -1,8 +1,9 @@
 import { createKafkaEventLog } from '../event-log/kafka/event-log.kafka.ts';
 
 /**
- * A member of the group in a process of its own, for tests that kill it or stop its clock. Says, a line each: `assigned 0,1,2`,
- * `ended`, and every record that it reads, as `read PARTITION OFFSET`; it reads each assignment from the start.
+ * A member of the group in a process of its own, for tests that kill it or stop its clock. Says, a line each:
+ * `assigned 0,1,2`, `ended`, and every record that it reads, as `read PARTITION OFFSET`; it reads each assignment from
+ * the start.
  */
 const [brokers, topic, group, sessionTimeoutMs] = process.argv.slice(2) as [string, string, string, string];
 const say = (line: string) => process.stdout.write(`${line}\n`);

@@ -2,7 +2,10 @@ import { UnavailableError } from '../domain/failure.ts';
 import type { AppendedAt, LogReader } from '../event-log/event-log.ts';
 import { boundsOf, textOf } from './event-log.contract.harness.ts';
 
-/** What a log may be held to, whatever its disk does: it knows what was answered and what was shown, and nothing of files. */
+/**
+ * What a log may be held to, whatever its disk does: it knows what was answered and what was shown, and nothing of
+ * files.
+ */
 export interface LogModel {
   /** Answers the number of the call. */
   appending(texts: readonly string[]): number;

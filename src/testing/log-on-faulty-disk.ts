@@ -13,8 +13,9 @@ export const logOnDisk = { directory: '/data/log', partitions: 3, segmentBytesMa
 const { partitions } = logOnDisk;
 
 /**
- * One log on one disk through several lives of the process that has it: each opens it, while calls of the disk fail or not,
- * appends, trims and reads side by side, and is closed, is killed, or loses its power. Throws where the log breaks its promises.
+ * One log on one disk through several lives of the process that has it: each opens it, while calls of the disk fail or
+ * not, appends, trims and reads side by side, and is closed, is killed, or loses its power. Throws where the log breaks
+ * its promises.
  *
  * @param run makes these files the ones that the log's code calls
  */

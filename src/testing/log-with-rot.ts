@@ -26,9 +26,9 @@ interface Place {
 }
 
 /**
- * One log after another with one byte changed, each byte once, or one sector of bytes; as closing left it, or as a process that
- * was killed did. Throws where one does not open, gives a record otherwise than it was, or gives an offset away that was
- * answered before.
+ * One log after another with one byte changed, each byte once, or one sector of bytes; as closing left it, or as a
+ * process that was killed did. Throws where one does not open, gives a record otherwise than it was, or gives an offset
+ * away that was answered before.
  *
  * @param run makes these files the ones that the log's code calls
  */

@@ -5,8 +5,8 @@ import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts
 import { countPlainly, deltaOf, type Happened, snapshotOf } from './metrics-history.ts';
 
 /**
- * What a worker does to a metrics store, without the worker: commits of partitions that are counted plainly here, and pushed
- * through the real feed, which rebuilds from here what it finds wrong.
+ * What a worker does to a metrics store, without the worker: commits of partitions that are counted plainly here, and
+ * pushed through the real feed, which rebuilds from here what it finds wrong.
  */
 export function createMetricsFeeding(metrics: MetricsStore, partitions: readonly number[], now: () => number) {
   const happened: Happened[] = [];

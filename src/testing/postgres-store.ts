@@ -10,7 +10,10 @@ import type { EventStoreHarness } from './event-store.contract.harness.ts';
 import { type PostgresOptions, type PostgresServer, startPostgres } from './stack/postgres.ts';
 import { freshDatabase } from './stack/shared.ts';
 
-/** A database of its own for the test file or the enclosing describe, with the schema, on the server that all tests share. */
+/**
+ * A database of its own for the test file or the enclosing describe, with the schema, on the server that all tests
+ * share.
+ */
 export function useDatabase(): () => string {
   let url: string;
   beforeAll(async () => {

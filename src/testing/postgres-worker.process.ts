@@ -7,9 +7,9 @@ import { decideBatch } from '../processing/decide-batch.ts';
 import { batchOf, claimOf, eventsOf, maintenanceOf, progressOf, rejectedOf, startAt } from './event-store.batches.ts';
 
 /**
- * A worker to be killed or frozen: commits batches of `recordsPerBatch` records of a partition for ever, prunes now and then,
- * and prints next_offset after each answer, or `fenced` and ends. Arguments: URL, partition, records per batch, and the
- * number of the batch in whose transaction it stops itself, if any.
+ * A worker to be killed or frozen: commits batches of `recordsPerBatch` records of a partition for ever, prunes now and
+ * then, and prints next_offset after each answer, or `fenced` and ends. Arguments: URL, partition, records per batch,
+ * and the number of the batch in whose transaction it stops itself, if any.
  */
 const [url, partition, recordsPerBatch, freezeAt] = [process.argv[2]!, ...process.argv.slice(3).map(Number)];
 const store = await createPostgresEventStore({ url, role: 'owner', eventTypesMax: 100 });

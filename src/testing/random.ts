@@ -19,7 +19,10 @@ export function createRandom(seed: number): Random {
   return { next, below, pick: (items) => items[below(items.length)]! };
 }
 
-/** A seed to draw by: another one each time, or the one that is to be repeated. Whoever takes it tells it where the test fails. */
+/**
+ * A seed to draw by: another one each time, or the one that is to be repeated. Whoever takes it tells it where the test
+ * fails.
+ */
 export function testSeed(): number {
   return Number(process.env.ESP_TEST_SEED ?? Date.now() % 1_000_000);
 }

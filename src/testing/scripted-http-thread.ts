@@ -1,5 +1,5 @@
-// In place of a thread that serves HTTP: it does what the main thread tells it to. At port 13 it ends, at 14 it lacks its store until it is
-// asked for its queue.
+// In place of a thread that serves HTTP: it does what the main thread tells it to. At port 13 it ends, at 14 it lacks
+// its store until it is asked for its queue.
 import { parentPort, workerData } from 'node:worker_threads';
 import { openGate } from '../runtime/serve/gate.ts';
 import type { HttpThreadData, HttpThreadMessage } from '../runtime/serve/http-thread.ts';

@@ -2,10 +2,11 @@ import { constants } from 'node:os';
 import type { Random } from './random.ts';
 
 /**
- * A disk in memory with a page cache in front of it, as a kernel has: what was written is seen by every reader at once, and is
- * on the disk when it was flushed, or before, or never. A process that is killed loses nothing of the cache; a power cut leaves
- * of what was not flushed any sectors, and of a directory's changes the first so many. A flush that fails counts its sectors as
- * clean although they may never have come down: the next flush does not try them again (as Linux does it).
+ * A disk in memory with a page cache in front of it, as a kernel has: what was written is seen by every reader at once,
+ * and is on the disk when it was flushed, or before, or never. A process that is killed loses nothing of the cache; a
+ * power cut leaves of what was not flushed any sectors, and of a directory's changes the first so many. A flush that
+ * fails counts its sectors as clean although they may never have come down: the next flush does not try them again (as
+ * Linux does it).
  */
 export interface SimulatedDisk {
   /** Null where there is none. */
@@ -21,7 +22,10 @@ export interface SimulatedDisk {
   failFlush(file: DiskFile): void;
   /** Some of what is not flushed comes down by itself. */
   writeBack(): void;
-  /** Everything that runs is gone, and of what was not flushed there is what happened to come down; with `share` 0 nothing. */
+  /**
+   * Everything that runs is gone, and of what was not flushed there is what happened to come down; with `share` 0
+   * nothing.
+   */
   cutPower(share?: 0): void;
 }
 

@@ -3,9 +3,9 @@ import type { Random } from './random.ts';
 import { type DiskFile, type DiskNode, diskError, type SimulatedDisk } from './simulated-disk.ts';
 
 /**
- * The calls of `node:fs` and `node:fs/promises` that the embedded log makes, over a simulated disk. What is called side by side
- * is done in any order. Any call may fail: before it had an effect, half way through, or after it; and the process may die
- * between any two of them, or in the middle of one.
+ * The calls of `node:fs` and `node:fs/promises` that the embedded log makes, over a simulated disk. What is called side
+ * by side is done in any order. Any call may fail: before it had an effect, half way through, or after it; and the
+ * process may die between any two of them, or in the middle of one.
  */
 export interface SimulatedFiles {
   readonly fs: ReturnType<typeof callsOf>['fs'];
@@ -35,7 +35,10 @@ interface Descriptor {
 type Callback<Result> = (error: Error | null, result?: Result) => void;
 export type CallName = 'open' | 'close' | 'read' | 'write' | 'flush' | 'stat' | 'readdir' | 'rename' | 'mkdir' | 'rm';
 
-/** How much of a call is done, and whether it says so. `died`: nobody is there to be told, and what it wrote is not flushed. */
+/**
+ * How much of a call is done, and whether it says so. `died`: nobody is there to be told, and what it wrote is not
+ * flushed.
+ */
 export interface Fate {
   readonly code: Parameters<typeof diskError>[0] | null;
   readonly effect: 'none' | 'part' | 'whole';

@@ -123,8 +123,8 @@ function isReExport(node: ESTree.Program['body'][number]): boolean {
 }
 
 /**
- * `delay(300)`, and `setTimeout(resolve, 300)`: the code goes on after a fixed time. A deadline, which is a function that
- * fails or ends something, is not one.
+ * `delay(300)`, and `setTimeout(resolve, 300)`: the code goes on after a fixed time. A deadline, which is a function
+ * that fails or ends something, is not one.
  */
 function sleepOf(node: ESTree.CallExpression): number | null {
   if (node.callee.type !== 'Identifier') return null;

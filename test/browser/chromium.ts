@@ -8,7 +8,9 @@ const elsewhere = [
   'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
 ];
 
-/** Path of a browser of the Chromium family on this machine, or null. CHROMIUM_PATH (or CHROMIUM) overrides the search. */
+/**
+ * Path of a browser of the Chromium family on this machine, or null. CHROMIUM_PATH (or CHROMIUM) overrides the search.
+ */
 export function findChromium(): string | null {
   const onPath = (process.env.PATH ?? '').split(delimiter).flatMap((folder) => names.map((name) => join(folder, name)));
   const chosen = process.env.CHROMIUM_PATH ?? process.env.CHROMIUM;

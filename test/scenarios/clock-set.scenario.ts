@@ -1,6 +1,7 @@
 /**
- * Promise: a server whose clock is set back by an hour goes on at once: events are stored, the live stream and the numbers move.
- * Set ahead by years it removes nothing for its age, says so, and is as before when the clock is set right.
+ * Promise: a server whose clock is set back by an hour goes on at once: events are stored, the live stream and the
+ * numbers move. Set ahead by years it removes nothing for its age, says so, and is as before when the clock is set
+ * right.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
- * Promise: damage in the log stops the partition whose records it has hit, and says so everywhere; all others go on, and so does
- * that one where the record was stored already. An operator who has no sound copy gives the rest up: exactly these records count
- * as lost, and the ledger balances.
+ * Promise: damage in the log stops the partition whose records it has hit, and says so everywhere; all others go on,
+ * and so does that one where the record was stored already. An operator who has no sound copy gives the rest up:
+ * exactly these records count as lost, and the ledger balances.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Promise: a log whose file is deleted under the server is noticed within seconds, also where nothing is sent: it is not ready,
- * and takes nothing; what was answered 202 is known at the next start to be missing.
+ * Promise: a log whose file is deleted under the server is noticed within seconds, also where nothing is sent: it is
+ * not ready, and takes nothing; what was answered 202 is known at the next start to be missing.
  */
 import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

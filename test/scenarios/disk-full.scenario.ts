@@ -1,7 +1,7 @@
 /**
- * Promise: a full disk is answered 503 disk_full and loses nothing. Below the floor of free space the server refuses at once;
- * with no floor at all, log and store really run out of space, and it still neither ends nor fails an event. Once there is
- * room again, it goes on by itself.
+ * Promise: a full disk is answered 503 disk_full and loses nothing. Below the floor of free space the server refuses at
+ * once; with no floor at all, log and store really run out of space, and it still neither ends nor fails an event. Once
+ * there is room again, it goes on by itself.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';

@@ -1,7 +1,8 @@
 /**
- * Promise: values come back unchanged, whatever a double or an object of JavaScript would make of them: integers past 2^53,
- * decimals of any length, `__proto__` as an ordinary key, every character of Unicode; -0 is 0, and of a duplicate key the
- * last wins. It holds for the event itself, the list and the live stream, and two spellings of one value are one event.
+ * Promise: values come back unchanged, whatever a double or an object of JavaScript would make of them: integers past
+ * 2^53, decimals of any length, `__proto__` as an ordinary key, every character of Unicode; -0 is 0, and of a duplicate
+ * key the last wins. It holds for the event itself, the list and the live stream, and two spellings of one value are
+ * one event.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { expect, it, onTestFinished } from 'vitest';

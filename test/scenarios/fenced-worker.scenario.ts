@@ -1,6 +1,6 @@
 /**
- * Promise: two workers that hold one partition never count a record twice. The one that was paused between building its batch
- * and its transaction is fenced when it wakes; and a commit whose answer was lost is recognised, not repeated.
+ * Promise: two workers that hold one partition never count a record twice. The one that was paused between building its
+ * batch and its transaction is fenced when it wakes; and a commit whose answer was lost is recognised, not repeated.
  */
 import { expect, it } from 'vitest';
 import { UnavailableError } from '../../src/domain/failure.ts';

@@ -1,7 +1,7 @@
 /**
  * Promise: 202 is sent only after the event is on stable storage. In what the server asks of the system, the write that
- * holds the event goes to a file that was opened to be flushed with each write, or is followed by a flush of that file; and
- * that has ended, well, before the write of the answer begins.
+ * holds the event goes to a file that was opened to be flushed with each write, or is followed by a flush of that file;
+ * and that has ended, well, before the write of the answer begins.
  */
 import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';

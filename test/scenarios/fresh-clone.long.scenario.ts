@@ -1,4 +1,5 @@
-// In a fresh clone `npm start` is all there is to do: it installs, builds the dashboard, and serves. The next one only serves.
+// In a fresh clone `npm start` is all there is to do: it installs, builds the dashboard, and serves. The next one only
+// serves.
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createTempDir, makeEvent, ownPath, projectRoot, runCommand, startServer } from './harness.ts';

@@ -1,6 +1,6 @@
 /**
- * Promise: whatever order of sends, crashes, lost answers, takeovers, restarts, redrives, conflicts, trims, retention and
- * folding comes, every record has exactly one outcome, every id is stored once, and the metrics equal the store.
+ * Promise: whatever order of sends, crashes, lost answers, takeovers, restarts, redrives, conflicts, trims, retention
+ * and folding comes, every record has exactly one outcome, every id is stored once, and the metrics equal the store.
  *
  * 200 seeds of generated operations against a simple model; ESP_TEST_SEED=17 runs seed 17 alone.
  */

@@ -1,6 +1,7 @@
 /**
- * Promise: SIGTERM under full load loses nothing. Every event that was answered 202 is stored once the server runs again; it
- * ends with exit code 0 in less than ten seconds, whoever is connected, and takes no new connection meanwhile.
+ * Promise: SIGTERM under full load loses nothing. Every event that was answered 202 is stored once the server runs
+ * again; it ends with exit code 0 in less than ten seconds, whoever is connected, and takes no new connection
+ * meanwhile.
  */
 import { once } from 'node:events';
 import { connect } from 'node:net';

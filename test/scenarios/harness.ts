@@ -1,6 +1,7 @@
 /**
  * What scenarios are made of: real servers as child processes on directories of their own, and conditions to wait for.
- * Everything a scenario starts is ended, and every directory it makes is removed, when its test is over, however it ends.
+ * Everything a scenario starts is ended, and every directory it makes is removed, when its test is over, however it
+ * ends.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -33,7 +34,9 @@ export function requireHere(context: TestContext, isThere: boolean, what: string
   context.skip(`needs ${what}`);
 }
 
-/** Polls until the condition answers something other than null, undefined or false; a thrown error counts as "not yet". */
+/**
+ * Polls until the condition answers something other than null, undefined or false; a thrown error counts as "not yet".
+ */
 export async function waitFor<Value>(
   what: string,
   condition: () => Promise<Value> | Value,
@@ -326,8 +329,8 @@ export async function storedEvents(server: RunningServer): Promise<EventView[]> 
 }
 
 /**
- * Waits until nothing is in flight, then holds every number against the others: the ledger balances, the metrics tell what
- * the ledger tells, and `esp verify` finds every number in agreement with the rows.
+ * Waits until nothing is in flight, then holds every number against the others: the ledger balances, the metrics tell
+ * what the ledger tells, and `esp verify` finds every number in agreement with the rows.
  */
 export async function expectEverythingAddsUp(server: RunningServer, expected = { lost: 0 }): Promise<LedgerView> {
   const ledger = await server.settled();

@@ -1,6 +1,6 @@
 /**
- * Promise: every id that was answered 202 is stored exactly once, although the process is killed with -9 five times while
- * clients send 20,000 events; afterwards the ledger balances and the metrics tell exactly what is stored.
+ * Promise: every id that was answered 202 is stored exactly once, although the process is killed with -9 five times
+ * while clients send 20,000 events; afterwards the ledger balances and the metrics tell exactly what is stored.
  */
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';

@@ -1,7 +1,7 @@
 /**
- * Promise: a store that is put back to an older copy catches up from the log to the very same end; a log that is put back to
- * an older copy (or is gone) is noticed before anything is appended to it: the server says so, refuses new events, and goes
- * on once an operator has adopted the log. In both cases whatever is appended afterwards counts too.
+ * Promise: a store that is put back to an older copy catches up from the log to the very same end; a log that is put
+ * back to an older copy (or is gone) is noticed before anything is appended to it: the server says so, refuses new
+ * events, and goes on once an operator has adopted the log. In both cases whatever is appended afterwards counts too.
  */
 import { copyFileSync, cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -112,7 +112,9 @@ describe('a store put back to an older copy', () => {
 
 interface Damage {
   readonly what: string;
-  /** Leaves another log than the one that was processed. Answers how many events it has that the store does not know. */
+  /**
+   * Leaves another log than the one that was processed. Answers how many events it has that the store does not know.
+   */
   readonly damage: (logDirectory: string, copyDirectory: string) => Promise<{ known: number; fresh: number }>;
   readonly says: RegExp;
 }

@@ -1,7 +1,8 @@
 /**
  * Promise: records that are no events never stop what is behind them and are never dropped. Put on the log below the
- * interface among 5,000 good ones, exactly they are in the inbox, each whole and with a reason a person can read; what can
- * be made an event of can be redriven, with its own payload or another, and the settled row says which event it became.
+ * interface among 5,000 good ones, exactly they are in the inbox, each whole and with a reason a person can read; what
+ * can be made an event of can be redriven, with its own payload or another, and the settled row says which event it
+ * became.
  */
 import { describe, expect, it } from 'vitest';
 import { redriveEventId } from '../../src/domain/identity.ts';

@@ -1,6 +1,6 @@
 /**
- * Promise: what real systems send comes back as it was sent. Every example of GitHub's webhooks, sent as an event of its own,
- * in an array and as NDJSON, is read back by its id and in the list as the same JSON value.
+ * Promise: what real systems send comes back as it was sent. Every example of GitHub's webhooks, sent as an event of
+ * its own, in an array and as NDJSON, is read back by its id and in the list as the same JSON value.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

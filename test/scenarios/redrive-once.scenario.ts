@@ -1,6 +1,6 @@
 /**
- * Promise: a failed event that many redrive and discard at once is redriven once or discarded once, never both; everybody else
- * is told 409. What a process had claimed when it was killed is free after the next start.
+ * Promise: a failed event that many redrive and discard at once is redriven once or discarded once, never both;
+ * everybody else is told 409. What a process had claimed when it was killed is free after the next start.
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Promise: clients that stop half way, send a byte a second or only sit there, a thousand of them, keep nobody else from
- * being served; they are cut off in time, and nothing of an incomplete request is taken.
+ * Promise: clients that stop half way, send a byte a second or only sit there, a thousand of them, keep nobody else
+ * from being served; they are cut off in time, and nothing of an incomplete request is taken.
  */
 import { expect, it } from 'vitest';
 import { limits } from '../../src/domain/limits.ts';

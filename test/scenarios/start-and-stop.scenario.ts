@@ -1,5 +1,5 @@
-// The server starts with one command and stops in order when it is told to: what it accepted is stored, its port and its
-// directory are free, and the exit code says so.
+// The server starts with one command and stops in order when it is told to: what it accepted is stored, its port and
+// its directory are free, and the exit code says so.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

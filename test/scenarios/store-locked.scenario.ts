@@ -1,6 +1,6 @@
 /**
- * Promise: a store that can't be written for a while stops nothing. While another process holds SQLite's write lock for ten
- * seconds, every event is answered 202 within the deadline; nothing is failed, and the store catches up by itself.
+ * Promise: a store that can't be written for a while stops nothing. While another process holds SQLite's write lock for
+ * ten seconds, every event is answered 202 within the deadline; nothing is failed, and the store catches up by itself.
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

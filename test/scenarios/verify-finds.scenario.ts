@@ -1,7 +1,7 @@
 /**
- * Promise: `esp verify` finds what disagrees. A stored event, an inbox row, a count of the metrics, a total or a position of
- * progress that was changed by hand in the store's file is told in a readable line, and the exit code is 1; on an untouched
- * store it finds nothing. It works on the files while no server runs, and through a running server.
+ * Promise: `esp verify` finds what disagrees. A stored event, an inbox row, a count of the metrics, a total or a
+ * position of progress that was changed by hand in the store's file is told in a readable line, and the exit code is 1;
+ * on an untouched store it finds nothing. It works on the files while no server runs, and through a running server.
  */
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';

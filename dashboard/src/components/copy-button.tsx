@@ -1,7 +1,9 @@
 import { useEffect, useState } from 'react';
 import { Button } from './button.tsx';
 
-/** The clipboard API exists on https and localhost only; a selection that is copied works on a plain http address too. */
+/**
+ * The clipboard API exists on https and localhost only; a selection that is copied works on a plain http address too.
+ */
 async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);

@@ -8,7 +8,10 @@ export interface JsonDifference {
   readonly after: string | null;
 }
 
-/** Where two valid JSON texts differ, literal by literal: in the order of the first one, then what the second one has besides. */
+/**
+ * Where two valid JSON texts differ, literal by literal: in the order of the first one, then what the second one has
+ * besides.
+ */
 export function differencesOf(before: string, after: string): readonly JsonDifference[] {
   const [old, now] = [literalsOf(before), literalsOf(after)];
   const paths = new Set([...old.keys(), ...now.keys()]);

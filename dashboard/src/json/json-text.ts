@@ -87,7 +87,9 @@ export function parseWithRawPayloads(text: string): unknown {
   return JSON.parse(parts.join(''));
 }
 
-/** @returns the raw text of the record's own `payload` (of several the last, as JSON has it), or null if there is none. */
+/**
+ * @returns the raw text of the record's own `payload` (of several the last, as JSON has it), or null if there is none.
+ */
 export function payloadTextOf(recordText: string): string | null {
   if (problemOfJson(recordText) !== null) return null;
   let payload: string | null = null;

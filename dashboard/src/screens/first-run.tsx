@@ -9,7 +9,9 @@ const firstEventCommand = () =>
     `  -d '{"event_type": "user.signed_up", "payload": {"plan": "pro"}}'`,
   ].join('\n');
 
-/** Shown while nothing was ever sent. The live connection is open behind it: the first event turns it into the overview. */
+/**
+ * Shown while nothing was ever sent. The live connection is open behind it: the first event turns it into the overview.
+ */
 export function FirstRun() {
   const command = firstEventCommand();
   return (

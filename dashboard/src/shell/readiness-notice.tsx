@@ -5,8 +5,8 @@ import './readiness-notice.css';
 import { groupReasons } from './reason-groups.ts';
 
 /**
- * What the server says is missing, with its own words on how to mend it. It may be ready and still miss something, such as
- * a worker elsewhere: that is told too.
+ * What the server says is missing, with its own words on how to mend it. It may be ready and still miss something, such
+ * as a worker elsewhere: that is told too.
  */
 export function ReadinessNotice() {
   const readiness = useLive('snapshot')?.readiness;

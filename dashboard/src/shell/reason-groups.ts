@@ -9,7 +9,9 @@ export interface ReasonGroup {
   readonly others: readonly string[];
 }
 
-/** A log that was replaced halts every partition, each with a sentence of its own: fifty of them say no more than one. */
+/**
+ * A log that was replaced halts every partition, each with a sentence of its own: fifty of them say no more than one.
+ */
 export function groupReasons(reasons: readonly Reason[]): readonly ReasonGroup[] {
   const messages = new Map<string, Set<string>>();
   for (const { code, message } of reasons) messages.set(code, (messages.get(code) ?? new Set()).add(message));

@@ -11,9 +11,10 @@ export interface KafkaAppender extends Omit<LogAppender, 'trim'> {
 }
 
 /**
- * One lane for each broker that leads a partition when the log is opened. A broker answers one request of a connection after
- * another, so a second one in flight would only make the groups smaller; and one lane for all brokers would have every append
- * wait for the slowest. Where leaders move later, an append goes to several brokers, which costs time and no order.
+ * One lane for each broker that leads a partition when the log is opened. A broker answers one request of a connection
+ * after another, so a second one in flight would only make the groups smaller; and one lane for all brokers would have
+ * every append wait for the slowest. Where leaders move later, an append goes to several brokers, which costs time and
+ * no order.
  */
 export function createKafkaAppender(brokers: Brokers, topic: Topic): KafkaAppender {
   const producer = createProducer(brokers, topic);

@@ -22,7 +22,9 @@ export type KafkaQuestions = Pick<LogReader, 'describe' | 'recordAt' | 'examineG
   bounds(partition: number): Promise<{ readonly start: number; readonly end: number }>;
 };
 
-/** What is asked about the log beside reading it in order. Each is answered afresh, within limits.kafkaCallTimeoutMs. */
+/**
+ * What is asked about the log beside reading it in order. Each is answered afresh, within limits.kafkaCallTimeoutMs.
+ */
 export function createKafkaQuestions(brokers: Brokers, topic: Topic): KafkaQuestions {
   const deadline = () => performance.now() + limits.kafkaCallTimeoutMs;
 

@@ -24,7 +24,10 @@ import { createKafkaEventLog } from './event-log.kafka.ts';
 import { openKafkaTopics } from './topics/topics.ts';
 import type { KafkaClientSettings, KafkaSasl } from './wire/settings.ts';
 
-/** A broker that takes only TLS with SASL, and lets a user do only what the user may. Its other listener is the tests' own. */
+/**
+ * A broker that takes only TLS with SASL, and lets a user do only what the user may. Its other listener is the tests'
+ * own.
+ */
 let kafka: KafkaServer;
 let directory: string;
 let authority: string;

@@ -17,8 +17,8 @@ export interface PartitionBoundaries {
 }
 
 /**
- * The group that tells where the partitions start from now on, and where they end: what lies in front of it may rot, and is
- * counted all the same.
+ * The group that tells where the partitions start from now on, and where they end: what lies in front of it may rot,
+ * and is counted all the same.
  */
 export function encodeBoundaries(
   starts: readonly number[],
@@ -44,7 +44,9 @@ export function bytesToNextPage(end: number): number {
   return (pageBytes - (end % pageBytes)) % pageBytes;
 }
 
-/** @param group a whole group without batches; its header need not be sound. Null where it is damaged, or another one. */
+/**
+ * @param group a whole group without batches; its header need not be sound. Null where it is damaged, or another one.
+ */
 export function decodeBoundaries(group: Buffer, partitions: number): PartitionBoundaries | null {
   const body = group.subarray(groupHeaderBytes + lengthBytes);
   const listBytes = partitions * offsetBytes;

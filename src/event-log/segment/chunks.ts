@@ -3,11 +3,11 @@ import { limits } from '../../domain/limits.ts';
 import { closeAnyhow, readFully, segmentPath } from './files.ts';
 
 /**
- * Reads of segments by one thread, in chunks that are kept for a while: the partitions lie side by side in a segment, and
- * what one of them has brought in serves the others.
+ * Reads of segments by one thread, in chunks that are kept for a while: the partitions lie side by side in a segment,
+ * and what one of them has brought in serves the others.
  *
- * Reading is synchronous: it is nearly always the page cache that answers, and a turn through the thread pool for each batch
- * would cost several times the read.
+ * Reading is synchronous: it is nearly always the page cache that answers, and a turn through the thread pool for each
+ * batch would cost several times the read.
  */
 export interface SegmentChunks {
   /**

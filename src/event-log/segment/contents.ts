@@ -66,7 +66,10 @@ interface Found {
   readonly holdsRecords: boolean | null;
 }
 
-/** What begins where the contents end: a group, or, up to the next one, what is left of some. Null where the segment is gone. */
+/**
+ * What begins where the contents end: a group, or, up to the next one, what is left of some. Null where the segment is
+ * gone.
+ */
 function findGroup(
   { bytes: at, sequence }: SegmentContents,
   chunks: SegmentChunks,

@@ -1,4 +1,6 @@
-/** What is in the log's directory, besides records: files that are missing, damaged, moved away, given up, or nobody's. */
+/**
+ * What is in the log's directory, besides records: files that are missing, damaged, moved away, given up, or nobody's.
+ */
 import { copyFile, mkdtemp, readdir, readFile, readlink, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

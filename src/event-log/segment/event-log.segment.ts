@@ -23,13 +23,17 @@ export interface SegmentEventLog extends EventLog {
   /** These two for `openSegmentLogReader` in another thread of this process. */
   readonly shared: SharedArrayBuffer;
   readonly givenUp: readonly OffsetRange[];
-  /** From now on damage at these offsets is passed over, and counted as lost, by whoever opens the log. Durable when it resolves. */
+  /**
+   * From now on damage at these offsets is passed over, and counted as lost, by whoever opens the log. Durable when it
+   * resolves.
+   */
   giveUp(ranges: readonly OffsetRange[]): Promise<void>;
 }
 
 /**
- * The embedded event log: segment files, to which every append is one write that is flushed before it is answered. One lane,
- * so one append in flight. Throws StartupError for a directory that holds no log, or another one than the options say.
+ * The embedded event log: segment files, to which every append is one write that is flushed before it is answered. One
+ * lane, so one append in flight. Throws StartupError for a directory that holds no log, or another one than the options
+ * say.
  */
 export async function createSegmentEventLog(options: SegmentEventLogOptions): Promise<SegmentEventLog> {
   const { directory, partitions } = options;

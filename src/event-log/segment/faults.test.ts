@@ -1,6 +1,7 @@
 /**
- * The segment log on a disk whose calls fail, under a process that dies between any two of them. First the faults that it was
- * once not up to, by name; then 300 seeds of generated ones: ESP_TEST_SEED=17 runs seed 17 alone; then every byte that may rot.
+ * The segment log on a disk whose calls fail, under a process that dies between any two of them. First the faults that
+ * it was once not up to, by name; then 300 seeds of generated ones: ESP_TEST_SEED=17 runs seed 17 alone; then every
+ * byte that may rot.
  */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { DamagedError, StartupError } from '../../domain/failure.ts';

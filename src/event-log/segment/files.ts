@@ -15,9 +15,9 @@ import {
 } from './format.ts';
 
 /**
- * The files of the embedded log: `000000000001.segment`, `000000000002.segment`, … in a directory of its own, and one that says
- * what was given up of it. A file is made under another name and gets its own when it is on disk, so what has the name is whole.
- * Files of any other name are nobody's: they are left alone.
+ * The files of the embedded log: `000000000001.segment`, `000000000002.segment`, … in a directory of its own, and one
+ * that says what was given up of it. A file is made under another name and gets its own when it is on disk, so what has
+ * the name is whole. Files of any other name are nobody's: they are left alone.
  */
 const suffix = '.segment';
 const unfinishedName = 'unfinished';
@@ -231,9 +231,9 @@ export async function removeSegment(directory: string, number: number): Promise<
 }
 
 /**
- * Linux flushes with the write what is opened like this, which saves a system call and a turn through the thread pool for
- * each append (measured: 15 to 20 % of its time). Elsewhere the writer flushes in a call of its own: macOS needs more than
- * this flag promises to get through the disk's cache, and Windows does not have it.
+ * Linux flushes with the write what is opened like this, which saves a system call and a turn through the thread pool
+ * for each append (measured: 15 to 20 % of its time). Elsewhere the writer flushes in a call of its own: macOS needs
+ * more than this flag promises to get through the disk's cache, and Windows does not have it.
  */
 export const flushesByWriting = process.platform === 'linux';
 export const writingFlags = constants.O_RDWR | (flushesByWriting ? constants.O_DSYNC : 0);

@@ -8,9 +8,9 @@ import type { AppendedAt, RecordToAppend } from '../event-log.ts';
  *   group     32 bytes of header │ record batches, or where the partitions start and end
  *   batch     32 bytes of header │ the length of each record │ the records      (records of one append and partition)
  *
- * Every header and every batch carries a CRC-32. A group's header also carries its segment's salt and a number that goes up
- * by one: so neither what is left over from an append that failed, nor bytes that a client chose, pass for a group. Numbers
- * are big-endian; offsets and times are doubles, which hold whole numbers up to 2^53.
+ * Every header and every batch carries a CRC-32. A group's header also carries its segment's salt and a number that
+ * goes up by one: so neither what is left over from an append that failed, nor bytes that a client chose, pass for a
+ * group. Numbers are big-endian; offsets and times are doubles, which hold whole numbers up to 2^53.
  */
 export interface SegmentHeader {
   readonly logId: string;
@@ -259,8 +259,9 @@ export interface GroupVisitor {
 }
 
 /**
- * Goes through the batches of a group, whether or not they, or the group's header, are sound. Behind one that is damaged it goes
- * on where its length can be believed: a sound batch follows there, or lengths lead from there to the group's very end.
+ * Goes through the batches of a group, whether or not they, or the group's header, are sound. Behind one that is
+ * damaged it goes on where its length can be believed: a sound batch follows there, or lengths lead from there to the
+ * group's very end.
  */
 export function visitBatches(group: Buffer, { onBatch, onDamage }: GroupVisitor): void {
   for (let at = groupHeaderBytes; at < group.length; ) {

@@ -5,9 +5,9 @@ import type { DamagedError } from '../../domain/failure.ts';
 import { givenUpName, writeWhole } from './files.ts';
 
 /**
- * What an operator has given up of a log: offsets at which damage is passed over, and counted as lost, where else it would halt
- * the partition. It is a file beside the segments, for a segment is never written to again. A record that can be read is given
- * out all the same, whatever stands here.
+ * What an operator has given up of a log: offsets at which damage is passed over, and counted as lost, where else it
+ * would halt the partition. It is a file beside the segments, for a segment is never written to again. A record that
+ * can be read is given out all the same, whatever stands here.
  */
 export interface GivenUp {
   readonly ranges: readonly OffsetRange[];

@@ -9,7 +9,8 @@ import type { LogMarks } from './marks.ts';
 /** Finds records in the segments. What a thread has learned of a segment it keeps, for the few that it used last. */
 export interface SegmentIndex {
   /**
-   * The batch that holds this offset, which must lie between the partition's start and end; null if it was trimmed meanwhile.
+   * The batch that holds this offset, which must lie between the partition's start and end; null if it was trimmed
+   * meanwhile.
    * @throws DamagedError for a record that is damaged; UnavailableError where files can't be read
    */
   batchAt(partition: number, offset: number): RecordBatch | null;

@@ -1,7 +1,7 @@
 /**
- * What the threads of one process know together about the embedded log: how far it is durable, where it starts, who reads
- * it, and that something of this has changed. Only the thread that appends moves `end` and `start`; it does so after the
- * flush and before it answers, so a reader that goes by them sees nothing that is not on disk.
+ * What the threads of one process know together about the embedded log: how far it is durable, where it starts, who
+ * reads it, and that something of this has changed. Only the thread that appends moves `end` and `start`; it does so
+ * after the flush and before it answers, so a reader that goes by them sees nothing that is not on disk.
  */
 export interface LogMarks {
   readonly shared: SharedArrayBuffer;
@@ -87,8 +87,8 @@ interface Wait {
 }
 
 /**
- * Any number of waits on one `Atomics.waitAsync`. That can't be taken back and does not keep a process alive; timers and
- * listeners of our own can, and do.
+ * Any number of waits on one `Atomics.waitAsync`. That can't be taken back and does not keep a process alive; timers
+ * and listeners of our own can, and do.
  */
 function createWaits(words: Int32Array): Pick<LogMarks, 'until' | 'recheck'> {
   const waits = new Set<Wait>();

@@ -28,13 +28,13 @@ export interface LogTail {
 }
 
 /**
- * Finds the end of the newest segment, and has it on disk up to there: after kill -9 its newest group may be in the page
- * cache only, and nothing is shown before it is durable. To flush it is not enough: where a flush of it has failed before, the
- * system counts it as flushed, so it is written once more.
+ * Finds the end of the newest segment, and has it on disk up to there: after kill -9 its newest group may be in the
+ * page cache only, and nothing is shown before it is durable. To flush it is not enough: where a flush of it has failed
+ * before, the system counts it as flushed, so it is written once more.
  *
- * One append is under way at a time, so a crash can leave at most one group in pieces, with nothing behind it. A group that
- * is not whole with a later one behind it is therefore not a torn write but damage, in records that were answered: it is
- * kept, and told when it is read.
+ * One append is under way at a time, so a crash can leave at most one group in pieces, with nothing behind it. A group
+ * that is not whole with a later one behind it is therefore not a torn write but damage, in records that were answered:
+ * it is kept, and told when it is read.
  *
  * @throws StartupError where groups contradict one another, and where the disk does not do it
  */
@@ -118,9 +118,9 @@ function isSound(group: Buffer, header: GroupHeader, partitions: number): boolea
 }
 
 /**
- * Follows where each partition ends, past damage too: an offset that was answered must not be given away again. How many records
- * of which partition lie in damaged bytes is what these say of themselves, where that fits what is known; or what comes behind
- * tells; or, where neither does, each partition is taken to have all that it could have there.
+ * Follows where each partition ends, past damage too: an offset that was answered must not be given away again. How
+ * many records of which partition lie in damaged bytes is what these say of themselves, where that fits what is known;
+ * or what comes behind tells; or, where neither does, each partition is taken to have all that it could have there.
  */
 function followEnds(from: readonly number[]) {
   const ends = [...from];

@@ -21,7 +21,9 @@ export interface Take {
 export interface BatchSource {
   readonly marks: LogMarks;
   readonly partitions: number;
-  /** Adds to `take` what is durable, up to the limits or to damage. Throws DamagedError where that comes first of all. */
+  /**
+   * Adds to `take` what is durable, up to the limits or to damage. Throws DamagedError where that comes first of all.
+   */
   fill(take: Take, partition: number, limits: BatchLimits): void;
 }
 

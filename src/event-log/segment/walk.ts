@@ -13,8 +13,8 @@ export interface FoundGroup {
 }
 
 /**
- * The first group from `from` on that was written after the one numbered `sequence`. No client can have made what is found: a
- * group's header carries the segment's salt, and a number that its turn has come for.
+ * The first group from `from` on that was written after the one numbered `sequence`. No client can have made what is
+ * found: a group's header carries the segment's salt, and a number that its turn has come for.
  */
 export function findLaterGroup(
   bytes: Buffer,

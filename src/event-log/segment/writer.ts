@@ -21,8 +21,8 @@ import { openTailFile, type TailFile } from './tail-file.ts';
 
 export interface SegmentWriter extends LogAppender {
   /**
-   * Throws UnavailableError where the newest segment is no longer in its place. Appends are then refused, until it is seen there
-   * again. To be called every second or so: an append looks only whether its own file has a name still.
+   * Throws UnavailableError where the newest segment is no longer in its place. Appends are then refused, until it is
+   * seen there again. To be called every second or so: an append looks only whether its own file has a name still.
    */
   assertInPlace(): void;
   /** Refuses what comes from now on, waits for what is under way, and closes the file. */
@@ -40,8 +40,9 @@ export interface SegmentWriterOptions {
 }
 
 /**
- * The one appender of a log. An append is one group, written at the tail and flushed; only then do the tail and the ends
- * move. One that failed has moved nothing, so the next is written over whatever it left: it was never shown to anybody.
+ * The one appender of a log. An append is one group, written at the tail and flushed; only then do the tail and the
+ * ends move. One that failed has moved nothing, so the next is written over whatever it left: it was never shown to
+ * anybody.
  */
 export function createSegmentWriter(options: SegmentWriterOptions): SegmentWriter {
   const { directory, partitions, marks, now = Date.now, segmentBytesMax = limits.logSegmentBytesMax } = options;
@@ -197,8 +198,8 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
   }
 
   /**
-   * With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot. That group is on
-   * a page of its own: what rots is often a whole sector.
+   * With a group behind it, the last append can't be taken for one that a crash has torn, should its bytes ever rot.
+   * That group is on a page of its own: what rots is often a whole sector.
    */
   async function seal(): Promise<void> {
     await writeBoundaries(bytesToNextPage(tailBytes + boundariesBytes(partitions)));
@@ -226,7 +227,8 @@ export function createSegmentWriter(options: SegmentWriterOptions): SegmentWrite
       if (isClosed) throw closedError();
       assertPartition(partition, partitions);
       await inTurn(() => trimNow(partition, below));
-      // After days without a trim there may be thousands: appends come in between. What a close leaves, the next trim removes.
+      // After days without a trim there may be thousands: appends come in between. What a close leaves, the next trim
+      // removes.
       while (!isClosed && isOldestDone()) await inTurn(removeDone);
     },
     async end() {

@@ -17,14 +17,14 @@ export interface BoundedRows<Row> {
 }
 
 /**
- * Rows read at a time. JSON can be many times larger as text than it was sent: `1e308` has 309 digits, so the largest of
- * events fills 15 MB.
+ * Rows read at a time. JSON can be many times larger as text than it was sent: `1e308` has 309 digits, so the largest
+ * of events fills 15 MB.
  */
 const rowsAtATime = 50;
 
 /**
- * The rows of these ids, in this order, up to the first that does not fit into `bytesMax`; a first one always fits. Ids that
- * have no row are left out.
+ * The rows of these ids, in this order, up to the first that does not fit into `bytesMax`; a first one always fits. Ids
+ * that have no row are left out.
  */
 export async function readBounded<Row>(
   connection: Connection,
@@ -49,8 +49,8 @@ export async function readBounded<Row>(
 }
 
 /**
- * LIMIT keeps the levels apart, so that a payload is turned into text once, and each row is looked up by itself: joined as
- * tables, all rows are read where the server takes the table for a small one.
+ * LIMIT keeps the levels apart, so that a payload is turned into text once, and each row is looked up by itself: joined
+ * as tables, all rows are read where the server takes the table for a small one.
  */
 function sqlOf({ table, idType, columns, large, as }: BoundedSource): string {
   const fits = 'total <= $2 OR ($3 AND nth = 1)';

@@ -68,8 +68,8 @@ async function claimPartition(
 }
 
 /**
- * A worker that froze half way through sending a batch keeps its locks: a server that waits for the rest of what it is sent heeds no
- * timeout of its own, only a signal. Its owner has lost the partition to this claim either way.
+ * A worker that froze half way through sending a batch keeps its locks: a server that waits for the rest of what it is
+ * sent heeds no timeout of its own, only a signal. Its owner has lost the partition to this claim either way.
  */
 async function endSilentCopies(connection: Connection, silentMs: number): Promise<void> {
   await connection.rows(

@@ -63,8 +63,9 @@ async function writeAtOnce(batch: Batch): Promise<WriteSet> {
 }
 
 /**
- * For a batch that lost a race: other partitions are storing the same ids, perhaps one after the other. So nothing is left to
- * luck: what can be stored is stored, waiting for others where need be, and then it is decided anew about what could not.
+ * For a batch that lost a race: other partitions are storing the same ids, perhaps one after the other. So nothing is
+ * left to luck: what can be stored is stored, waiting for others where need be, and then it is decided anew about what
+ * could not.
  */
 async function writePatiently(batch: Batch): Promise<WriteSet> {
   const { connection, request, decide, knowledge } = batch;

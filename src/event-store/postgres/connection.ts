@@ -8,9 +8,9 @@ import type { Statement } from './statement.ts';
 import type { ServerAddress } from './url.ts';
 
 /**
- * One connection. What is asked is sent at once, and answered in the order of asking: several statements may be under way,
- * and only who needs an answer waits for it. Statements are prepared only where nobody stands between: a proxy may give each
- * transaction another connection of the server, so there all are sent whole and stand for themselves.
+ * One connection. What is asked is sent at once, and answered in the order of asking: several statements may be under
+ * way, and only who needs an answer waits for it. Statements are prepared only where nobody stands between: a proxy may
+ * give each transaction another connection of the server, so there all are sent whole and stand for themselves.
  */
 export interface Connection {
   /** Rows as objects. Every query names its columns beside the type it reads them as. */
@@ -132,8 +132,8 @@ function commandOf(results: QueryResult | QueryResult[]): string {
 }
 
 /**
- * The data goes out right behind the command. Where the command fails, the server drops what was sent for it: the protocol
- * has it so (PostgreSQL's documentation, 54.2.7).
+ * The data goes out right behind the command. Where the command fails, the server drops what was sent for it: the
+ * protocol has it so (PostgreSQL's documentation, 54.2.7).
  */
 function copyIn(client: Client, text: string, data: Uint8Array): Promise<void> {
   const copied = Promise.withResolvers<void>();
@@ -162,8 +162,8 @@ function copyIn(client: Client, text: string, data: Uint8Array): Promise<void> {
 }
 
 /**
- * Everything that is asked in one turn goes out in one piece. By itself each statement is a call of the system, and wakes the server:
- * in small batches that was a quarter of a worker's time.
+ * Everything that is asked in one turn goes out in one piece. By itself each statement is a call of the system, and
+ * wakes the server: in small batches that was a quarter of a worker's time.
  */
 function createHold({ stream }: { readonly stream: Duplex }): () => void {
   let isHeld = false;

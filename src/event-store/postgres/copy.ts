@@ -10,8 +10,8 @@ import { eventColumns } from './rows.ts';
 import { refuseValue, writeUuid } from './uuid.ts';
 
 /**
- * Rows in the binary form of COPY (PostgreSQL's documentation, COPY, file formats): nothing has to be escaped, and numbers and
- * ids need not be read from text. One buffer for all of them.
+ * Rows in the binary form of COPY (PostgreSQL's documentation, COPY, file formats): nothing has to be escaped, and
+ * numbers and ids need not be read from text. One buffer for all of them.
  */
 export interface CopyData {
   readonly command: string;

@@ -5,7 +5,9 @@ import { createPool, type Pool } from './pool.ts';
 import { type PostgresTimeouts, postgresSettings } from './settings.ts';
 import type { ServerAddress } from './url.ts';
 
-/** The server as the store's parts see it: transactions of several kinds, whose errors say what is to be made of them. */
+/**
+ * The server as the store's parts see it: transactions of several kinds, whose errors say what is to be made of them.
+ */
 export interface Database {
   /** Several reads that see one and the same state. */
   read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
@@ -23,13 +25,14 @@ export type Work<Result> = (connection: Connection, transaction: Transaction) =>
 
 export interface Transaction {
   /**
-   * Resolves once it has begun. What is sent before that may change nothing: where BEGIN fails, as when the server is told to cancel
-   * what it does just then, the statements behind it run by themselves.
+   * Resolves once it has begun. What is sent before that may change nothing: where BEGIN fails, as when the server is
+   * told to cancel what it does just then, the statements behind it run by themselves.
    */
   readonly begun: Promise<void>;
   /**
-   * Sends COMMIT right behind the statements that were sent before, whose answers need not be there: where one of them fails, nothing
-   * is committed and this rejects. Not for statements whose success has to be looked at first, nor before `begun` is known.
+   * Sends COMMIT right behind the statements that were sent before, whose answers need not be there: where one of them
+   * fails, nothing is committed and this rejects. Not for statements whose success has to be looked at first, nor
+   * before `begun` is known.
    */
   commit(): Promise<void>;
 }
@@ -86,10 +89,10 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
 }
 
 /**
- * For one transaction, since behind a proxy the next may be on another connection. Everything the store asks is led by an
- * index, and where it asks for the first rows of an order, by that of an index: a plan that reads a whole table, or collects
- * all that match before it sorts them, would be a mistake made from statistics that are not there yet, or of a table that was
- * empty when they were made. Compiling a plan costs more than it gains.
+ * For one transaction, since behind a proxy the next may be on another connection. Everything the store asks is led by
+ * an index, and where it asks for the first rows of an order, by that of an index: a plan that reads a whole table, or
+ * collects all that match before it sorts them, would be a mistake made from statistics that are not there yet, or of a
+ * table that was empty when they were made. Compiling a plan costs more than it gains.
  */
 function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: boolean): string {
   const settings: readonly (readonly [name: string, value: number | string])[] = [
@@ -106,8 +109,8 @@ function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: 
 }
 
 /**
- * All or nothing. `begin` opens a transaction first of all; what it sets after that may fail, and then all of it fails. Where it does not
- * open, the connection is given up with what stands behind it.
+ * All or nothing. `begin` opens a transaction first of all; what it sets after that may fail, and then all of it fails.
+ * Where it does not open, the connection is given up with what stands behind it.
  */
 export async function inTransaction<Result>(
   connection: Connection,

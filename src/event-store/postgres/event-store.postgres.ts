@@ -29,8 +29,8 @@ export interface PostgresEventStoreOptions {
 }
 
 /**
- * The EventStore on PostgreSQL 14 and newer. Any number of processes may have handles on one store. It works behind a proxy
- * that pools by transaction: nothing is set, prepared or locked for longer than a transaction.
+ * The EventStore on PostgreSQL 14 and newer. Any number of processes may have handles on one store. It works behind a
+ * proxy that pools by transaction: nothing is set, prepared or locked for longer than a transaction.
  *
  * @throws StartupError where the server refuses it, or its schema is not the one this program knows; UnavailableError
  */

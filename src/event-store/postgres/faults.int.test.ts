@@ -220,7 +220,10 @@ describe('a network', () => {
   });
 });
 
-/** Hands everything on, until a client says the word: from then on nothing comes back, and once the server says it too, all ends. */
+/**
+ * Hands everything on, until a client says the word: from then on nothing comes back, and once the server says it too,
+ * all ends.
+ */
 async function startLossyRelay(targetPort: number) {
   const port = await freePort();
   let word: string | null = null;

@@ -21,8 +21,9 @@ const lockProgress = statement(
 );
 
 /**
- * The last statement of a guarded transaction. `changes` are its own assignments; their parameters start at $9. What is not as the
- * guard has it, although it is locked, breaks the invariant: so nothing is committed, also where COMMIT was sent already.
+ * The last statement of a guarded transaction. `changes` are its own assignments; their parameters start at $9. What is
+ * not as the guard has it, although it is locked, breaks the invariant: so nothing is committed, also where COMMIT was
+ * sent already.
  */
 export function advanceStatement(changes: string): Statement {
   return statement(

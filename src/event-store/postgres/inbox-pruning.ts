@@ -10,7 +10,10 @@ interface SettledRow {
   readonly counted_as: string;
 }
 
-/** Removes a partition's inbox rows that were settled long ago, and counts them: verification compares both with `failed`. */
+/**
+ * Removes a partition's inbox rows that were settled long ago, and counts them: verification compares both with
+ * `failed`.
+ */
 export async function pruneInbox(
   connection: Connection,
   { consumer, partition, pruneBefore, publishedOnly }: MaintenanceRequest,

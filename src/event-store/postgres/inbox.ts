@@ -63,8 +63,8 @@ function conditionsOf({ eventId, eventType, code, state }: InboxQuery): (readonl
 }
 
 /**
- * Which of the rows are open, in the order of `ids`. They are locked until the transaction ends, in one order, whoever asks:
- * who claims, discards or settles one of them waits, and what is asked next sees what those before have done.
+ * Which of the rows are open, in the order of `ids`. They are locked until the transaction ends, in one order, whoever
+ * asks: who claims, discards or settles one of them waits, and what is asked next sees what those before have done.
  */
 export async function lockOpen(connection: Connection, ids: readonly string[]): Promise<readonly string[]> {
   const rows = await connection.rows<{ id: string; state: InboxState }>(
@@ -103,8 +103,8 @@ async function adoptLog(connection: Connection, logId: string, now: number): Pro
   ]);
   // Batches that are under way end first, and those that come later see the new log (event-store/postgres/guard.ts).
   const progress = await connection.rows('SELECT FROM progress WHERE log_no = $1 FOR UPDATE', [current?.log_no ?? 0]);
-  // Asked twice: nothing was processed under this number yet. Else an older copy of the log, which keeps its id, may be what
-  // is to be adopted: its offsets must not be taken for those of the log as it was.
+  // Asked twice: nothing was processed under this number yet. Else an older copy of the log, which keeps its id, may be
+  // what is to be adopted: its offsets must not be taken for those of the log as it was.
   if (current?.log_id === logId && progress.length === 0) return current.log_no;
   const logNo = (current?.log_no ?? 0) + 1;
   await connection.changes('INSERT INTO logs (log_no, log_id, adopted_at) VALUES ($1, $2, $3)', [logNo, logId, now]);

@@ -52,8 +52,8 @@ const newestFirst = 'ORDER BY received_at DESC, partition DESC, log_offset DESC,
 const parametersOfRange = 8;
 
 /**
- * All events: each partition's rows stand in order in one index, and the newest of all are among the newest of each. So a
- * page looks at as many keys for each partition as it has rows, however many are stored.
+ * All events: each partition's rows stand in order in one index, and the newest of all are among the newest of each. So
+ * a page looks at as many keys for each partition as it has rows, however many are stored.
  */
 export const allEvents: Listing = {
   async keys(connection, range, filters, limit) {

@@ -36,8 +36,8 @@ export async function readPartitionMetrics(
 }
 
 /**
- * Counts of one answer, at most: some megabytes, and a tenth of a second. A day of two thousand types is millions of them, which
- * one statement would read past its time, and one answer would hold whole in memory.
+ * Counts of one answer, at most: some megabytes, and a tenth of a second. A day of two thousand types is millions of
+ * them, which one statement would read past its time, and one answer would hold whole in memory.
  */
 const countsAtATime = 200_000;
 /** Steps have latencies too, some hundred buckets of each. */

@@ -50,7 +50,8 @@ export interface ServerTraits {
 /**
  * Looks whether the store may be used by this program, before anything is.
  *
- * @throws StartupError where the server is too old or refuses it, or the schema is not exactly the one this program knows.
+ * @throws StartupError where the server is too old or refuses it, or the schema is not exactly the one this program
+ * knows.
  */
 export function inspectServer(address: ServerAddress, patience: Patience): Promise<ServerTraits> {
   return onAddress(address, patience, async (connection) => {

@@ -39,8 +39,9 @@ export async function readLedger(connection: Connection, consumer: string): Prom
 }
 
 /**
- * Writes to every disk that a batch needs, and leaves nothing behind. Its commit waits for the write-ahead log up to its own
- * record, so whatever was seen committed before is durable then, also where `synchronous_commit` is off for everybody.
+ * Writes to every disk that a batch needs, and leaves nothing behind. Its commit waits for the write-ahead log up to
+ * its own record, so whatever was seen committed before is durable then, also where `synchronous_commit` is off for
+ * everybody.
  */
 export async function writeThrough(connection: Connection): Promise<void> {
   const id = `probe-${randomUUID()}`;

@@ -56,10 +56,10 @@ export interface RollupRemainder {
 const shortestFirst = [rollupSteps.fineMs, rollupSteps.minuteMs, rollupSteps.hourMs];
 
 /**
- * Which rollup rows are charged: a row's 10 s step if that still has stored > pruned, else its minute, else its hour. A step
- * may have rows of more than one length, since an event that is stored late makes a new 10 s row after folding. Taking the
- * shortest first is what keeps every rollup row coverable: a 10 s row stands for rows of its own ten seconds only, while a
- * minute row can stand for any of its minute.
+ * Which rollup rows are charged: a row's 10 s step if that still has stored > pruned, else its minute, else its hour. A
+ * step may have rows of more than one length, since an event that is stored late makes a new 10 s row after folding.
+ * Taking the shortest first is what keeps every rollup row coverable: a 10 s row stands for rows of its own ten seconds
+ * only, while a minute row can stand for any of its minute.
  */
 export function planCharges(
   partition: number,

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 
 /**
- * SQL that every batch asks: the server reads and plans it once for each connection, where that is possible. Of a small batch's
- * time in the server, reading and planning was nearly a third.
+ * SQL that every batch asks: the server reads and plans it once for each connection, where that is possible. Of a small
+ * batch's time in the server, reading and planning was nearly a third.
  */
 export interface Statement {
   readonly text: string;

@@ -1,7 +1,7 @@
 /**
- * The answers to statements that were sent one behind the other on one connection. Where one fails, so does everything that
- * was sent behind it in its transaction; what is thrown is the failure of the first in the order of sending, whichever of
- * their promises is settled first.
+ * The answers to statements that were sent one behind the other on one connection. Where one fails, so does everything
+ * that was sent behind it in its transaction; what is thrown is the failure of the first in the order of sending,
+ * whichever of their promises is settled first.
  */
 export async function together<Answers extends readonly unknown[]>(
   sent: {

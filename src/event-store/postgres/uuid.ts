@@ -23,9 +23,8 @@ const uuidOid = 2950;
 const arrayHeadBytes = 20;
 
 /**
- * An array of them as the value of a parameter: dimensions, whether there are nulls, the type of the elements; for the one
- * dimension its length and where it begins; and each element behind its length. Neither side
- * makes a text of it.
+ * An array of them as the value of a parameter: dimensions, whether there are nulls, the type of the elements; for the
+ * one dimension its length and where it begins; and each element behind its length. Neither side makes a text of it.
  */
 export function uuidArray(ids: readonly string[]): Uint8Array {
   const array = Buffer.allocUnsafe(arrayHeadBytes + ids.length * (4 + uuidBytes));

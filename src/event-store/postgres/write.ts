@@ -10,8 +10,8 @@ import { statement } from './statement.ts';
 import { together } from './together.ts';
 
 /*
- * What is sent here has the commit right behind it. So none of these functions is async: what a value makes them throw is thrown to
- * whoever would commit, and not kept in a promise beside it.
+ * What is sent here has the commit right behind it. So none of these functions is async: what a value makes them throw
+ * is thrown to whoever would commit, and not kept in a promise beside it.
  */
 
 /** The fastest way in. An id that is taken meanwhile fails it, and with it the transaction. */
@@ -21,7 +21,10 @@ export function copyEvents(connection: Connection, request: CommitRequest, write
   return connection.copyIn(command, data);
 }
 
-/** Everything that was decided besides the events, and besides progress; sent at once. `latencies` are those of its steps. */
+/**
+ * Everything that was decided besides the events, and besides progress; sent at once. `latencies` are those of its
+ * steps.
+ */
 export function writeRest(
   connection: Connection,
   { consumer, partition, storedAt }: CommitRequest,

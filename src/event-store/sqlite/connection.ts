@@ -5,13 +5,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RejectedByStoreError, StartupError, type UnavailableCode, UnavailableError } from '../../domain/failure.ts';
 
 /**
- * `owner`: the worker thread's handle, the one that writes batches, checkpoints and migrates. `client`: the API thread's,
- * for reads and short writes; it never waits inside SQLite, since that would hold up every request of the process.
+ * `owner`: the worker thread's handle, the one that writes batches, checkpoints and migrates. `client`: the API
+ * thread's, for reads and short writes; it never waits inside SQLite, since that would hold up every request of the
+ * process.
  */
 export type SqliteRole = 'owner' | 'client';
 
 export const sqliteSettings = {
-  /** The owner may wait this long for a client's short write; then the batch backs off like from any store that is away. */
+  /**
+   * The owner may wait this long for a client's short write; then the batch backs off like from any store that is away.
+   */
   ownerBusyMs: 100,
   /** A client's call tries again this long: many times what a batch takes. */
   clientBusyMs: 5_000,
@@ -24,7 +27,10 @@ export const sqliteSettings = {
   checkpointPages: 4_000,
   /** What a larger WAL is cut back to after a checkpoint. */
   walKeptBytes: 64 * 1024 * 1024,
-  /** A reader with an old snapshot keeps the WAL from starting over. Past this, batches wait instead of filling the disk. */
+  /**
+   * A reader with an old snapshot keeps the WAL from starting over. Past this, batches wait instead of filling the
+   * disk.
+   */
   walBytesMax: 1024 * 1024 * 1024,
   /** `verify` gives up its snapshot well before that. */
   walBytesWhileVerifying: 512 * 1024 * 1024,
@@ -146,7 +152,10 @@ const unavailable = new Map<number, UnavailableCode>([
 const constraintKinds = { check: 275, notNull: 1299, primaryKey: 1555, unique: 2067, dataType: 3091 } as const;
 const refusedValues = new Set<number>([constraintKinds.check, constraintKinds.notNull, constraintKinds.dataType]);
 
-/** What the rest of the program is to make of SQLite's error; anything that is no failure of a known kind stays as it is. */
+/**
+ * What the rest of the program is to make of SQLite's error; anything that is no failure of a known kind stays as it
+ * is.
+ */
 export function toStoreError(error: unknown): unknown {
   const result = resultCodeOf(error);
   if (result === null) return error;

@@ -39,7 +39,8 @@ export interface SqliteEventStoreOptions {
 }
 
 /**
- * The embedded EventStore: one SQLite file, in WAL mode, with one handle that writes batches and any number for the rest.
+ * The embedded EventStore: one SQLite file, in WAL mode, with one handle that writes batches and any number for the
+ * rest.
  *
  * @throws StartupError where the file can't be used, or (as a client) lacks migrations; UnavailableError
  */

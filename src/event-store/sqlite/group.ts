@@ -10,13 +10,13 @@ interface Waiting extends Batch {
 }
 
 /**
- * Batches that are asked for in one turn of the event loop share one transaction. Each partition's batch writes a few dozen
- * pages, mostly the same ones as its neighbours': together they go to the write-ahead log once (measured with eight
- * partitions under single events at top rate: 36 to 53 % less of the worker's processor time an event).
+ * Batches that are asked for in one turn of the event loop share one transaction. Each partition's batch writes a few
+ * dozen pages, mostly the same ones as its neighbours': together they go to the write-ahead log once (measured with
+ * eight partitions under single events at top rate: 36 to 53 % less of the worker's processor time an event).
  *
- * To whoever asks, each batch has a transaction of its own. Where a group fails in a way that may be the fault of one of
- * them, all is rolled back and each is tried alone, so that it alone hears of it. (A savepoint for each would copy every page
- * once more, against what hardly ever happens.)
+ * To whoever asks, each batch has a transaction of its own. Where a group fails in a way that may be the fault of one
+ * of them, all is rolled back and each is tried alone, so that it alone hears of it. (A savepoint for each would copy
+ * every page once more, against what hardly ever happens.)
  *
  * @param beforeEach group: throws where nothing may be written now
  */

@@ -10,7 +10,10 @@ interface SettledRow {
   readonly counted_as: string;
 }
 
-/** Removes a partition's inbox rows that were settled long ago, and counts them: verification compares both with `failed`. */
+/**
+ * Removes a partition's inbox rows that were settled long ago, and counts them: verification compares both with
+ * `failed`.
+ */
 export function createInboxPruning(db: DatabaseSync): (request: MaintenanceRequest) => MaintenanceWork {
   const settledBefore = `SELECT id, log_no, counted_as FROM inbox
     WHERE consumer = ?1 AND partition = ?2 AND settled_at < ?3`;

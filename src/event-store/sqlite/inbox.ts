@@ -89,8 +89,8 @@ export function createInboxWriter(db: DatabaseSync, attempt: Attempt): InboxWrit
       attempt(() =>
         inTransaction(db, () => {
           const current = currentLog();
-          // Asked twice: nothing was processed under this number yet. Else an older copy of the log, which keeps its id, may
-          // be what is to be adopted: its offsets must not be taken for those of the log as it was.
+          // Asked twice: nothing was processed under this number yet. Else an older copy of the log, which keeps its
+          // id, may be what is to be adopted: its offsets must not be taken for those of the log as it was.
           if (current?.log_id === logId && !hasProgress.get(current.log_no)) return current.log_no;
           const logNo = (current?.log_no ?? 0) + 1;
           insertLog.run(logNo, logId, now);

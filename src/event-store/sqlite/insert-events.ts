@@ -6,8 +6,8 @@ import { writeContentHash } from '../recorded-candidate.ts';
 import { idLength, writeIdBytes } from './rows.ts';
 
 /**
- * Rows that one statement inserts, which opens the table and its indexes once for all of them: inserting takes a quarter less
- * than row by row, as much with 8 rows or 32.
+ * Rows that one statement inserts, which opens the table and its indexes once for all of them: inserting takes a
+ * quarter less than row by row, as much with 8 rows or 32.
  */
 const rowsAtOnce = 16;
 
@@ -18,8 +18,8 @@ interface Buffers {
 }
 
 /**
- * @returns what inserts events inside the transaction. Where it throws, some of them may be inserted, or the whole transaction rolled
- * back already: whoever calls must roll it back and do nothing more in it.
+ * @returns what inserts events inside the transaction. Where it throws, some of them may be inserted, or the whole
+ * transaction rolled back already: whoever calls must roll it back and do nothing more in it.
  */
 export function createEventInsert(db: DatabaseSync): (request: CommitRequest, write: EventsToStore) => void {
   const insertOne = prepareInsert(db, 1);
@@ -42,8 +42,8 @@ export function createEventInsert(db: DatabaseSync): (request: CommitRequest, wr
 }
 
 /**
- * OR ROLLBACK, since a statement of several rows that can be undone alone keeps a journal of all that it touches, which costs more
- * than is saved. For the same reason the table may have no check that calls a function.
+ * OR ROLLBACK, since a statement of several rows that can be undone alone keeps a journal of all that it touches, which
+ * costs more than is saved. For the same reason the table may have no check that calls a function.
  */
 function prepareInsert(db: DatabaseSync, rows: number): StatementSync {
   const marks = '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';

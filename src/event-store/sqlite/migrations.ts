@@ -52,7 +52,9 @@ export function createSqliteMigrationTarget(db: DatabaseSync, now: () => number)
   };
 }
 
-/** For a handle that may not migrate. @throws StartupError where the schema is not exactly the one this program knows. */
+/**
+ * For a handle that may not migrate. @throws StartupError where the schema is not exactly the one this program knows.
+ */
 export function assertMigrated(db: DatabaseSync, path: string): void {
   const table = db.prepare(`SELECT 1 AS found FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'`);
   const applied = firstRow(table) === null ? [] : readApplied(db);

@@ -35,9 +35,10 @@ export function createProgressReads(db: DatabaseSync) {
 }
 
 /**
- * Brings everything that has been committed to stable storage. SQLite flushes the WAL only when it checkpoints; flushing the
- * file makes every transaction in it durable, whatever snapshots readers hold, and what a checkpoint has moved out of it
- * meanwhile was flushed by that. (Never open the database file itself like this: closing it would drop SQLite's locks.)
+ * Brings everything that has been committed to stable storage. SQLite flushes the WAL only when it checkpoints;
+ * flushing the file makes every transaction in it durable, whatever snapshots readers hold, and what a checkpoint has
+ * moved out of it meanwhile was flushed by that. (Never open the database file itself like this: closing it would drop
+ * SQLite's locks.)
  */
 export async function flushWriteAheadLog(path: string): Promise<void> {
   try {

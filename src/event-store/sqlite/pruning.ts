@@ -22,10 +22,10 @@ interface PrunableRow {
 /**
  * Removes a partition's oldest rows and counts them in `pruned` of what had counted them as stored.
  *
- * Which rollup row is charged: a row's 10 s step if that still has stored > pruned, else its minute, else its hour. A step
- * may have rows of more than one length, since an event that is stored late makes a new 10 s row after folding. Taking the
- * shortest first is what keeps every rollup row coverable: a 10 s row stands for rows of its own ten seconds only, while a
- * minute row can stand for any of its minute.
+ * Which rollup row is charged: a row's 10 s step if that still has stored > pruned, else its minute, else its hour. A
+ * step may have rows of more than one length, since an event that is stored late makes a new 10 s row after folding.
+ * Taking the shortest first is what keeps every rollup row coverable: a 10 s row stands for rows of its own ten seconds
+ * only, while a minute row can stand for any of its minute.
  */
 export function createPruning(db: DatabaseSync): (request: MaintenanceRequest) => MaintenanceWork {
   const oldest = db.prepare(
@@ -66,8 +66,9 @@ export function createPruning(db: DatabaseSync): (request: MaintenanceRequest) =
 }
 
 /**
- * The index that finds a partition's oldest rows is of use to pruning alone, and costs the worker a tenth of its time: it is
- * there only where rows are pruned. Making it takes about a second for a million rows, once after retention was turned on.
+ * The index that finds a partition's oldest rows is of use to pruning alone, and costs the worker a tenth of its time:
+ * it is there only where rows are pruned. Making it takes about a second for a million rows, once after retention was
+ * turned on.
  */
 function keepIndex(db: DatabaseSync, isNeeded: boolean): void {
   if (isNeeded) db.exec('CREATE INDEX IF NOT EXISTS events_partition_received ON events (partition, received_at)');

@@ -7,8 +7,8 @@ import type { Findings, RollupCountRow } from './verification.ts';
  * Compares where rows lie in time with the rollups that count them, one partition and hour at a time.
  *
  * An hour may have rollup rows of all three lengths, and each row of `events` is counted in exactly one of them. So the
- * rows are covered if every 10 s row's remainder (stored − pruned) finds that many rows in its ten seconds, every minute's
- * finds as many of those left over in its minute, and the hour's takes exactly the rest.
+ * rows are covered if every 10 s row's remainder (stored − pruned) finds that many rows in its ten seconds, every
+ * minute's finds as many of those left over in its minute, and the hour's takes exactly the rest.
  */
 export function createCoverage(findings: Findings) {
   /** Rows of `events` by 10 s step, then type. */

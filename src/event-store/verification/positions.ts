@@ -3,7 +3,9 @@ import type { Position } from '../../domain/event.ts';
 /** Offsets of one block: 8 KiB of bits. */
 const blockOffsets = 65_536;
 
-/** A set of positions, one bit each: a hundred million rows take 12 MiB, however the offsets are scattered over batches. */
+/**
+ * A set of positions, one bit each: a hundred million rows take 12 MiB, however the offsets are scattered over batches.
+ */
 export function createPositions() {
   const blocks = new Map<string, Uint8Array>();
 

@@ -44,8 +44,8 @@ interface Tally {
 }
 
 /**
- * Compares what progress, totals and rollups say with the rows themselves. A store feeds it everything of one snapshot, in
- * any order, then asks it to `finish`. What lies where in time is coverage.ts's to compare.
+ * Compares what progress, totals and rollups say with the rows themselves. A store feeds it everything of one snapshot,
+ * in any order, then asks it to `finish`. What lies where in time is coverage.ts's to compare.
  */
 export function createVerification(progress: readonly PartitionProgress[], findings: Findings) {
   const seen = createPositions();

@@ -19,7 +19,9 @@ const notBuilt = `<!doctype html>
 </html>
 `;
 
-/** The dashboard's files, and its first page for every address below /dashboard that is no file: the page routes itself. */
+/**
+ * The dashboard's files, and its first page for every address below /dashboard that is no file: the page routes itself.
+ */
 export function registerDashboardRoutes(app: FastifyInstance, dashboardDir: string | null): void {
   app.get('/', (_request, reply) => {
     reply.redirect('/dashboard', 302);
@@ -42,7 +44,8 @@ export function registerDashboardRoutes(app: FastifyInstance, dashboardDir: stri
   app.get('/dashboard', (request, reply) => send(request, reply, 'index.html'));
   app.get<{ Params: { '*': string } }>('/dashboard/*', (request, reply) => {
     const path = request.params['*'];
-    // Names with an extension are files; what is not there is a 404, never the page, which a browser would take for a script.
+    // Names with an extension are files; what is not there is a 404, never the page, which a browser would take for a
+    // script.
     return send(request, reply, /\.[a-z\d]+$/i.test(path) ? path : 'index.html');
   });
 }

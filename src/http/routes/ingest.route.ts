@@ -69,9 +69,9 @@ export function registerIngestRoute(
   }
 
   /**
-   * Nearly every request comes without a query, so there is nothing left for Fastify to check. Taken here, as soon as its
-   * address is known: the way through Fastify's parsing and validating to a handler, and back through its sending, took 15 %
-   * of the time of a single event, all of ingest and HTTP included.
+   * Nearly every request comes without a query, so there is nothing left for Fastify to check. Taken here, as soon as
+   * its address is known: the way through Fastify's parsing and validating to a handler, and back through its sending,
+   * took 15 % of the time of a single event, all of ingest and HTTP included.
    */
   function takeAtOnce(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
     if (request.raw.url !== url) {
@@ -128,7 +128,9 @@ function answerAccepted(answer: Accepted | Many, reply: FastifyReply, more: read
   answerAtOnce(reply, 202, headers, eventReceipt(answer.id, 'accepted'));
 }
 
-/** 200 once every event is settled in the store; past the wait, or when the server stops, the same 202 as without it. */
+/**
+ * 200 once every event is settled in the store; past the wait, or when the server stops, the same 202 as without it.
+ */
 async function answerStored(
   { operations, telemetry }: Dependencies,
   answer: Accepted | Many,
@@ -168,7 +170,9 @@ async function answerStored(
   answerAtOnce(reply, 200, [...jsonHeaders, ...more], text);
 }
 
-/** The events are in the log, whatever becomes of the waiting: the receipt stands, and only the log hears of the error. */
+/**
+ * The events are in the log, whatever becomes of the waiting: the receipt stands, and only the log hears of the error.
+ */
 async function waitQuietly<Item>(wait: () => Promise<readonly Item[]>, report: (error: unknown) => void) {
   try {
     return await wait();

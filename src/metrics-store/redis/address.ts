@@ -22,7 +22,9 @@ const form =
   'redis://[user:password@]host[:port][/database], rediss:// with TLS, or of a cluster redis+cluster://host[:port][,host[:port]…] ' +
   'and rediss+cluster://';
 
-/** @throws StartupError that says what REDIS_URL must look like, and never what it holds: there may be a password in it */
+/**
+ * @throws StartupError that says what REDIS_URL must look like, and never what it holds: there may be a password in it
+ */
 export function parseRedisUrl(url: string, tls: SecureContextOptions = {}): RedisTarget {
   const [, scheme, cluster, credentials, hosts, rest] =
     /^(rediss?)(\+cluster)?:\/\/(?:([^@/]*)@)?([^@/?#]+)([/?#].*)?$/i.exec(url.trim()) ?? [];

@@ -14,8 +14,8 @@ export type Listener = (change: MetricsChange) => void;
  * subscription is up (again), listeners are told of every partition that is not where they last heard of it. Nothing is
  * subscribed while nobody listens.
  *
- * One channel for all partitions, not a sharded one for each: it is a few kilobytes a batch, which a cluster's nodes can pass
- * on to each other, and there is one subscription to keep, at any node, whatever moves.
+ * One channel for all partitions, not a sharded one for each: it is a few kilobytes a batch, which a cluster's nodes
+ * can pass on to each other, and there is one subscription to keep, at any node, whatever moves.
  */
 export interface Changes {
   subscribe(listener: Listener): () => void;

@@ -210,7 +210,9 @@ async function judgeLatency(connection: RedisConnection, address: string): Promi
 
 const skewMaxMs = 5_000;
 
-/** Nothing depends on Redis's clock but when keys expire, and that by lengths of time: a clock that is off is a sign. */
+/**
+ * Nothing depends on Redis's clock but when keys expire, and that by lengths of time: a clock that is off is a sign.
+ */
 async function judgeClock(connection: RedisConnection, address: string, now: () => number): Promise<RedisFinding[]> {
   const before = now();
   const [seconds, microseconds] = (await connection.send(['TIME'])) as readonly string[];

@@ -7,10 +7,11 @@ import type { RedisLink } from './link.ts';
 import { slotCount, slotOf } from './slot.ts';
 
 /**
- * Sends each command to the primary that serves its key's slot (Redis Cluster specification, "Redirection and resharding").
- * A connection to a node, with its deadlines, is the same as to a single server: a node that is silent holds up its own
- * partitions and no others, which is why the library's own cluster client is not used here: it shares one state among them,
- * waits for a silent node without end, and rejects where nobody can catch it when a subscription's node goes.
+ * Sends each command to the primary that serves its key's slot (Redis Cluster specification, "Redirection and
+ * resharding"). A connection to a node, with its deadlines, is the same as to a single server: a node that is silent
+ * holds up its own partitions and no others, which is why the library's own cluster client is not used here: it shares
+ * one state among them, waits for a silent node without end, and rejects where nobody can catch it when a
+ * subscription's node goes.
  */
 export function createClusterRouter(target: RedisTarget): RedisLink {
   const connections = new Map<string, RedisConnection>();

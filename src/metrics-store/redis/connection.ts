@@ -15,12 +15,15 @@ export interface SendOptions {
 }
 
 /**
- * One connection to one server, kept up by itself. A command has a deadline from the moment it is sent: when it passes, the
- * server is taken to be gone, everything under way is given up and a new connection is made, with capped, jittered backoff.
- * The client library would wait for an answer for ever.
+ * One connection to one server, kept up by itself. A command has a deadline from the moment it is sent: when it passes,
+ * the server is taken to be gone, everything under way is given up and a new connection is made, with capped, jittered
+ * backoff. The client library would wait for an answer for ever.
  */
 export interface RedisConnection {
-  /** Commands sent in one turn travel together, and are carried out in that order. @throws UnavailableError, or the refusal */
+  /**
+   * Commands sent in one turn travel together, and are carried out in that order. @throws UnavailableError, or the
+   * refusal
+   */
   send(args: RedisArguments, options?: SendOptions): Promise<RedisReply>;
   isReady(): boolean;
   /** Resolves when the first try to connect is over, however it ended. */

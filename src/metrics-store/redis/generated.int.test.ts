@@ -17,9 +17,9 @@ import {
 import { createRedisMetricsStore } from './metrics-store.redis.ts';
 
 /**
- * Random commits of three partitions, carried to Redis by two processes that take turns, over connections that are cut under
- * them, with updates left out, repeated and rebuilt at random: after every round, every reader shows what the memory store
- * shows, to the unit.
+ * Random commits of three partitions, carried to Redis by two processes that take turns, over connections that are cut
+ * under them, with updates left out, repeated and rebuilt at random: after every round, every reader shows what the
+ * memory store shows, to the unit.
  */
 const { minuteMs, hourMs } = rollupSteps;
 const windows = Object.keys(metricsWindows) as MetricsWindow[];

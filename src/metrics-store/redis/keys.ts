@@ -55,7 +55,9 @@ export function parseStepName(name: string): { readonly stepMs: number; readonly
   return { stepMs: Number(step) * 1000, at: Number(at) * 1000 };
 }
 
-/** The value of a partition's head, one string that is replaced as a whole. The token comes last: it may hold anything. */
+/**
+ * The value of a partition's head, one string that is replaced as a whole. The token comes last: it may hold anything.
+ */
 export interface Head {
   readonly generation: string;
   /** Updates since the rebuild that made the generation. */

@@ -34,8 +34,8 @@ export interface Subscription {
 }
 
 /**
- * One channel, on a connection of its own. Messages that are published while it is down are lost: `onReady` is called each
- * time it is up (again), to look at what may have been missed.
+ * One channel, on a connection of its own. Messages that are published while it is down are lost: `onReady` is called
+ * each time it is up (again), to look at what may have been missed.
  */
 export function subscribe(
   target: RedisTarget,

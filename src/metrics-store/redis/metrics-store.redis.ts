@@ -24,8 +24,8 @@ export interface RedisMetricsStoreOptions {
 }
 
 /**
- * The metrics store on Redis 7 or Valkey, alone or as a cluster (docs/decisions/0007-redis-metrics.md). Starts also where
- * Redis is away: calls throw UnavailableError then, and connections come back by themselves.
+ * The metrics store on Redis 7 or Valkey, alone or as a cluster (docs/decisions/0007-redis-metrics.md). Starts also
+ * where Redis is away: calls throw UnavailableError then, and connections come back by themselves.
  *
  * @throws StartupError for a URL or a prefix that can't be meant
  */

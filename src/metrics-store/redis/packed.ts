@@ -1,7 +1,7 @@
 /**
  * Counters as one string of Redis: each a varint (LEB128: 7 bits a byte, the lowest first), a run of zeros as 0 and its
- * length, zeros at the end left out. Exact to 2^53. A type costs 1 to 3 bytes a step where a field of a hash costs about 90,
- * and a histogram a few hundred bytes.
+ * length, zeros at the end left out. Exact to 2^53. A type costs 1 to 3 bytes a step where a field of a hash costs
+ * about 90, and a histogram a few hundred bytes.
  */
 export function pack(values: ArrayLike<number>): Buffer {
   const { length } = values;

@@ -27,10 +27,10 @@ export interface Advance {
 }
 
 /**
- * A process's copies of partitions: all of them in one that reads, its own in one that writes. A copy is never trusted: a
- * read asks Redis in one round trip whether it is still where the partition is, a write is taken only if it is. What it lacks
- * it gets as the updates since, or (the first time, after a rebuild, or after minutes without a look) by reading the partition
- * whole. So reading and writing cost what has changed, however many types and steps there are.
+ * A process's copies of partitions: all of them in one that reads, its own in one that writes. A copy is never trusted:
+ * a read asks Redis in one round trip whether it is still where the partition is, a write is taken only if it is. What
+ * it lacks it gets as the updates since, or (the first time, after a rebuild, or after minutes without a look) by
+ * reading the partition whole. So reading and writing cost what has changed, however many types and steps there are.
  */
 export interface Partitions {
   readonly types: TypeNumbers;
@@ -45,8 +45,8 @@ export interface Partitions {
   replace(partition: number, state: PartitionState): void;
   forget(partition: number): void;
   /**
-   * False where Redis has lost a value that this process has written and that has not had its time: one that evicts does so
-   * without a word, and what has no copy would read too little.
+   * False where Redis has lost a value that this process has written and that has not had its time: one that evicts
+   * does so without a word, and what has no copy would read too little.
    */
   isWhole(partition: number, generation: string): Promise<boolean>;
   /** As it is in Redis, past the copy; null where there is nothing. */
@@ -231,7 +231,10 @@ function lastingSteps({ steps }: MetricsGrid, until: number): readonly string[] 
 
 /** Old steps are looked for this often: they do no harm meanwhile, no window reads them. */
 const expireEveryMs = 60_000;
-/** A partition is rebuilt, or gets a step that it had not, in the millisecond between two questions: rare, and rarer twice. */
+/**
+ * A partition is rebuilt, or gets a step that it had not, in the millisecond between two questions: rare, and rarer
+ * twice.
+ */
 const loadAttemptsMax = 10;
 
 /** Reads partitions whole. */

@@ -26,9 +26,9 @@ export interface Rebuilding {
 }
 
 /**
- * Writes a snapshot under a fresh generation, in small commands of which little is under way at a time, and makes it the one
- * that counts if the head's text is still `found`. Until then its keys expire soon, so a rebuild that dies leaves nothing behind;
- * afterwards the keys of the old generation do.
+ * Writes a snapshot under a fresh generation, in small commands of which little is under way at a time, and makes it
+ * the one that counts if the head's text is still `found`. Until then its keys expire soon, so a rebuild that dies
+ * leaves nothing behind; afterwards the keys of the old generation do.
  *
  * @returns null when the head has changed meanwhile, or the rebuild took longer than its keys live
  */
@@ -136,7 +136,10 @@ function chunked(items: readonly string[]): string[][] {
   return chunks;
 }
 
-/** What is not removed, because this process dies or Redis goes, expires by itself; the rebuild is none the worse for it. */
+/**
+ * What is not removed, because this process dies or Redis goes, expires by itself; the rebuild is none the worse for
+ * it.
+ */
 async function remove(link: Pick<RedisLink, 'send'>, of: GenerationKeys): Promise<void> {
   const steps = (await link.send(of.steps, ['ZRANGE', of.steps, '0', '-1'])) as readonly string[];
   await inChunks(

@@ -5,11 +5,11 @@ import type { RedisLink } from './link.ts';
 
 /**
  * The functions that run inside Redis. Scripts called by their hash, not Functions: a script that Redis has forgotten
- * (SCRIPT FLUSH, a restart, a failover, a new node) is sent along with the very next call, so there is nothing to install,
- * to give rights for, or to keep in step with the version of this program. All keys are passed in.
+ * (SCRIPT FLUSH, a restart, a failover, a new node) is sent along with the very next call, so there is nothing to
+ * install, to give rights for, or to keep in step with the version of this program. All keys are passed in.
  *
- * Numbers of Lua are doubles, exact to 2^53. No count passes through one: values come packed. What must be exact in every
- * digit (offset, token, generation) is compared and kept as text.
+ * Numbers of Lua are doubles, exact to 2^53. No count passes through one: values come packed. What must be exact in
+ * every digit (offset, token, generation) is compared and kept as text.
  */
 export interface Script {
   readonly text: string;
@@ -29,15 +29,16 @@ end
 `;
 
 /**
- * KEYS: head, recent, types, journal, steps, then what gets a new value.
- * ARGV: generation, previous token, log_no, next_offset, token, now, journal entry, most entries and bytes of the journal,
- * most events and bytes of recent, channel, beginning of the message, how many new types, new steps and recent events; then
- * name and number of every new type, expiry and name of every new step, score and text of every event, length and time to live
- * (0: none) of every value; last the values themselves, one after another.
+ * KEYS: head, recent, types, journal, steps, then what gets a new value. ARGV: generation, previous token, log_no,
+ * next_offset, token, now, journal entry, most entries and bytes of the journal, most events and bytes of recent,
+ * channel, beginning of the message, how many new types, new steps and recent events; then name and number of every new
+ * type, expiry and name of every new step, score and text of every event, length and time to live (0: none) of every
+ * value; last the values themselves, one after another.
  *
- * Values are whole and new, worked out by the caller from what it knows of the partition as of the previous token: where the
- * tokens match, so does what they were worked out from. What could still fail once writing has begun (a key of another type:
- * somebody's hand) would leave the partition half applied. It is then left without a head, so that it is rebuilt.
+ * Values are whole and new, worked out by the caller from what it knows of the partition as of the previous token:
+ * where the tokens match, so does what they were worked out from. What could still fail once writing has begun (a key
+ * of another type: somebody's hand) would leave the partition half applied. It is then left without a head, so that it
+ * is rebuilt.
  */
 export const applyScript = script(`${parseHead}
 local generation, sequence, journal_bytes, recent_bytes, log_no, next_offset, token = parse(redis.call('GET', KEYS[1]))
@@ -130,10 +131,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 `);
 
 /**
- * Makes a rebuilt generation the one that counts, if the head is still what it was.
- * KEYS: head, then the old generation's keys that do not expire by themselves, then those of the new one, then its values.
- * ARGV: head as it was ('' of none), new head, how many keys of the second and third kind, how long the old ones stay,
- * channel, message, then the time to live of each value (0: as long as the generation).
+ * Makes a rebuilt generation the one that counts, if the head is still what it was. KEYS: head, then the old
+ * generation's keys that do not expire by themselves, then those of the new one, then its values. ARGV: head as it was
+ * ('' of none), new head, how many keys of the second and third kind, how long the old ones stay, channel, message,
+ * then the time to live of each value (0: as long as the generation).
  */
 export const switchScript = script(`
 local old, lasting = tonumber(ARGV[3]), tonumber(ARGV[4])

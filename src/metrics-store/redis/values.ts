@@ -6,8 +6,8 @@ import { type GenerationKeys, parseStepName, stepName } from './keys.ts';
 import { pack, unpack } from './packed.ts';
 
 /**
- * What stands in Redis for a grid. A generation numbers its types in the order they came, a process numbers them for all its
- * grids: `numbers` leads from the first to the second.
+ * What stands in Redis for a grid. A generation numbers its types in the order they came, a process numbers them for
+ * all its grids: `numbers` leads from the first to the second.
  */
 export interface GenerationTypes {
   readonly names: readonly string[];
@@ -29,8 +29,8 @@ export function typesNamed(names: readonly string[], processTypes: TypeNumbers):
 }
 
 /**
- * The generation's numbering, gone on with by those types that `grid` has beyond it: by name, so that every process that
- * follows an update comes to the numbers that its writer gave. The totals have every type that a step has.
+ * The generation's numbering, gone on with by those types that `grid` has beyond it: by name, so that every process
+ * that follows an update comes to the numbers that its writer gave. The totals have every type that a step has.
  */
 export function withTypesOf(types: GenerationTypes, { totals, types: processTypes }: MetricsGrid): GenerationTypes {
   const { stored, duplicate, failed } = totals;

@@ -20,8 +20,8 @@ export interface DamagedRange extends OffsetRange {
 }
 
 /**
- * Finds what of the log can't be read and, if it is confirmed, gives up what of that is not stored: the worker passes it over and
- * counts it as lost.
+ * Finds what of the log can't be read and, if it is confirmed, gives up what of that is not stored: the worker passes
+ * it over and counts it as lost.
  *
  * @throws StartupError where a server holds the data directory, or there is nothing here to give up; UnavailableError
  */

@@ -8,8 +8,8 @@ import { inspectOffline } from './offline.ts';
 import { checkTopics, type TopicsReport } from './topics.ts';
 
 /**
- * What is to be said of Kafka, PostgreSQL and Redis, and of what they hold together: each asked by itself, so that one that is
- * away hides nothing of the others.
+ * What is to be said of Kafka, PostgreSQL and Redis, and of what they hold together: each asked by itself, so that one
+ * that is away hides nothing of the others.
  */
 export async function inspectProduction(config: Config, production: ProductionConfig): Promise<readonly Finding[]> {
   // All clients first: importing one takes hundreds of milliseconds, in which no answer of another part would be heard.

@@ -84,8 +84,8 @@ async function findDamageAhead(log: EventLog, progress: readonly PartitionProgre
 }
 
 /**
- * Makes the log that is there the current one: every partition starts anew at the log's start, under the next log_no. Events
- * that were stored before count as duplicates when they are read again.
+ * Makes the log that is there the current one: every partition starts anew at the log's start, under the next log_no.
+ * Events that were stored before count as duplicates when they are read again.
  *
  * @returns the new log_no, or null where the log is the one that was processed, so that there is nothing to adopt
  */

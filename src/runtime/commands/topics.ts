@@ -20,7 +20,9 @@ async function withTopics<T>(config: Config, work: (topics: Topics) => Promise<T
   }
 }
 
-/** What is there, what is missing, and what is wrong with it. Changes nothing. @throws StartupError, UnavailableError */
+/**
+ * What is there, what is missing, and what is wrong with it. Changes nothing. @throws StartupError, UnavailableError
+ */
 export function checkTopics(config: Config): Promise<TopicsReport> {
   return withTopics(config, (topics) => topics.check());
 }

@@ -1,4 +1,5 @@
-// While every part is away, each address answers that it can't now, as a problem document; none answers that it has a bug.
+// While every part is away, each address answers that it can't now, as a problem document; none answers that it has a
+// bug.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type UnavailableCode, UnavailableError } from '../../domain/failure.ts';
 import type { EventLog } from '../../event-log/event-log.ts';

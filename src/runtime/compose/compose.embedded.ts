@@ -111,7 +111,10 @@ async function within(promise: Promise<void>, ms: number, message: string): Prom
 
 type EmbeddedSource = Extract<WorkerSource, { kind: 'embedded' }>;
 
-/** The worker's side, in its thread: it owns the store, reads the log beside the main thread, and calls that for the rest. */
+/**
+ * The worker's side, in its thread: it owns the store, reads the log beside the main thread, and calls that for the
+ * rest.
+ */
 export async function openEmbeddedWorker(source: EmbeddedSource, opening: WorkerOpening): Promise<WorkerPartsOpening> {
   const { main } = opening;
   if (main === null) throw new Error('an embedded worker needs the thread that holds the log');
@@ -149,7 +152,8 @@ export async function openEmbeddedWorker(source: EmbeddedSource, opening: Worker
 export async function openEmbeddedCommandParts({ dataDir, partitions, eventTypesMax }: Config): Promise<CommandParts> {
   const files = dataFiles(dataDir);
   const lock = await acquireDirectoryLock(dataDir);
-  // Opening a log may cut off what a crash has torn, or ignore files: whoever runs the command is told. No server needs it here.
+  // Opening a log may cut off what a crash has torn, or ignore files: whoever runs the command is told. No server needs
+  // it here.
   const { createCommandTelemetry } = await import('../commands/command-telemetry.ts');
   const telemetry = createCommandTelemetry();
   return createCommandParts({

@@ -4,8 +4,8 @@ import type { CommandParts } from './command-parts.ts';
 import type { ServerParts, Surroundings, WorkerOpening, WorkerPartsOpening } from './parts.ts';
 
 /**
- * The composition root. What implements the ports is named in the files compose.*.ts and nowhere else, and imported only when
- * it is used: an embedded server never loads the clients of Kafka, PostgreSQL and Redis.
+ * The composition root. What implements the ports is named in the files compose.*.ts and nowhere else, and imported
+ * only when it is used: an embedded server never loads the clients of Kafka, PostgreSQL and Redis.
  *
  * @throws StartupError with what to do, where a place can't be used
  */

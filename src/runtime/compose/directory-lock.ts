@@ -17,9 +17,10 @@ interface Owner {
 /**
  * Makes this process the owner of a data directory (made where there is none), or throws StartupError at once.
  *
- * The lock is SQLite's exclusive lock on the file `lock`, never written to: Node has no file locks of its own, and those that
- * SQLite takes belong to the process, so the system frees them however it ends. The file stays; to remove it would let two
- * processes lock two files of one name. Nothing else in the process may open `lock`: closing it would free the lock.
+ * The lock is SQLite's exclusive lock on the file `lock`, never written to: Node has no file locks of its own, and
+ * those that SQLite takes belong to the process, so the system frees them however it ends. The file stays; to remove it
+ * would let two processes lock two files of one name. Nothing else in the process may open `lock`: closing it would
+ * free the lock.
  */
 export async function acquireDirectoryLock(directory: string): Promise<DirectoryLock> {
   const ownerPath = join(directory, 'owner.json');
@@ -60,8 +61,8 @@ function openLock(directory: string): DatabaseSync {
 }
 
 /**
- * Not mkdir's own `recursive`: where a file system answers ENOENT although the parent is there, as /proc does, that never ends
- * and holds the thread.
+ * Not mkdir's own `recursive`: where a file system answers ENOENT although the parent is there, as /proc does, that
+ * never ends and holds the thread.
  */
 function makeDirectory(directory: string): void {
   if (existsSync(directory)) return;

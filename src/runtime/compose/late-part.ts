@@ -4,8 +4,8 @@ import { limits } from '../../domain/limits.ts';
 import type { PartName, Telemetry } from '../../telemetry/telemetry.ts';
 
 /**
- * A part that may not be there when the process starts. It is opened in the background, again and again until it is; what
- * needs it meanwhile is told that it is unavailable.
+ * A part that may not be there when the process starts. It is opened in the background, again and again until it is;
+ * what needs it meanwhile is told that it is unavailable.
  *
  *   opening ─▶ open ─▶ closed          the first try of all may end the start: a setting that is wrong stays wrong
  *      │  ▲
@@ -16,7 +16,9 @@ export interface LatePart<Part> {
   current(): Part;
   /** Why it is not open; null once it is. */
   problem(): string | null;
-  /** Settles with the first try: rejects where waiting is no help (StartupError, or a bug); being away is no reason to. */
+  /**
+   * Settles with the first try: rejects where waiting is no help (StartupError, or a bug); being away is no reason to.
+   */
   readonly firstTry: Promise<void>;
   /** Resolves once it is open. Rejects only when closed before. */
   readonly opened: Promise<Part>;
@@ -118,8 +120,8 @@ export function openPart<Part>(value: Part, close: () => Promise<void>): LatePar
 }
 
 /**
- * The port of a part that may not be open yet: its functions, all of which are asynchronous, reject as unavailable until it
- * is. What else a port has must be given by the caller.
+ * The port of a part that may not be open yet: its functions, all of which are asynchronous, reject as unavailable
+ * until it is. What else a port has must be given by the caller.
  */
 export function callsOf<Port extends object>(late: Pick<LatePart<Port>, 'current'>): Port {
   return new Proxy({} as Port, {

@@ -21,7 +21,9 @@ export interface Surroundings extends Clocks {
 export interface ServerParts {
   readonly log: LatePart<EventLog>;
   readonly metrics: LatePart<MetricsStore>;
-  /** @param workerOpened the worker's thread has opened its parts: embedded, it is what makes the store and migrates it */
+  /**
+   * @param workerOpened the worker's thread has opened its parts: embedded, it is what makes the store and migrates it
+   */
   openStore(workerOpened: Promise<void>): LatePart<EventStore>;
   /** Compares the store with itself, without holding up what this process does. */
   verifyStore(store: EventStore): Promise<readonly Discrepancy[]>;
@@ -59,7 +61,10 @@ export interface WorkerSettings {
 export interface WorkerParts {
   readonly log: LogReader;
   readonly store: EventStore;
-  /** How many writers the store has, each with a batch at a time and its share of the partitions; null: as many batches as there are. */
+  /**
+   * How many writers the store has, each with a batch at a time and its share of the partitions; null: as many batches
+   * as there are.
+   */
   readonly storeWriters: number | null;
   /** How long it rests between batches that are not full, over what the last one took. */
   readonly restFactor: number;

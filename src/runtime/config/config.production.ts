@@ -19,7 +19,9 @@ export interface KafkaConfig {
   readonly sasl: KafkaSasl | null;
 }
 
-/** PEM texts. What is not set: the authorities that Node knows, no client certificate, the name that is connected to. */
+/**
+ * PEM texts. What is not set: the authorities that Node knows, no client certificate, the name that is connected to.
+ */
 export interface KafkaTls {
   readonly ca?: string;
   readonly cert?: string;

@@ -71,7 +71,10 @@ export function createConfigReader(env: Environment) {
     return '';
   }
 
-  /** Names that are nearly those that were asked for: set, they would be ignored, and the default taken for what was meant. */
+  /**
+   * Names that are nearly those that were asked for: set, they would be ignored, and the default taken for what was
+   * meant.
+   */
   function misspelt(prefix: string): readonly ConfigProblem[] {
     const strange = Object.keys(env).filter((name) => name.startsWith(prefix) && !asked.has(name));
     return strange.flatMap((variable) => {
@@ -112,7 +115,10 @@ export function createConfigReader(env: Environment) {
   };
 }
 
-/** `ESP_RETENTION` for `ESP_RETENTION_DAYS`. What a system sets by itself, as Kubernetes does for a service named esp, is none. */
+/**
+ * `ESP_RETENTION` for `ESP_RETENTION_DAYS`. What a system sets by itself, as Kubernetes does for a service named esp,
+ * is none.
+ */
 function isCutShort(variable: string, name: string): boolean {
   return name.startsWith(variable) && variable.length > name.length / 2;
 }

@@ -24,7 +24,10 @@ export interface Config {
   readonly logFormat: LogFormat;
   readonly freeDiskBytesMin: number;
   readonly maintenanceEveryMs: number;
-  /** How long it goes on serving once it is to stop. Null: limits.drainMs for an API, which others stand in for; else not at all. */
+  /**
+   * How long it goes on serving once it is to stop. Null: limits.drainMs for an API, which others stand in for; else
+   * not at all.
+   */
   readonly drainMs: number | null;
   /** Where `esp worker` tells of its health; 0: any free port, so that several on one machine never collide. */
   readonly workerPort: number;

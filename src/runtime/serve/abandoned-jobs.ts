@@ -5,10 +5,10 @@ import type { Job, RedriveJobs } from '../../event-store/event-store.ts';
 import type { Telemetry } from '../../telemetry/telemetry.ts';
 
 /**
- * Ends jobs whose process has ended: whoever follows one that nobody goes on with would follow it for ever, and what it has
- * claimed would stay claimed. A process that has the store to itself ends all there are, once; one among several ends those
- * that it has not seen saved for a while, again and again, since any of the others may die. No clock of another machine counts
- * for that, only that a job is saved at all.
+ * Ends jobs whose process has ended: whoever follows one that nobody goes on with would follow it for ever, and what it
+ * has claimed would stay claimed. A process that has the store to itself ends all there are, once; one among several
+ * ends those that it has not seen saved for a while, again and again, since any of the others may die. No clock of
+ * another machine counts for that, only that a job is saved at all.
  */
 export function endAbandonedJobs(
   options: Clocks & {

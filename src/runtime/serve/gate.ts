@@ -1,8 +1,8 @@
 import type { ClosedCode } from '../../ingest/ingest-answer.ts';
 
 /**
- * Whether the process takes events, as the main thread decides it and all threads that serve HTTP go by it: asked for each request, so
- * it lies in shared memory. A thread that is started anew finds it as it is.
+ * Whether the process takes events, as the main thread decides it and all threads that serve HTTP go by it: asked for
+ * each request, so it lies in shared memory. A thread that is started anew finds it as it is.
  */
 export interface Gate {
   /** From then on connections end with their next answer. */

@@ -40,7 +40,8 @@ const gate = openGate(memory);
 const lifecycle = createLifecycle({ telemetry, deadlineMs: limits.shutdownMs });
 const surroundings = { telemetry, lifecycle, ...machineClocks };
 const parts = await openServerParts(config, surroundings);
-// A wrong setting ends the start of the main thread, which opens the same; a thread that is started later waits, and says so.
+// A wrong setting ends the start of the main thread, which opens the same; a thread that is started later waits, and
+// says so.
 const store = parts.openStore(Promise.resolve());
 lifecycle.add('event store', () => store.close());
 const { redrive, ingest, app } = createApi({

@@ -8,9 +8,10 @@ import type { HttpThreadData, HttpThreadMessage } from './http-thread.ts';
 import { announceTold } from './thread-telling.ts';
 
 /**
- * The threads that serve HTTP beside the main one. Each is an API of its own, with connections of its own to the log, the store
- * and the metrics, and listens at the same port: the system hands each connection to one of them. What is told of the whole
- * process, its readiness and its metrics, they ask of the main thread, and what happens in them they tell it.
+ * The threads that serve HTTP beside the main one. Each is an API of its own, with connections of its own to the log,
+ * the store and the metrics, and listens at the same port: the system hands each connection to one of them. What is
+ * told of the whole process, its readiness and its metrics, they ask of the main thread, and what happens in them they
+ * tell it.
  */
 export interface HttpThreads {
   /** Those that run listen at the port, and so do those that are started anew. Resolves when each has listened once. */

@@ -4,8 +4,9 @@ import { StartupError } from '../../domain/failure.ts';
 import type { createHttpApp } from '../../http/app.ts';
 
 /**
- * What `localhost` is taken for. Fastify would listen at each of its addresses, at all but the first with a server of its own that
- * nothing is known of here: it would shed no load, know no bound of connections, and keep them when it stops.
+ * What `localhost` is taken for. Fastify would listen at each of its addresses, at all but the first with a server of
+ * its own that nothing is known of here: it would shed no load, know no bound of connections, and keep them when it
+ * stops.
  */
 const loopback = '127.0.0.1';
 
@@ -29,7 +30,8 @@ export async function listen(
   try {
     // Sharing among threads is sharing with any process of this user: one that has the port already must be found here.
     if (amongThreads === 'first' && !reusePort && port !== 0) await assertFree(host, port);
-    // Fastify hands to Node what it does not know itself. Node 26 says ENOTSUP where the system can't do it (macOS, Windows).
+    // Fastify hands to Node what it does not know itself. Node 26 says ENOTSUP where the system can't do it (macOS,
+    // Windows).
     await app.listen({ host, port, ...(isShared ? { reusePort: true } : {}) });
   } catch (error) {
     throw explain(error as NodeJS.ErrnoException, { host: name, port, reusePort, portVariable });

@@ -5,9 +5,9 @@ import type { PartName } from '../../telemetry/telemetry.ts';
 import type { WorkerStatus } from '../worker/worker-host.ts';
 
 /**
- * What a process says of itself at /health/ready, with the command that mends it. A reason either stands in the way of the
- * process's own work, or tells of something else that is missing: then it is ready all the same, since whoever sends it no more
- * events for it would make things worse.
+ * What a process says of itself at /health/ready, with the command that mends it. A reason either stands in the way of
+ * the process's own work, or tells of something else that is missing: then it is ready all the same, since whoever
+ * sends it no more events for it would make things worse.
  */
 export interface Reason {
   readonly code: string;

@@ -26,8 +26,8 @@ export interface ServeSettings {
 }
 
 /**
- * Puts a server together over the parts that the configuration names, the same way for all of them, and listens. A part that
- * is away is waited for while the rest is served.
+ * Puts a server together over the parts that the configuration names, the same way for all of them, and listens. A part
+ * that is away is waited for while the rest is served.
  *
  * @returns the address
  */
@@ -109,8 +109,8 @@ export async function serve(
   });
   lifecycle.add('http', () => Promise.all([app.close(), otherThreads.stop()]));
 
-  // The log must be known to be the right one before anything is appended to it; a store that is away must not hold up ingest
-  // for longer than this. Who follows a job must not see one run that nobody goes on with.
+  // The log must be known to be the right one before anything is appended to it; a store that is away must not hold up
+  // ingest for longer than this. Who follows a job must not see one run that nobody goes on with.
   const claimed = parts.isShared ? null : workerHost?.claimed;
   await atMost(limits.partsFirstTryMs, Promise.all([claimed, jobs.first, watch.looked]));
 
@@ -122,8 +122,8 @@ export async function serve(
   // They listen once they have the log, which may be away.
   const listened = otherThreads.listen(port);
   if (parts.log.problem() === null) await atMost(limits.threadsListenMs, listened);
-  // The first thing of a stop: whoever hands out requests finds out from the readiness, and stops handing them to this one,
-  // before any of them is refused.
+  // The first thing of a stop: whoever hands out requests finds out from the readiness, and stops handing them to this
+  // one, before any of them is refused.
   lifecycle.add('draining', async () => {
     gate.setPhase('stopping');
     await setTimeout(drainMs);

@@ -42,7 +42,9 @@ export function createServerStatus(options: ServerStatusOptions): ServerStatus {
   const ofWorker = parts.isShared ? oneWorkerReasons : soleWorkerReasons;
   let threads: Pick<HttpThreads, 'down' | 'waiting'> = { down: () => 0, waiting: () => [] };
 
-  /** Why the log is not the one that the store belongs to, by what was read here or by what the worker here has found. */
+  /**
+   * Why the log is not the one that the store belongs to, by what was read here or by what the worker here has found.
+   */
   function replacedLog(): string | null {
     const halted = [...(workerHost?.status().halted.values() ?? [])];
     return watch.replaced() ?? halted.find(({ reason }) => reason === 'log_replaced')?.message ?? null;

@@ -25,8 +25,8 @@ export interface RunningWorkerProcess extends RunningServer {
 }
 
 /**
- * Starts a worker as a process of its own, in its main thread, beside a small listener for its health. What it works with is
- * waited for.
+ * Starts a worker as a process of its own, in its main thread, beside a small listener for its health. What it works
+ * with is waited for.
  *
  * @throws StartupError with what to do, where a setting is wrong or something has to be set up first
  */

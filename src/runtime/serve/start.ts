@@ -15,8 +15,8 @@ export interface RunningServer {
 }
 
 /**
- * Starts a server over the parts that the configuration names. Each part pushes its own end onto the lifecycle; stopping runs
- * them backwards. A part that is away is waited for while the rest is served.
+ * Starts a server over the parts that the configuration names. Each part pushes its own end onto the lifecycle;
+ * stopping runs them backwards. A part that is away is waited for while the rest is served.
  *
  * @throws StartupError with what to do, when a place can't be used or a setting is wrong
  */

@@ -6,8 +6,9 @@ import type { IngestLimits } from '../../ingest/ingest.ts';
 export const requestRecordsBytesMax = limits.requestBytesMax + limits.requestEventsMax * limits.envelopeBytesMax;
 
 /**
- * What each of several threads that serve HTTP may hold. Bounds of memory and of connections are the process's, so each thread has
- * its part of them, and room for the largest requests: two that arrive, one that waits for the log. What a thread can do at a time is its own.
+ * What each of several threads that serve HTTP may hold. Bounds of memory and of connections are the process's, so each
+ * thread has its part of them, and room for the largest requests: two that arrive, one that waits for the log. What a
+ * thread can do at a time is its own.
  */
 export function boundsOfThread(threads: number): {
   readonly http: HttpLimits;

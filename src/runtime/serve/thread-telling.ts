@@ -12,11 +12,15 @@ type Answered = Omit<TelemetryEvents['request.completed'], 'durationMs'>;
 /** Told by the main thread of all. */
 const ofProcess: ReadonlySet<TelemetryEventName> = new Set(['process.stopping', 'process.stopped']);
 
-/** By so much metrics may lag. A message each turn of the event loop, of which there are thousands, would cost both threads a part of each. */
+/**
+ * By so much metrics may lag. A message each turn of the event loop, of which there are thousands, would cost both
+ * threads a part of each.
+ */
 const tellEveryMs = 50;
 
 /**
- * Gathers what a thread's telemetry announces and posts it in lists, but for what the main thread tells of the whole process.
+ * Gathers what a thread's telemetry announces and posts it in lists, but for what the main thread tells of the whole
+ * process.
  *
  * @returns posts at once what is left
  */

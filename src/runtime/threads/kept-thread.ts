@@ -14,8 +14,8 @@ export interface ThreadPorts {
 }
 
 /**
- * A thread that is kept running: should it end by itself it is started anew, after a while that doubles each time until it is
- * marked healthy.
+ * A thread that is kept running: should it end by itself it is started anew, after a while that doubles each time until
+ * it is marked healthy.
  */
 export interface KeptThread {
   isRunning(): boolean;
@@ -55,7 +55,8 @@ export function keepThread<Message>(options: KeptThreadOptions<Message>): KeptTh
     caller = createCaller(fromMain.port1);
     thread = new Thread(options.module, {
       name: options.name,
-      // A thread does not inherit the compile cache: without, it strips types again in memory that stays (measured: 20 MB).
+      // A thread does not inherit the compile cache: without, it strips types again in memory that stays (measured: 20
+      // MB).
       env: { ...processEnvironment(), NODE_COMPILE_CACHE: getCompileCacheDir() ?? '' },
       workerData: { ...options.data, toMain: toMain.port2, fromMain: fromMain.port2 },
       transferList: [toMain.port2, fromMain.port2],

@@ -2,8 +2,8 @@ import type { MessagePort } from 'node:worker_threads';
 import { type UnavailableCode, UnavailableError } from '../../domain/failure.ts';
 
 /**
- * What is sent across in one turn of the event loop goes as one message, a list: receiving one costs a thread some 20 µs,
- * however little is in it, and eight partitions that commit together tell three things each.
+ * What is sent across in one turn of the event loop goes as one message, a list: receiving one costs a thread some 20
+ * µs, however little is in it, and eight partitions that commit together tell three things each.
  *
  * @param onFailed called for an item that can't be cloned; the others are sent
  */

@@ -30,7 +30,10 @@ export interface RunWorkerOptions extends Clocks {
   readonly onClaimed: NonNullable<WorkerOptions['onClaimed']>;
 }
 
-/** A worker with everything that goes with it: metrics, maintenance, trimming, the failed topic. In a thread or a process. */
+/**
+ * A worker with everything that goes with it: metrics, maintenance, trimming, the failed topic. In a thread or a
+ * process.
+ */
 export function runWorker({ parts, settings, telemetry, now, elapsed, onClaimed }: RunWorkerOptions): RunningWorker {
   const { log, store, metrics, failedTopic } = parts;
   const feed = createMetricsFeed({ metrics, store, telemetry, now, elapsed });

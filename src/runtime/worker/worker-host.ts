@@ -11,11 +11,14 @@ import type { Handlers } from '../threads/thread-channel.ts';
 import type { WorkerThreadData, WorkerThreadMessage } from './worker-thread.ts';
 
 /**
- * Keeps the worker's thread running and passes its telemetry on. What a thread that ended by itself had not committed is read
- * from the log again, so it loses nothing.
+ * Keeps the worker's thread running and passes its telemetry on. What a thread that ended by itself had not committed
+ * is read from the log again, so it loses nothing.
  */
 export interface WorkerHost {
-  /** Resolves once the thread has opened its parts (embedded: migrations are done). Rejects with what ended a first start. */
+  /**
+   * Resolves once the thread has opened its parts (embedded: migrations are done). Rejects with what ended a first
+   * start.
+   */
   readonly opened: Promise<void>;
   /** Resolves once partitions were claimed for the first time. */
   readonly claimed: Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * Directories that are filled once for each user and kept: what comes from Maven, and servers' data as it is before their
- * first start. Any number of processes may ask at once; whatever is removed here is made again.
+ * Directories that are filled once for each user and kept: what comes from Maven, and servers' data as it is before
+ * their first start. Any number of processes may ask at once; whatever is removed here is made again.
  */
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { chmod, readdir, rename, rm } from 'node:fs/promises';
@@ -14,7 +14,8 @@ import { waitUntil } from './wait-until.ts';
 export const fillMs = 10 * 60_000;
 
 /**
- * PostgreSQL does not run as root, and its user can't look into root's home: root's cache is where the system keeps its own.
+ * PostgreSQL does not run as root, and its user can't look into root's home: root's cache is where the system keeps its
+ * own.
  */
 function cacheDirectory(): string {
   const base = process.env.XDG_CACHE_HOME || (isRoot() ? '/var/cache' : join(homedir(), '.cache'));
@@ -43,7 +44,9 @@ export async function cachedDirectory(name: string, fill: (draft: string) => Pro
   return directory;
 }
 
-/** One process at a time. SQLite's lock, because the system frees it however its holder ends; Node has none of its own. */
+/**
+ * One process at a time. SQLite's lock, because the system frees it however its holder ends; Node has none of its own.
+ */
 async function underLock(work: () => Promise<void>): Promise<void> {
   mkdirSync(cacheDirectory(), { recursive: true });
   const lock = new DatabaseSync(join(cacheDirectory(), 'lock'), { timeout: 0 });

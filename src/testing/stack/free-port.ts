@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
- * Below the range from which systems take the near end of outgoing connections (32768 and up on Linux, 49152 on others):
- * from there a port could be gone by the time its server starts, or starts again after a kill.
+ * Below the range from which systems take the near end of outgoing connections (32768 and up on Linux, 49152 on
+ * others): from there a port could be gone by the time its server starts, or starts again after a kill.
  */
 const portMin = 20_000;
 const portMax = 32_000;

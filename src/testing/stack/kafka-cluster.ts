@@ -2,7 +2,9 @@ import { freePort } from './free-port.ts';
 import { type KafkaOptions, type KafkaServer, startKafka } from './kafka.ts';
 
 export interface KafkaCluster extends AsyncDisposable {
-  /** The first is the controller too, the only one: killing it stops what the others can decide, not what they serve. */
+  /**
+   * The first is the controller too, the only one: killing it stops what the others can decide, not what they serve.
+   */
   readonly nodes: readonly KafkaServer[];
   /** Of all, separated by commas. */
   readonly brokers: string;

@@ -36,8 +36,8 @@ export function toServerProperties(data: string, node: KafkaNode, ports: KafkaPo
     // The voter by configuration, not by what was formatted: the ports may change between two starts on one directory.
     'controller.quorum.voters': `1@${controller}`,
     'log.dirs': data,
-    // A broker that comes back is let in only once its former life is over, 9 s by default: the controller restarts with it and
-    // believes it alive. Three seconds are still long for a machine whose cores are busy.
+    // A broker that comes back is let in only once its former life is over, 9 s by default: the controller restarts
+    // with it and believes it alive. Three seconds are still long for a machine whose cores are busy.
     'broker.session.timeout.ms': 3_000,
     'broker.heartbeat.interval.ms': 500,
     'num.network.threads': 2,

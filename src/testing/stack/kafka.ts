@@ -43,7 +43,10 @@ const loneNode = { id: 1, isController: true, controllerPort: 3, clusterSize: 1 
 /** 22 characters of base64url, as Kafka wants it; clusters that never meet need no names of their own. */
 const clusterId = 'ZXZlbnQtc3RyZWFtLXByYw';
 
-/** Apache Kafka 4.3.1 on 127.0.0.1, without authentication: one broker that is its own controller, unless told otherwise. */
+/**
+ * Apache Kafka 4.3.1 on 127.0.0.1, without authentication: one broker that is its own controller, unless told
+ * otherwise.
+ */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {
   const jars = await fetchPart('kafka');
   return startNode(jars, await sharedClasses(jars), options);
@@ -73,8 +76,9 @@ async function startNode(jars: string, jvm: readonly string[], options: KafkaOpt
 }
 
 /**
- * The classes of a running broker as the JVM keeps them in memory (its class data sharing), written by a broker that runs once
- * for it. Measured, a start costs 4.6 s CPU without them, 3.3 s with them. Another JVM has others; options for the JVM.
+ * The classes of a running broker as the JVM keeps them in memory (its class data sharing), written by a broker that
+ * runs once for it. Measured, a start costs 4.6 s CPU without them, 3.3 s with them. Another JVM has others; options
+ * for the JVM.
  */
 async function sharedClasses(jars: string): Promise<string[]> {
   const version = createHash('sha256').update(requireJava()).digest('hex').slice(0, 16);

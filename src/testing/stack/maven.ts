@@ -1,4 +1,7 @@
-/** The servers' files, from Maven artifacts. The cache is named after the pom's hash, so that another version is fetched. */
+/**
+ * The servers' files, from Maven artifacts. The cache is named after the pom's hash, so that another version is
+ * fetched.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { chmod, copyFile, mkdtemp, readdir, rm } from 'node:fs/promises';

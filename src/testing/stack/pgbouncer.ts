@@ -17,8 +17,8 @@ export interface PgBouncer extends NativeServer {
 }
 
 /**
- * PgBouncer on 127.0.0.1, which gives one of a few connections to the server to one transaction at a time. Fewer than the program
- * would open by itself, so that transactions have to share.
+ * PgBouncer on 127.0.0.1, which gives one of a few connections to the server to one transaction at a time. Fewer than
+ * the program would open by itself, so that transactions have to share.
  */
 export async function startPgBouncer(serverUrl: string): Promise<PgBouncer> {
   const { hostname, port: serverPort, username, password, pathname } = new URL(serverUrl);

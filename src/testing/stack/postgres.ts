@@ -71,8 +71,8 @@ function toArguments(port: number, settings: PostgresOptions['settings'] = {}): 
 }
 
 /**
- * What initdb makes, with a password, because the address is open to every user of the machine. The password stays with the
- * data, which only its owner can read.
+ * What initdb makes, with a password, because the address is open to every user of the machine. The password stays with
+ * the data, which only its owner can read.
  */
 async function initialisedData(files: string, owner: ServerOwner | null): Promise<string> {
   const cached = await cachedDirectory(

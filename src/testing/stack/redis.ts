@@ -25,7 +25,10 @@ export interface RedisServer extends NativeServer {
   readonly clusterPort: number | null;
 }
 
-/** Redis 7.0.15 on 127.0.0.1, without a password; or what ESP_TEST_REDIS_SERVER names, such as the path of a valkey-server. */
+/**
+ * Redis 7.0.15 on 127.0.0.1, without a password; or what ESP_TEST_REDIS_SERVER names, such as the path of a
+ * valkey-server.
+ */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const program = process.env.ESP_TEST_REDIS_SERVER ?? (await redisServer());
   const port = options.port ?? (await freePort());

@@ -1,6 +1,6 @@
 /**
- * What tests of the project `production` ask for: servers that all of them share, and names of their own on them. A test
- * that kills, freezes or fills a server starts one of its own instead (startKafka, startPostgres, startRedis).
+ * What tests of the project `production` ask for: servers that all of them share, and names of their own on them. A
+ * test that kills, freezes or fills a server starts one of its own instead (startKafka, startPostgres, startRedis).
  */
 import { randomBytes } from 'node:crypto';
 import { inject } from 'vitest';

@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /**
- * A shell that waits on a pipe for the end of this process, however it comes: then it kills the guarded process and removes
- * the directory. A process can't do that for itself once it is killed, and a server would outlive it for ever.
+ * A shell that waits on a pipe for the end of this process, however it comes: then it kills the guarded process and
+ * removes the directory. A process can't do that for itself once it is killed, and a server would outlive it for ever.
  *
  * Each line on the pipe names the process to guard from then on, 0 none.
  */

@@ -25,9 +25,9 @@ interface SentEvent {
 const contentKey = ({ eventType, total }: SentContent) => `${eventType} ${total}`;
 
 /**
- * The simple truth that the pipeline is held against. It knows what was appended, and nothing of offsets, batches, tokens,
- * crashes or threads: every id is stored once, with one of the contents sent under it; every further send of that content is
- * a duplicate; every other content is a conflict in the inbox; every poison record is in the inbox.
+ * The simple truth that the pipeline is held against. It knows what was appended, and nothing of offsets, batches,
+ * tokens, crashes or threads: every id is stored once, with one of the contents sent under it; every further send of
+ * that content is a duplicate; every other content is a conflict in the inbox; every poison record is in the inbox.
  */
 export function createModel() {
   const events = new Map<string, SentEvent>();

@@ -128,7 +128,8 @@ function drawFault(draw: Draw): Fault {
 
 const advance: Operation = async (world, model, draw) => {
   const ms = draw.pick([1_000, 15_000, 120_000, 3_600_000, 6 * 3_600_000, 26 * 3_600_000]);
-  // The window of duplicates is the retention of rows: all that waits is read before time goes on, and seen by the model.
+  // The window of duplicates is the retention of rows: all that waits is read before time goes on, and seen by the
+  // model.
   await world.work({ kind: 'none' });
   await model.check(world);
   world.advance(ms);

@@ -28,8 +28,8 @@ export interface WorkerHooks {
 }
 
 /**
- * The real parts over one directory, in this process: segment log, SQLite store, memory metrics, worker. Time is the world's own.
- * A crash abandons the worker where it stands, closes the files, and opens them anew with empty memory.
+ * The real parts over one directory, in this process: segment log, SQLite store, memory metrics, worker. Time is the
+ * world's own. A crash abandons the worker where it stands, closes the files, and opens them anew with empty memory.
  */
 export async function createWorld(directory: string, random: () => number) {
   let nowMs = Date.UTC(2026, 0, 5, 8);

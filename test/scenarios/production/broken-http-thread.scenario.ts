@@ -1,5 +1,5 @@
-// Promise: a thread that serves HTTP and ends by an error takes nothing with it: what it had not answered is sent again by its clients, no
-// event is lost or doubled, what it had counted is counted, and it serves again.
+// Promise: a thread that serves HTTP and ends by an error takes nothing with it: what it had not answered is sent again
+// by its clients, no event is lost or doubled, what it had counted is counted, and it serves again.
 import { writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Promise: `esp verify` finds nothing on a sound installation, and finds a row that was deleted and a counter that was changed in
-// Redis; `esp doctor` says of every part whether it is well, and what to do where it is not.
+// Promise: `esp verify` finds nothing on a sound installation, and finds a row that was deleted and a counter that was
+// changed in Redis; `esp doctor` says of every part whether it is well, and what to do where it is not.
 
 import { createClient } from 'redis';
 import { describe, expect, it, onTestFinished } from 'vitest';

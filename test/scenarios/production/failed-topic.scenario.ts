@@ -1,5 +1,6 @@
-// Promise: every record that fails is told on the topic of failed events, in the order it failed, with reason, attempt and origin in
-// headers, for any Kafka client to read; also one that failed while the topic was away, and nothing of it holds up storing.
+// Promise: every record that fails is told on the topic of failed events, in the order it failed, with reason, attempt
+// and origin in headers, for any Kafka client to read; also one that failed while the topic was away, and nothing of it
+// holds up storing.
 import { expect, it } from 'vitest';
 import type { FailedEventPage } from '../../../src/http/contract.ts';
 import { queryPostgres } from '../../../src/testing/postgres-store.ts';

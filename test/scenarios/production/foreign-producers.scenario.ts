@@ -1,6 +1,7 @@
-// Promise: whatever other programs put on the topic among 5,000 good events, by kcat, Java's console producer and transactional
-// producers, compressed or not: exactly the poison is in the inbox, whole; what is an event is stored; aborted records and the
-// markers of transactions count as `skipped`, also where a marker is the last thing on a partition; and the lag goes to nothing.
+// Promise: whatever other programs put on the topic among 5,000 good events, by kcat, Java's console producer and
+// transactional producers, compressed or not: exactly the poison is in the inbox, whole; what is an event is stored;
+// aborted records and the markers of transactions count as `skipped`, also where a marker is the last thing on a
+// partition; and the lag goes to nothing.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
-// Promise: a worker that is frozen for longer than its session (SIGSTOP), between batches or in the middle of its transaction,
-// holds up nobody: another one has its partitions, its locks end, and what it had not committed is stored there. Woken, it
-// commits nothing of what it had begun, and works again within 15 seconds, without a restart.
+// Promise: a worker that is frozen for longer than its session (SIGSTOP), between batches or in the middle of its
+// transaction, holds up nobody: another one has its partitions, its locks end, and what it had not committed is stored
+// there. Woken, it commits nothing of what it had begun, and works again within 15 seconds, without a restart.
 import { expect, it } from 'vitest';
 import { queryPostgres, withPostgres } from '../../../src/testing/postgres-store.ts';
 import { type RunningServer, waitFor } from '../harness.ts';

@@ -1,5 +1,5 @@
-// Promise: several threads that serve HTTP are one API. Whichever of them a connection meets takes events, shows them live, and tells of
-// the whole process; what all of them took is stored once; and the port is theirs alone.
+// Promise: several threads that serve HTTP are one API. Whichever of them a connection meets takes events, shows them
+// live, and tells of the whole process; what all of them took is stored once; and the port is theirs alone.
 import { readFileSync } from 'node:fs';
 import { get, request } from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -9,7 +9,10 @@ import { expectEverythingAddsUp, type RunningServer, startServer, waitFor } from
 import { createInstallation } from './installation.ts';
 
 const threads = 3;
-/** Connections, which the system deals out by their addresses: that one of three threads gets none of them happens once in 10^10 runs. */
+/**
+ * Connections, which the system deals out by their addresses: that one of three threads gets none of them happens once
+ * in 10^10 runs.
+ */
 const connections = 60;
 
 /** Over a connection of its own. */

@@ -1,6 +1,6 @@
 /**
- * What the production scenarios are made of: an installation with a topic, a database and keys of its own on real servers,
- * and the processes of it.
+ * What the production scenarios are made of: an installation with a topic, a database and keys of its own on real
+ * servers, and the processes of it.
  */
 
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
-// Promise: PostgreSQL, Redis or Kafka killed with -9 under load and away for a while stops nothing but itself. While PostgreSQL
-// or Redis is away ingest answers 202, nothing is failed, and what came is stored and counted when it is back; a flushed Redis
-// is exact again without traffic; while Kafka is away clients get 503 with Retry-After in time, and all that was answered 202
-// is there afterwards. No process is restarted.
+// Promise: PostgreSQL, Redis or Kafka killed with -9 under load and away for a while stops nothing but itself. While
+// PostgreSQL or Redis is away ingest answers 202, nothing is failed, and what came is stored and counted when it is
+// back; a flushed Redis is exact again without traffic; while Kafka is away clients get 503 with Retry-After in time,
+// and all that was answered 202 is there afterwards. No process is restarted.
 import { expect, it, onTestFinished } from 'vitest';
 import type { LedgerView, MetricsView } from '../../../src/http/contract.ts';
 import { createTestClient } from '../../../src/testing/redis-client.ts';

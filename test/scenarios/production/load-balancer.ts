@@ -1,7 +1,7 @@
 /**
- * A load balancer in small, with the manners of nginx or HAProxy: it asks every server for its readiness, hands each request to
- * one that was ready when it last looked, keeps connections open, and takes another server only where the first refused the
- * connection. What was sent and not answered is the client's loss: 502.
+ * A load balancer in small, with the manners of nginx or HAProxy: it asks every server for its readiness, hands each
+ * request to one that was ready when it last looked, keeps connections open, and takes another server only where the
+ * first refused the connection. What was sent and not answered is the client's loss: 502.
  */
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';

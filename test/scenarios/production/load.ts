@@ -14,8 +14,8 @@ import {
 export type SendBatch = (events: readonly object[]) => Promise<Answer<ManyReceipt>>;
 
 /**
- * What well-behaved clients do: they send batches of events that can be told apart, remember the ids that were answered 202, and
- * send again, under the same ids, what was answered 503.
+ * What well-behaved clients do: they send batches of events that can be told apart, remember the ids that were answered
+ * 202, and send again, under the same ids, what was answered 503.
  */
 export interface Load {
   /** Ids that were answered 202. */

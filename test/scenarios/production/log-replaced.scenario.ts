@@ -1,5 +1,5 @@
-// Promise: a topic that was deleted and made anew is noticed by every process: nothing is taken in, nothing skipped, an operator is
-// told what to do; once it is adopted everything goes on, without a restart, and balances.
+// Promise: a topic that was deleted and made anew is noticed by every process: nothing is taken in, nothing skipped, an
+// operator is told what to do; once it is adopted everything goes on, without a restart, and balances.
 import { expect, it } from 'vitest';
 import type { LedgerView, ReadinessView } from '../../../src/http/contract.ts';
 import { runKafkaTool } from '../../../src/testing/stack/kafka.ts';

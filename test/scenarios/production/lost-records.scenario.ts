@@ -1,5 +1,5 @@
-// Promise: where workers are down for longer than the topic keeps records, what is gone is `lost` in the ledger, to the record,
-// and alarmed: in the log, in the numbers for Prometheus, and by `esp doctor`. What is still there is stored.
+// Promise: where workers are down for longer than the topic keeps records, what is gone is `lost` in the ledger, to the
+// record, and alarmed: in the log, in the numbers for Prometheus, and by `esp doctor`. What is still there is stored.
 import { Admin } from '@platformatic/kafka';
 import { expect, it, onTestFinished } from 'vitest';
 import type { LedgerView } from '../../../src/http/contract.ts';

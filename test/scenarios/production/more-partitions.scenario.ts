@@ -1,5 +1,5 @@
-// Promise: partitions raised from 4 to 8 under load lose and double nothing. A key moves to its new partition once, if at all;
-// before and after that its events are stored in the order they were sent, so the one break is where it moves.
+// Promise: partitions raised from 4 to 8 under load lose and double nothing. A key moves to its new partition once, if
+// at all; before and after that its events are stored in the order they were sent, so the one break is where it moves.
 import { expect, it } from 'vitest';
 import { partitionOf } from '../../../src/domain/partitioner.ts';
 import type { EventView, LedgerView } from '../../../src/http/contract.ts';

@@ -1,5 +1,5 @@
-// Promise: what network-holes.scenario.ts promises holds for silences of 30 seconds, longer than every deadline and the session
-// of a worker.
+// Promise: what network-holes.scenario.ts promises holds for silences of 30 seconds, longer than every deadline and the
+// session of a worker.
 import { it } from 'vitest';
 import { networkHoles } from './network-holes.ts';
 

@@ -1,6 +1,6 @@
-// Promise: PostgreSQL put back to a copy from before newer events, Redis put back to an older snapshot, by itself and both at once
-// from different times: the log closes the gap and the numbers follow, with the same outcomes as the first time. Nothing is
-// restarted but what was put back, and no traffic is needed for it.
+// Promise: PostgreSQL put back to a copy from before newer events, Redis put back to an older snapshot, by itself and
+// both at once from different times: the log closes the gap and the numbers follow, with the same outcomes as the first
+// time. Nothing is restarted but what was put back, and no traffic is needed for it.
 import { expect, it, onTestFinished } from 'vitest';
 import type { FailedEventPage, LedgerView, MetricsView } from '../../../src/http/contract.ts';
 import { createTestClient } from '../../../src/testing/redis-client.ts';
@@ -28,7 +28,8 @@ it('everything adds up again, by itself', async () => {
   const installation = await createInstallation({ servers: { DATABASE_URL: postgres.url, REDIS_URL: redis.url } });
   const [api, worker] = await Promise.all([
     installation.startApi(),
-    // Maintenance is where a worker that has nothing to do comes upon other progress than its own: usually every ten seconds.
+    // Maintenance is where a worker that has nothing to do comes upon other progress than its own: usually every ten
+    // seconds.
     installation.startWorker({ env: { ESP_MAINTENANCE_EVERY_MS: '1000' } }),
   ]);
   // Every hundred brings types that no earlier copy knows.

@@ -1,5 +1,5 @@
-// Promise: a process that is started while a part is away waits for it and says so; ingest needs Kafka alone; nothing has to be
-// restarted when a part comes back; and no address answers with a 500 meanwhile.
+// Promise: a process that is started while a part is away waits for it and says so; ingest needs Kafka alone; nothing
+// has to be restarted when a part comes back; and no address answers with a 500 meanwhile.
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { MetricsView, ReadinessView } from '../../../src/http/contract.ts';
 import { startKafka } from '../../../src/testing/stack/kafka.ts';

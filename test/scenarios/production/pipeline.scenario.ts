@@ -1,5 +1,5 @@
-// Promise: on Kafka, PostgreSQL and Redis, an event sent with curl to one process is stored by another, counted, and on the live
-// dashboard; all processes stop in order; and everything in one process does the same.
+// Promise: on Kafka, PostgreSQL and Redis, an event sent with curl to one process is stored by another, counted, and on
+// the live dashboard; all processes stop in order; and everything in one process does the same.
 import { describe, expect, it } from 'vitest';
 import type { EventDetail, EventPage, LiveSnapshot, MetricsView, ReadinessView } from '../../../src/http/contract.ts';
 import { type RunningServer, runCommand, waitFor } from '../harness.ts';

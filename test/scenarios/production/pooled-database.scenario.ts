@@ -1,6 +1,6 @@
-// Promise: behind a proxy that pools PostgreSQL's connections by transaction everything works as without it, from `esp migrate` to
-// `esp verify`, with fewer connections to the server than the processes have to the proxy; and the proxy killed under load stops
-// nothing but itself.
+// Promise: behind a proxy that pools PostgreSQL's connections by transaction everything works as without it, from
+// `esp migrate` to `esp verify`, with fewer connections to the server than the processes have to the proxy; and the
+// proxy killed under load stops nothing but itself.
 import { expect, it, onTestFinished } from 'vitest';
 import type { LedgerView } from '../../../src/http/contract.ts';
 import { queryPostgres } from '../../../src/testing/postgres-store.ts';

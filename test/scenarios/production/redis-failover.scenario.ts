@@ -1,5 +1,5 @@
-// Promise: Redis failed over to a replica that had stopped replicating, and back again, shows the true numbers by itself within 10
-// seconds, without traffic, a restart or a person; in between nothing but the numbers is missing.
+// Promise: Redis failed over to a replica that had stopped replicating, and back again, shows the true numbers by
+// itself within 10 seconds, without traffic, a restart or a person; in between nothing but the numbers is missing.
 import { expect, it, onTestFinished } from 'vitest';
 import type { MetricsView } from '../../../src/http/contract.ts';
 import { createTestClient } from '../../../src/testing/redis-client.ts';

@@ -1,5 +1,5 @@
-// Promise: failed events that two API processes and the command line redrive at the same time are each redriven once: what one
-// has, the others leave out and say so.
+// Promise: failed events that two API processes and the command line redrive at the same time are each redriven once:
+// what one has, the others leave out and say so.
 import { expect, it } from 'vitest';
 import type { FailedEventPage, RedriveReceipt } from '../../../src/http/contract.ts';
 import { expectEverythingAddsUp, makeEvent, type RunningServer, waitFor } from '../harness.ts';

@@ -1,5 +1,5 @@
-// Promise: APIs and workers replaced one by one under load, behind a load balancer that looks at their readiness: no request is
-// lost, none is answered with a 5xx, and every event is stored once.
+// Promise: APIs and workers replaced one by one under load, behind a load balancer that looks at their readiness: no
+// request is lost, none is answered with a 5xx, and every event is stored once.
 import { setInterval } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import type { ManyReceipt } from '../../../src/http/contract.ts';

@@ -1,5 +1,5 @@
-// Promise: an installation is set up by two commands that may be run again at any time, and whoever forgets one, or a setting,
-// is told at once what to do.
+// Promise: an installation is set up by two commands that may be run again at any time, and whoever forgets one, or a
+// setting, is told at once what to do.
 import { describe, expect, it } from 'vitest';
 import { createKafkaEventLog } from '../../../src/event-log/kafka/event-log.kafka.ts';
 import { waitFor } from '../harness.ts';

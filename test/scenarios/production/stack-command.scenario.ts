@@ -1,5 +1,5 @@
-// Promise: `npm run stack` starts Kafka, PostgreSQL and Redis, says how to reach them, stops all three in order, and with
-// --dir has the same data at the same addresses the next time.
+// Promise: `npm run stack` starts Kafka, PostgreSQL and Redis, says how to reach them, stops all three in order, and
+// with --dir has the same data at the same addresses the next time.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, readFileSync, statSync } from 'node:fs';

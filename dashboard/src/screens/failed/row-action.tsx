@@ -6,8 +6,8 @@ import { isConflict } from './failed-states.ts';
 import { RedriveButton } from './redrive-button.tsx';
 
 /**
- * What a list offers for an open failed event. To redrive a conflict stores another event beside the one that has its id: that is not
- * for a click in passing.
+ * What a list offers for an open failed event. To redrive a conflict stores another event beside the one that has its
+ * id: that is not for a click in passing.
  */
 export function RowAction({ failed }: { readonly failed: FailedEventSummary }) {
   const { open } = useDetail();

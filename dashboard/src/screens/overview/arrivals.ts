@@ -9,7 +9,10 @@ interface Arrivals {
   readonly lit: ReadonlySet<string>;
 }
 
-/** Which rows to light up: those that came in by ones and twos. A row stays lit as long as it is there: it fades by itself. */
+/**
+ * Which rows to light up: those that came in by ones and twos. A row stays lit as long as it is there: it fades by
+ * itself.
+ */
 export function afterDraw(before: Arrivals, events: readonly Event[]): Arrivals {
   const known = new Set(before.events.map(({ id }) => id));
   const arrived = events.filter(({ id }) => !known.has(id));

@@ -33,9 +33,10 @@ export interface NotJoined {
 }
 
 /**
- * What a member says to its group's coordinator, in the classic protocol of consumer groups: there the member itself says after
- * what silence it is given up, and so how soon another takes over; in the newer one (KIP-848) that is a setting of the broker,
- * 45 s as it comes. Each call answers Kafka's error code, or throws UnavailableError when the coordinator can't be asked.
+ * What a member says to its group's coordinator, in the classic protocol of consumer groups: there the member itself
+ * says after what silence it is given up, and so how soon another takes over; in the newer one (KIP-848) that is a
+ * setting of the broker, 45 s as it comes. Each call answers Kafka's error code, or throws UnavailableError when the
+ * coordinator can't be asked.
  */
 export interface Coordinator {
   /** Joins and waits for the others. Goes on as `memberId`, or as a new member where that is empty. */
@@ -188,7 +189,8 @@ export function createCoordinator(brokers: Brokers, settings: GroupSettings): Co
 }
 
 /**
- * Which broker looks after the group. A cluster that never had one makes a place for groups first, which takes a moment.
+ * Which broker looks after the group. A cluster that never had one makes a place for groups first, which takes a
+ * moment.
  * @throws UnavailableError
  */
 export async function findCoordinator(brokers: Brokers, group: string, deadlineAt: number): Promise<Endpoint> {

@@ -6,8 +6,8 @@ import { notLongerThan, pause, retryPauseMs } from '../wire/wait.ts';
 import type { Coordinator, GroupSettings, Membership } from './coordinator.ts';
 
 /**
- * One stay in the group: from a join to the next. It is over as soon as the coordinator says so, or has not been heard of for so
- * long that it may have given the partitions to somebody else.
+ * One stay in the group: from a join to the next. It is over as soon as the coordinator says so, or has not been heard
+ * of for so long that it may have given the partitions to somebody else.
  */
 export interface Generation {
   readonly partitions: readonly number[];

@@ -337,7 +337,8 @@ describe('a broker', () => {
     await Promise.all(reading);
     for (const records of seen) {
       expect(records.map(([offset]) => offset)).toEqual(records.map((_, nth) => nth));
-      // An append that was cut off goes again, so some may stand there twice: by their first appearance, all are in order.
+      // An append that was cut off goes again, so some may stand there twice: by their first appearance, all are in
+      // order.
       expect([...new Set(records.map(([, text]) => text))]).toEqual([...answered, 'last']);
     }
   });

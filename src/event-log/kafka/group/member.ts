@@ -50,7 +50,8 @@ export function createGroupMember(options: GroupMemberOptions): GroupMember {
       leaving.signal.throwIfAborted();
       if (!('errorCode' in joined)) return joined;
       const { errorCode } = joined;
-      // Where the group has taken it in and then gone into motion again: as a new one it would have the others wait for who it was.
+      // Where the group has taken it in and then gone into motion again: as a new one it would have the others wait for
+      // who it was.
       memberId = errorCode === codes.unknownMemberId ? '' : (joined.memberId ?? memberId);
       const mayPass = errorCode === codes.unknownMemberId || isOver(errorCode) || isPassing(errorCode);
       const pauseMs = retryPauseMs(attempt);

@@ -1,6 +1,7 @@
 /**
- * The types of Kafka's protocol ("Protocol Primitive Types" in its documentation), in their flexible form, and structures of them: how each
- * is written, and how it is read. A message is one value of such a structure, so that its definition reads as Kafka's own does.
+ * The types of Kafka's protocol ("Protocol Primitive Types" in its documentation), in their flexible form, and
+ * structures of them: how each is written, and how it is read. A message is one value of such a structure, so that its
+ * definition reads as Kafka's own does.
  */
 export interface Codec<Value> {
   write(writer: ByteWriter, value: Value): void;

@@ -35,7 +35,10 @@ const versionsAnswer: Codec<VersionsRead> = {
   },
 };
 
-/** Which versions a broker speaks. Its answer has no tagged fields in its header, since who asks can't know yet what the broker speaks. */
+/**
+ * Which versions a broker speaks. Its answer has no tagged fields in its header, since who asks can't know yet what the
+ * broker speaks.
+ */
 export const apiVersions = message('ApiVersions', [18, 3], {
   request: struct({ clientSoftwareName: string, clientSoftwareVersion: string }),
   response: versionsAnswer,

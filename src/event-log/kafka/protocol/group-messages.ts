@@ -145,7 +145,10 @@ export const describeGroups = message('DescribeGroups', [15, 5], {
 
 const topicPartitions = classicArray(classicStruct({ topic: classicString, partitions: classicArray(int32) }));
 
-/** What members of a group of consumers tell one another through the coordinator, in version 1, behind which more may follow. */
+/**
+ * What members of a group of consumers tell one another through the coordinator, in version 1, behind which more may
+ * follow.
+ */
 export const subscription = classicStruct({
   version: int16,
   topics: classicArray(classicString),

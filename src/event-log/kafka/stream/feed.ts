@@ -5,8 +5,8 @@ import type { Fetched } from '../wire/fetched.ts';
 import type { UnreadRecords } from '../wire/unread-records.ts';
 
 /**
- * What has been fetched of one partition and not been taken yet. Each partition has a bound of its own, so that one that is not
- * worked on holds up no other.
+ * What has been fetched of one partition and not been taken yet. Each partition has a bound of its own, so that one
+ * that is not worked on holds up no other.
  */
 export interface Feed {
   readonly partition: number;

@@ -13,9 +13,9 @@ import { pause, retryPauseMs } from '../wire/wait.ts';
 import type { Feed } from './feed.ts';
 
 /**
- * Keeps feeds filled: one fetch under way to each broker that leads a partition of them, for all those that have room. A fetch
- * waits at the broker while there is nothing new. Where a broker does not answer, or leads no longer, it looks for the leaders
- * anew and goes on; nothing is reported that mends itself.
+ * Keeps feeds filled: one fetch under way to each broker that leads a partition of them, for all those that have room.
+ * A fetch waits at the broker while there is nothing new. Where a broker does not answer, or leads no longer, it looks
+ * for the leaders anew and goes on; nothing is reported that mends itself.
  */
 export interface Fetcher {
   /** Looks whether there is something to fetch: after a feed was taken from. */
@@ -48,7 +48,9 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   const troubled = new Set<Feed>();
   /** Least recently served first: an answer may be full before it comes to the last. */
   let order: readonly Feed[] = options.feeds;
-  /** By leader, attempts that went wrong since the last that did not: one that is away must not be asked all the time. */
+  /**
+   * By leader, attempts that went wrong since the last that did not: one that is away must not be asked all the time.
+   */
   const failures = new Map<number, number>();
   let retryTimer: NodeJS.Timeout | null = null;
   let isClosed = false;
@@ -88,7 +90,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     pump();
   }
 
-  /** Answers the feeds that are to be tried again later, and how much was fetched. @throws UnavailableError where the broker does not answer */
+  /**
+   * Answers the feeds that are to be tried again later, and how much was fetched. @throws UnavailableError where the
+   * broker does not answer
+   */
   async function fetchOnce(
     nodeId: number,
     feeds: readonly Feed[],
@@ -194,8 +199,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
 }
 
 /**
- * To be called for each partition of an answer once its records are done with: the last gives the answer's memory back. Where
- * one is never called, as for records that are damaged, the collector finds it.
+ * To be called for each partition of an answer once its records are done with: the last gives the answer's memory back.
+ * Where one is never called, as for records that are damaged, the collector finds it.
  */
 function releaseOf(partitions: readonly FetchedPartition[]): () => void {
   let left = partitions.length;

@@ -1,6 +1,7 @@
 /**
- * Copies how far the partitions are done into the group's offsets, for tools that show lag. Nothing is read from there. One
- * commit under way at a time, at most one each `everyMs`, never lower than before; one that fails goes again with the next.
+ * Copies how far the partitions are done into the group's offsets, for tools that show lag. Nothing is read from there.
+ * One commit under way at a time, at most one each `everyMs`, never lower than before; one that fails goes again with
+ * the next.
  */
 export interface OffsetMirror {
   acknowledge(partition: number, nextOffset: number): void;

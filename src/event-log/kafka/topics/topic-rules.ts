@@ -3,8 +3,8 @@ import { recordBytesMax } from '../../../domain/record-codec.ts';
 import { batchHeaderBytes } from '../wire/encode-batch.ts';
 
 /**
- * What a topic must be like so that the program's promises hold on it, and what it had better be like. One place for what
- * `esp topics create` sets and for what `esp doctor` finds.
+ * What a topic must be like so that the program's promises hold on it, and what it had better be like. One place for
+ * what `esp topics create` sets and for what `esp doctor` finds.
  */
 export type TopicRole = 'events' | 'failed';
 

@@ -49,8 +49,8 @@ export interface TopicsReport {
 /** The topics of the program, for the commands that make them and look at them. */
 export interface KafkaTopics {
   /**
-   * Makes those that are missing and resolves when they can be used. What is there is looked at and left as it is: another
-   * setting may cost records. May be called at any time.
+   * Makes those that are missing and resolves when they can be used. What is there is looked at and left as it is:
+   * another setting may cost records. May be called at any time.
    * @throws StartupError where Kafka refuses to make them
    */
   create(wanted: TopicsToMake): Promise<TopicsReport>;
@@ -163,7 +163,9 @@ interface Outcome {
   readonly errorMessage?: string | null | undefined;
 }
 
-/** A change is the controller's to make; a broker that is none may pass it on or name another. False: it is so already. */
+/**
+ * A change is the controller's to make; a broker that is none may pass it on or name another. False: it is so already.
+ */
 async function changeTopics(
   brokers: Brokers,
   doing: string,

@@ -12,15 +12,18 @@ import { authenticate, SaslError } from './sasl.ts';
 import type { Endpoint, KafkaClientSettings, KafkaSasl } from './settings.ts';
 
 /**
- * One TCP or TLS connection to a broker, with who asks made known to it. Requests go out as they come, and a broker answers them one
- * after another, in order. It keeps no time: who asks does, and shuts a connection that is silent.
+ * One TCP or TLS connection to a broker, with who asks made known to it. Requests go out as they come, and a broker
+ * answers them one after another, in order. It keeps no time: who asks does, and shuts a connection that is silent.
  */
 export interface BrokerConnection {
-  /** Until it may be asked. @throws an Error that says why it can't be, UnavailableError `log_denied` where the broker says no */
+  /**
+   * Until it may be asked. @throws an Error that says why it can't be, UnavailableError `log_denied` where the broker
+   * says no
+   */
   readonly ready: Promise<void>;
   /**
-   * The broker's answer, error codes included. Bytes of the request are given back once it is there; those in the answer have its memory to
-   * themselves.
+   * The broker's answer, error codes included. Bytes of the request are given back once it is there; those in the
+   * answer have its memory to themselves.
    * @throws Error where the connection ends before it, or it can't be read
    */
   ask<Request, Response>(message: Message<Request, Response>, request: Request): Promise<Response>;

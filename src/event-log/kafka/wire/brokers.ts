@@ -8,8 +8,8 @@ import type { Endpoint, KafkaClientSettings } from './settings.ts';
 import { remainingMs } from './wait.ts';
 
 /**
- * The brokers of a cluster as far as they are known, and the links to them. Links of one purpose are shared: `ask` for what is
- * answered at once, `append` for produce requests.
+ * The brokers of a cluster as far as they are known, and the links to them. Links of one purpose are shared: `ask` for
+ * what is answered at once, `append` for produce requests.
  */
 export interface Brokers {
   /** Asks any broker about these topics, now. @throws UnavailableError when none answers by then */

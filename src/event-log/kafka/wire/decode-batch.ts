@@ -23,7 +23,8 @@ export interface KafkaBatch {
 }
 
 /**
- * The batches of a fetch, one behind another; a last one that was cut off is left out, as the broker sends it. Copies nothing.
+ * The batches of a fetch, one behind another; a last one that was cut off is left out, as the broker sends it. Copies
+ * nothing.
  * @throws RangeError where it comes to bytes that are no batch of version 2, or whose checksum differs
  */
 export function* readBatches(bytes: Buffer): Generator<KafkaBatch> {
@@ -59,8 +60,8 @@ function readHeader(batch: Buffer): KafkaBatch {
 }
 
 /**
- * Goes through the records of a batch, in order. It is itself the record that it stands at: a worker reads a hundred thousand a
- * second, and an object for each takes more than reading it.
+ * Goes through the records of a batch, in order. It is itself the record that it stands at: a worker reads a hundred
+ * thousand a second, and an object for each takes more than reading it.
  */
 export class RecordCursor {
   offset = -1;

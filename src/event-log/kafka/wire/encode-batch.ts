@@ -1,8 +1,8 @@
 import { crc32c } from '@platformatic/wasm-utils';
 
 /**
- * Kafka's record batch, version 2 ("Record Batch" in Kafka's protocol documentation): the form in which records travel and are
- * kept. Written into one buffer.
+ * Kafka's record batch, version 2 ("Record Batch" in Kafka's protocol documentation): the form in which records travel
+ * and are kept. Written into one buffer.
  *
  *   0  base offset, 8          16 magic, 1 (always 2)       27 first timestamp, 8    53 base sequence, 4
  *   8  length behind it, 4     17 CRC-32C of the rest, 4    35 max timestamp, 8      57 number of records, 4

@@ -25,10 +25,10 @@ const nothing = () => undefined;
 const noBytes = Buffer.alloc(0);
 
 /**
- * Takes the data of finished transactions and of no transaction. The broker names the aborted transactions that touch what it
- * sends, by producer and first offset; each ends at its abort marker. Of much that is packed it takes as many batches as fill a
- * partition's share. Where it comes to bytes that are no sound record batch it
- * answers what lies before them, so that the next fetch begins there.
+ * Takes the data of finished transactions and of no transaction. The broker names the aborted transactions that touch
+ * what it sends, by producer and first offset; each ends at its abort marker. Of much that is packed it takes as many
+ * batches as fill a partition's share. Where it comes to bytes that are no sound record batch it answers what lies
+ * before them, so that the next fetch begins there.
  * @param from records below are left out: batches come whole
  * @param release of the bytes that the records stand in
  * @throws DamagedError where there is nothing before them

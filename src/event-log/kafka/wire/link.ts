@@ -10,14 +10,15 @@ import type { Endpoint, KafkaClientSettings } from './settings.ts';
 import { remainingMs } from './wait.ts';
 
 /**
- * A way to one broker: one connection, made when it is first needed and again after it was lost. A broker answers what comes
- * over one connection in order, so what may take long (a fetch that waits, a join) has a link of its own.
+ * A way to one broker: one connection, made when it is first needed and again after it was lost. A broker answers what
+ * comes over one connection in order, so what may take long (a fetch that waits, a join) has a link of its own.
  */
 export interface BrokerLink {
   /**
    * Answers what the broker answers, error codes included.
-   * @throws UnavailableError when there is no connection, or no answer within the time: then the connection is given up, with
-   * everything else that waits on it, since a broker that is silent on one question is silent on the next ones.
+   * @throws UnavailableError when there is no connection, or no answer within the time: then the connection is given
+   * up, with everything else that waits on it, since a broker that is silent on one question is silent on the next
+   * ones.
    */
   call<Request, Response>(message: Message<Request, Response>, request: Request, timeoutMs: number): Promise<Response>;
   /** Ends what is under way. */
@@ -75,7 +76,10 @@ export function createBrokerLink(endpoint: Endpoint, settings: KafkaClientSettin
     }
   }
 
-  /** Beside the one that the broker is about to end, which is asked until the other is there, and answers what it was asked. */
+  /**
+   * Beside the one that the broker is about to end, which is asked until the other is there, and answers what it was
+   * asked.
+   */
   function succeed(): void {
     if (successor !== null || performance.now() < successorDueAt) return;
     const opening = open();

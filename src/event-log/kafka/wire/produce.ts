@@ -11,10 +11,11 @@ import { pause, remainingMs, retryPauseMs } from './wait.ts';
 /**
  * Writes records to partitions of a topic and answers when every replica that has to has them (acks=all).
  *
- * A produce request holds one batch for a partition, and a topic takes no batch beyond its size; so each partition's records are
- * cut into batches, and those go in rounds: of every partition the next batch, in one request to each leader, all at once. A
- * batch that failed for a passing reason goes again in the next round, so a partition's batches never overtake one another.
- * What was sent before an answer was lost may then be there twice, which the events' ids make harmless.
+ * A produce request holds one batch for a partition, and a topic takes no batch beyond its size; so each partition's
+ * records are cut into batches, and those go in rounds: of every partition the next batch, in one request to each
+ * leader, all at once. A batch that failed for a passing reason goes again in the next round, so a partition's batches
+ * never overtake one another. What was sent before an answer was lost may then be there twice, which the events' ids
+ * make harmless.
  */
 export interface Producer {
   /**

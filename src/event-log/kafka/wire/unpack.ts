@@ -16,8 +16,8 @@ export class BatchTooLargeError extends RangeError {
 }
 
 /**
- * Each of the four may make so much of a batch that it would end the process, again and again: what comes out is bounded before it is
- * made, or while it is.
+ * Each of the four may make so much of a batch that it would end the process, again and again: what comes out is
+ * bounded before it is made, or while it is.
  * @throws BatchTooLargeError, or another RangeError or Error where the bytes are not packed so
  */
 export function unpack(body: Buffer, compression: number): Buffer {
@@ -52,7 +52,10 @@ function assertRoom(bytes: number): void {
   if (bytes > limits.kafkaUnpackedBytesMax) throw new BatchTooLargeError();
 }
 
-/** As Java's library frames it: a header of 16 bytes that begins so, then blocks, each behind its length. Others send one block bare. */
+/**
+ * As Java's library frames it: a header of 16 bytes that begins so, then blocks, each behind its length. Others send
+ * one block bare.
+ */
 const javaFrame = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]);
 const javaHeaderBytes = 16;
 const tooShort = () => new RangeError('packed records that end too early');
@@ -89,8 +92,9 @@ function snappyBytes(block: Buffer): number {
 }
 
 /**
- * At most what the frame's blocks hold when all are full ("LZ4 Frame Format Description"): magic, flags, a byte with the size of a block,
- * the content's size and a dictionary's id where flags say so, a checksum; then blocks behind their lengths, and an end of zeros.
+ * At most what the frame's blocks hold when all are full ("LZ4 Frame Format Description"): magic, flags, a byte with
+ * the size of a block, the content's size and a dictionary's id where flags say so, a checksum; then blocks behind
+ * their lengths, and an end of zeros.
  */
 function lz4BytesMax(body: Buffer): number {
   const flags = body[4] ?? 0;

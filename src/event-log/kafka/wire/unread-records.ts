@@ -2,8 +2,8 @@ import { LogRecord } from '../../log-record.ts';
 import { type KafkaBatch, RecordCursor } from './decode-batch.ts';
 
 /**
- * The records of a batch that are still to be taken. Until then they are bytes: what is read ahead lives through several collections
- * of garbage, each of which would copy the objects of all of it.
+ * The records of a batch that are still to be taken. Until then they are bytes: what is read ahead lives through
+ * several collections of garbage, each of which would copy the objects of all of it.
  */
 export interface UnreadRecords {
   readonly count: number;
