@@ -86,7 +86,7 @@ describe('a record', () => {
       2,
       -2,
     );
-    const result = decode(bytes);
+    const result = decodeRecord(bytes, logTime);
     expect(result.ok && envelopeOf(result.event)).toEqual(full);
   });
 });

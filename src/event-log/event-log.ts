@@ -154,7 +154,7 @@ export interface LogBatch {
   readonly end: number;
   /**
    * Tells the log that everything below `nextOffset` is done, and that nobody looks at the bytes of these records any
-   * more: their memory is given back. Besides a mirror for lag tools: nothing is read from it, it may be late or lost,
+   * more: their memory may be given back. Besides a mirror for lag tools: nothing is read from it, it may be late or lost,
    * and it never throws.
    */
   acknowledge(nextOffset: number): void;

@@ -5,6 +5,7 @@ import { encodeRecord } from '../domain/record-codec.ts';
 import { LogRecord } from '../event-log/log-record.ts';
 import { envelopeOf } from '../testing/envelope-of.ts';
 import { eventOf, startAt } from '../testing/event-store.batches.ts';
+import { recordsOf } from '../testing/records-of.ts';
 import { type BatchFrame, buildBatch, decodeRecords, hashRecord } from './build-batch.ts';
 
 const frame: BatchFrame = {
@@ -47,7 +48,11 @@ describe('a batch', () => {
   });
 
   it('of many records is theirs, in order, and leaves others a turn meanwhile', async () => {
-    const records = Array.from({ length: 1_201 }, (_, nth) => record(nth, encodeRecord(eventOf())));
+    const values = Array.from({ length: 1_201 }, (_, nth): [number, Buffer] => {
+      const isBroken = nth % 7 === 3;
+      return [nth, isBroken ? Buffer.from(`{${nth}`) : encodeRecord(eventOf({ payloadJson: `{"nth":${nth}}` }))];
+    });
+    const records = recordsOf(3, values);
     let isOver = false;
     let turns = 0;
     const countTurn = () => {
@@ -55,9 +60,14 @@ describe('a batch', () => {
       if (!isOver) setImmediate(countTurn);
     };
     setImmediate(countTurn);
-    const { candidates } = await decodeRecords(records);
+    const { candidates, rejected } = await decodeRecords(records);
     isOver = true;
-    expect(candidates.map(({ offset }) => offset)).toEqual(records.map(({ offset }) => offset));
+    const all = [...candidates, ...rejected].sort((a, b) => a.offset - b.offset);
+    expect(all.map(({ offset, value }) => [offset, value])).toEqual(values);
+    expect(rejected.map(({ offset }) => offset % 7)).toEqual(rejected.map(() => 3));
+    for (const { event, offset, contentHash } of candidates) {
+      expect([event.payloadJson, contentHash]).toEqual([`{"nth":${offset}}`, hashContent(event)]);
+    }
     expect(turns).toBeGreaterThanOrEqual(2);
   });
 });

@@ -67,7 +67,7 @@ describe('a batch', () => {
   it('neither waits nor rests where another one waits that is full by its bytes', async () => {
     const { run } = await loopHarness();
     const steps: string[] = [];
-    await run([{ ...batch(0, 1), end: 4 }, { ...batch(2, 3), end: 5 }, batch(4)], {
+    await run([{ ...batch(0, 1), end: 4 }, { ...batch(2, 3, 4), end: 6 }, batch(5)], {
       options: {
         // As large as two of these records.
         batchLimits: { recordsMax: 100, bytesMax: 2 * encodeRecord(eventOf()).length - 20 },
@@ -114,6 +114,8 @@ describe('a batch', () => {
     expect(second!.watermark.commitToken).toBe(progress.commitToken);
     expect(first!.delta.counts).toMatchObject([{ stored: 2 }]);
     expect(first!.recent.map(({ position }) => position.offset)).toEqual([1, 0]);
+    // Texts of their own: the records' bytes are somebody else's by now.
+    expect(first!.recent.map(({ payloadJson }) => payloadJson)).toEqual([eventOf().payloadJson, eventOf().payloadJson]);
   });
 
   it('whose answer was lost is not written again; the metrics are brought to the store’s state', async () => {

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import type { GapFinding, LogBatch, LogStream } from '../event-log/event-log.ts';
-import { LogRecord } from '../event-log/log-record.ts';
 import type { EventStore, PartitionProgress } from '../event-store/event-store.ts';
 import type { MetricsUpdate, MetricsWatermark } from '../metrics-store/metrics-store.ts';
 import type { MaintenanceEnd } from '../processing/maintenance.ts';
@@ -12,6 +11,7 @@ import {
 } from '../processing/partition-loop.ts';
 import { createTelemetry, type TelemetryEvents } from '../telemetry/telemetry.ts';
 import { claimOf, startAt } from './event-store.batches.ts';
+import { recordsOf } from './records-of.ts';
 import { temporaryStore } from './temporary-store.ts';
 
 /** What a stream hands out: records with the offsets and values given, and the end it knows. */
@@ -133,9 +133,7 @@ function scriptedStream(batches: readonly ScriptedBatch[], journal: string[], st
         stop.abort(new Error('the test has no more batches'));
         throw stop.signal.reason;
       }
-      const records = batch.records.map(
-        ([offset, value]) => new LogRecord(partition, offset, startAt, new Uint8Array(value)),
-      );
+      const records = recordsOf(partition, batch.records);
       return {
         partition,
         records,

@@ -10,6 +10,8 @@ import { createTelemetry } from '../../telemetry/telemetry.ts';
 import {
   boundsOf,
   type DamageableLogHarness,
+  longMs,
+  never,
   numbered,
   openStream,
   recordsFor,
@@ -243,6 +245,14 @@ describe('the segment event log', () => {
     await log.trim(0, 1);
     expect((await segments()).length).toBe(1);
     expect(await boundsOf(log, 0)).toEqual({ start: 1, end: 1 });
+  });
+
+  it('gives as much at once as fits', async () => {
+    const log = await openLog();
+    await log.append(Array.from({ length: 10 }, () => ({ partition: 1, value: Buffer.alloc(100) })));
+    const { stream } = await openStream(log);
+    const { records } = await stream.next(1, { recordsMax: 100, bytesMax: 350 }, longMs, never);
+    expect(records).toHaveLength(3);
   });
 
   it('trims no further than its end', async () => {

@@ -1,5 +1,6 @@
 import { contentHashBytes } from '../../domain/content.ts';
 import type { EventContent } from '../../domain/event.ts';
+import { giveBack } from '../../domain/give-back.ts';
 import type { InboxEntry } from '../../domain/inbox.ts';
 import { bytesPerUnitMax, payloadBytesMax, writePayload } from '../../domain/recorded-event.ts';
 import { writeUtf8 } from '../../domain/utf8.ts';
@@ -97,6 +98,7 @@ function createCopyWriter(bytesExpected: number) {
     if (needed <= buffer.byteLength) return;
     const larger = Buffer.allocUnsafe(Math.max(buffer.byteLength * 2, needed));
     buffer.copy(larger, 0, 0, at);
+    giveBack(buffer);
     buffer = larger;
   }
 

@@ -80,8 +80,7 @@ export function createFeed(partition: number, offset: number, bytesMax: number):
       return { records, emptied };
     },
     add(fetched) {
-      if (fetched.records.length === 0) fetched.release();
-      else fetches.push(fetched);
+      if (fetched.records.length > 0) fetches.push(fetched);
       for (const batch of fetched.records) {
         queue.push(batch);
         count += batch.count;

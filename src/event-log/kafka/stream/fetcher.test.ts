@@ -147,6 +147,22 @@ describe('fetching', () => {
     expect(answer).toHaveLength(0);
   });
 
+  it('keeps a small part of an answer by itself, and not the answer for its sake', async () => {
+    const { fetches, feeds, nextFetch } = start([1, 1]);
+    const [small, rest] = [batch(0, 0, ['a']), batch(1, 0, [large, large])];
+    const bytes = [small, rest].map(({ records }) => records!.length);
+    // Of its own, not of Node's pool.
+    const answer = new Uint8Array(Buffer.concat([small.records!, rest.records!]));
+    fetches[0]!.answer([
+      { ...small, records: asBuffer(answer.subarray(0, bytes[0])) },
+      { ...rest, records: asBuffer(answer.subarray(bytes[0])) },
+    ]);
+    await nextFetch(2);
+    feeds[1]!.take(plentiful).emptied[0]!.release();
+    expect(answer).toHaveLength(0);
+    expect(textsOf(feeds[0]!)).toEqual(['a']);
+  });
+
   it('rests after a small answer, and goes on at once after a larger one', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {

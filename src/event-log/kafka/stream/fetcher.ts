@@ -7,7 +7,7 @@ import type { Topic } from '../topics/topic.ts';
 import type { Brokers } from '../wire/brokers.ts';
 import { codes, isPassing, refused, unreachable } from '../wire/errors.ts';
 import { fetchRequest } from '../wire/fetch-request.ts';
-import { readFetched } from '../wire/fetched.ts';
+import { type Fetched, readFetched } from '../wire/fetched.ts';
 import type { BrokerLink } from '../wire/link.ts';
 import { pause, retryPauseMs } from '../wire/wait.ts';
 import type { Feed } from './feed.ts';
@@ -110,13 +110,12 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     if (isClosed) return { inTrouble: [], bytes: 0 };
     if (answer.errorCode !== 0) return { inTrouble: feeds, bytes: 0 };
     const partitions = answer.topics.flatMap((one) => one.partitions);
+    // Before anything is given back.
+    const bytes = partitions.reduce((sum, { records }) => sum + (records?.length ?? 0), 0);
     const byPartition = new Map(partitions.map((fetched) => [fetched.partition, fetched]));
     const release = releaseOf(partitions);
     const outcomes = await Promise.all(feeds.map((feed) => settle(feed, byPartition.get(feed.partition), release)));
-    return {
-      inTrouble: feeds.filter((_, index) => outcomes[index] === 'trouble'),
-      bytes: partitions.reduce((sum, { records }) => sum + (records?.length ?? 0), 0),
-    };
+    return { inTrouble: feeds.filter((_, index) => outcomes[index] === 'trouble'), bytes };
   }
 
   async function settle(
@@ -132,12 +131,14 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       feed.fail(refused(`read ${topic.name}/${feed.partition}`, errorCode));
       return 'fine';
     }
+    if ((fetched.records?.length ?? 0) > 0) order = [...order.filter((other) => other !== feed), feed];
     try {
-      feed.add(readFetched(fetched, feed.position(), release));
+      feed.add(
+        isSmallShare(fetched) ? readOwn(fetched, feed, release) : readFetched(fetched, feed.position(), release),
+      );
     } catch (error) {
       feed.fail(error instanceof DamagedError ? error : unreachable(topic.name, error));
     }
-    if ((fetched.records?.length ?? 0) > 0) order = [...order.filter((other) => other !== feed), feed];
     return 'fine';
   }
 
@@ -145,6 +146,8 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   async function goBackIntoRange(feed: Feed): Promise<'fine' | 'trouble'> {
     const position = feed.position();
     const bounds = await options.bounds(feed.partition);
+    // Tried anew meanwhile, for another feed's sake, and fetched.
+    if (feed.position() !== position) return 'fine';
     if (bounds.start > position) feed.skipTo(bounds.start, bounds.end);
     else if (bounds.end < position) {
       const message = `${topic.name}/${feed.partition} ends at ${bounds.end}, before offset ${position} that was to be read`;
@@ -209,4 +212,18 @@ function releaseOf(partitions: readonly FetchedPartition[]): () => void {
     const records = left === 0 ? partitions.find((one) => one.records !== null)?.records : null;
     if (records) giveBack(records);
   };
+}
+
+/** Of an answer, less than this part. */
+const smallShare = 1 / 16;
+
+function isSmallShare({ records }: FetchedPartition): boolean {
+  return records !== null && records.length < records.buffer.byteLength * smallShare;
+}
+
+/** From bytes of its own: they may lie unread for long, and would keep the whole answer. */
+function readOwn(fetched: FetchedPartition, feed: Feed, release: () => void): Fetched {
+  const records = Buffer.from(fetched.records!);
+  release();
+  return readFetched({ ...fetched, records }, feed.position());
 }

@@ -88,13 +88,13 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
         if (feed.isEmpty()) throwIfAny(feed.failure());
         const { records, emptied } = feed.take(limits);
         fetcher.pump();
+        const last = records.at(-1)?.offset ?? Number.NEGATIVE_INFINITY;
         let held = emptied;
         const acknowledge = (nextOffset: number) => {
           options.acknowledge(partition, nextOffset);
-          const done = held.filter((fetched) => fetched.nextOffset <= nextOffset);
-          // Each once, however often it is told: the others of its answer are counted.
-          held = held.filter((fetched) => !done.includes(fetched));
-          for (const { release } of done) release();
+          if (nextOffset <= last) return;
+          for (const { release } of held) release();
+          held = [];
         };
         return { partition, records, end: feed.end(), acknowledge };
       }),

@@ -42,6 +42,8 @@ interface Question {
 }
 
 const lengthBytes = 4;
+/** What every answer begins with. */
+const correlationIdBytes = 4;
 /** Far more than is ever asked for; what claims to be longer is no answer of a broker's. */
 const answerBytesMax = 100 * 1024 * 1024;
 /** Of the time that a broker lets a session live: what is asked then is still answered within it. */
@@ -120,16 +122,12 @@ export function createBrokerConnection(
         return;
       }
       const length = bytes.readInt32BE(0);
-      if (length < 0 || length > answerBytesMax) throw new Error('it does not answer as a Kafka broker does');
+      if (length < correlationIdBytes || length > answerBytesMax)
+        throw new Error('it does not answer as a Kafka broker does');
       bytes = bytes.subarray(lengthBytes);
-      if (bytes.length >= length) {
-        settle(Buffer.from(bytes.subarray(0, length)));
-        bytes = bytes.subarray(length);
-      } else {
-        // Of its own, not of Node's pool: a large one is filled over many pieces, which then need not be kept.
-        answer = Buffer.allocUnsafeSlow(length);
-        filled = 0;
-      }
+      // Not of Node's pool: who is done with an answer may give its memory back.
+      answer = Buffer.allocUnsafeSlow(length);
+      filled = 0;
     }
   }
 

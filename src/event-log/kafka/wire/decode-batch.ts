@@ -158,6 +158,11 @@ export function isAbortMarker(batch: KafkaBatch): boolean {
   return isAbort;
 }
 
+/** Whether its records stand in memory of their own once it is read. */
+export function isPacked({ attributes }: KafkaBatch): boolean {
+  return (attributes & compressionMask) !== 0;
+}
+
 function bodyOf({ attributes, body }: KafkaBatch): Buffer {
   const compression = attributes & compressionMask;
   return compression === 0 ? body : unpack(body, compression);

@@ -2,7 +2,7 @@ import { createRecordsBatch } from '@platformatic/kafka';
 import { describe, expect, it } from 'vitest';
 import { limits } from '../../../domain/limits.ts';
 import type { LogRecord } from '../../log-record.ts';
-import { checksum, encodeBatch } from './encode-batch.ts';
+import { batchHeaderBytes, checksum, encodeBatch } from './encode-batch.ts';
 import { type Fetched, type FetchedRecords, readFetched } from './fetched.ts';
 
 const transactional = 1 << 4;
@@ -37,9 +37,14 @@ function marker(at: number, producerId: bigint, type: 'abort' | 'commit'): Buffe
   return batchOf(['marker'], { at, producerId, attributes: transactional | control, key });
 }
 
-function read(batches: readonly Buffer[], from: number, aborted: FetchedRecords['aborted'] = []) {
+function read(
+  batches: readonly Buffer[],
+  from: number,
+  aborted: FetchedRecords['aborted'] = [],
+  release?: () => void,
+): Fetched {
   const records = Buffer.concat(batches);
-  return readFetched({ partition: 3, lastStableOffset: 1_000n, aborted, records }, from);
+  return readFetched({ partition: 3, lastStableOffset: 1_000n, aborted, records }, from, release);
 }
 
 /** All of them; they can be taken once. */
@@ -114,6 +119,32 @@ describe('what a fetch has brought', () => {
     expect(recordsOf(first).map(({ offset }) => offset)).toEqual([0, 1]);
     expect(first.nextOffset).toBe(2);
     expect(recordsOf(read(packed.slice(2), 2)).map(({ offset }) => offset)).toEqual([2, 3]);
+  });
+
+  it('says at once that nothing stands in the bytes of the answer, and else leaves that to who takes it', () => {
+    const { buffer } = createRecordsBatch([{ topic: 'events', value: Buffer.from('a') }], { compression: 'gzip' });
+    const packed = Buffer.from(buffer);
+    const released: string[] = [];
+    const readAs = (name: string, batches: readonly Buffer[], aborted: FetchedRecords['aborted'] = []) =>
+      read(batches, 0, aborted, () => released.push(name));
+    readAs('nothing', []).release();
+    readAs('aborted', [inTransaction(['a'], 0, 5n)], [{ producerId: 5n, firstOffset: 0n }]).release();
+    readAs('packed', [packed]).release();
+    expect(released).toEqual(['nothing', 'aborted', 'packed']);
+    const plain = readAs('plain', [packed, batchOf(['b'], { at: 1 })]);
+    expect(released).toHaveLength(3);
+    plain.release();
+    expect(released).toEqual(['nothing', 'aborted', 'packed', 'plain']);
+  });
+
+  it('has no bytes where a record has no value', () => {
+    const batch = batchOf(['', 'behind'], { at: 0 });
+    // Behind length, attributes, two deltas and the length of no key: −1, zigzag-encoded.
+    batch[batchHeaderBytes + 5] = 1;
+    batch.writeUInt32BE(checksum(batch.subarray(21)), 17);
+    const [none, behind] = recordsOf(read([batch], 0));
+    expect(none!.end - none!.start).toBe(0);
+    expect(Buffer.from(behind!.value).toString()).toBe('behind');
   });
 
   it('does not believe a time that can not be', () => {

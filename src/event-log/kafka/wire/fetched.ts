@@ -1,7 +1,7 @@
 import { DamagedError } from '../../../domain/failure.ts';
 import { limits } from '../../../domain/limits.ts';
 import type { FetchedPartition } from '../protocol/record-messages.ts';
-import { isAbortMarker, type KafkaBatch, readBatches } from './decode-batch.ts';
+import { isAbortMarker, isPacked, type KafkaBatch, readBatches } from './decode-batch.ts';
 import { BatchTooLargeError } from './unpack.ts';
 import { type UnreadRecords, unreadRecords } from './unread-records.ts';
 
@@ -16,7 +16,7 @@ export interface Fetched {
   readonly nextOffset: number;
   /** The partition's end for readers. */
   readonly end: number;
-  /** To be called once nobody looks at any of the records any more. */
+  /** To be called exactly once, as soon as nobody looks at any of the records any more. */
   readonly release: () => void;
 }
 
@@ -30,7 +30,7 @@ const noBytes = Buffer.alloc(0);
  * batches as fill a partition's share. Where it comes to bytes that are no sound record batch it answers what lies
  * before them, so that the next fetch begins there.
  * @param from records below are left out: batches come whole
- * @param release of the bytes that the records stand in
+ * @param release of the bytes given: called at once where no record stands in them
  * @throws DamagedError where there is nothing before them
  */
 export function readFetched(fetched: FetchedRecords, from: number, release: () => void = nothing): Fetched {
@@ -39,12 +39,16 @@ export function readFetched(fetched: FetchedRecords, from: number, release: () =
   const unread: UnreadRecords[] = [];
   let nextOffset = from;
   let unpackedBytes = 0;
+  let standsInAnswer = false;
   const isAborted = followAborted(fetched);
   try {
     for (const batch of readBatches(bytes ?? noBytes)) {
       if (!isAborted(batch) && !batch.isControl) {
         const own = unreadRecords(batch, partition, from);
-        if (own.count > 0) unread.push(own);
+        if (own.count > 0) {
+          unread.push(own);
+          standsInAnswer ||= !isPacked(batch);
+        }
         unpackedBytes += own.bytes;
       }
       nextOffset = Math.max(nextOffset, batch.lastOffset + 1);
@@ -54,7 +58,9 @@ export function readFetched(fetched: FetchedRecords, from: number, release: () =
   } catch (error) {
     if (nextOffset === from) throw damaged(partition, from, error);
   }
-  return { records: unread, nextOffset, end, release };
+  if (standsInAnswer) return { records: unread, nextOffset, end, release };
+  release();
+  return { records: unread, nextOffset, end, release: nothing };
 }
 
 const withoutIt =

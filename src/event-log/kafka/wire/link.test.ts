@@ -100,6 +100,36 @@ describe('the link to a broker', () => {
     expect(sockets).toHaveLength(1);
   });
 
+  it('reads answers wherever they are cut, and leaves them as they were whatever comes behind', async () => {
+    const count = 6;
+    const answers: Buffer[] = [];
+    const { link } = await linkTo(everything, async (socket, _, id) => {
+      const records = Buffer.alloc(9_000, `${answers.length};`);
+      const topics = [{ topicId: noUuid, partitions: [{ ...nothingFetched, records }] }];
+      const answer = { throttleTimeMs: 0, errorCode: 0, sessionId: 0, topics };
+      answers.push(framed(encode(int32, id), noTags, encode(protocol.fetch.response, answer)));
+      if (answers.length < count) return;
+      const all = Buffer.concat(answers);
+      socket.setNoDelay(true);
+      // Each piece ends within the length of the next answer, by one byte more than the one before.
+      const cuts = answers.map((_, nth) => answers.slice(0, nth + 1).reduce((sum, { length }) => sum + length, 0));
+      for (const [nth, cut] of cuts.entries()) {
+        const from = nth === 0 ? 0 : cuts[nth - 1]! + ((nth - 1) % 4);
+        await new Promise((resolve) => socket.write(all.subarray(from, cut + (nth % 4)), resolve));
+        // Until it was received by itself, and not with the piece behind it: between two turns the loop looks at sockets.
+        for (let turn = 0; turn < 3; turn += 1) await new Promise(setImmediate);
+      }
+    });
+    const request = fetchRequest(noUuid, [], 0, 1);
+    const fetched = await Promise.all(Array.from({ length: count }, () => link.call(protocol.fetch, request, 5_000)));
+    const received = fetched.map(({ topics }) => topics[0]!.partitions[0]!.records!);
+    expect(received.map(String)).toEqual(
+      Array.from({ length: count }, (_, nth) => String(Buffer.alloc(9_000, `${nth};`))),
+    );
+    // Each has its memory to itself.
+    expect(new Set(received.map(({ buffer }) => buffer)).size).toBe(count);
+  });
+
   it('gives up a silent broker in time, with everything that waits on it, and connects anew', async () => {
     let isSilent = true;
     const { ask, sockets } = await linkTo(everything, (socket, _, id) => {
