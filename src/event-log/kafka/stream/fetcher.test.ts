@@ -147,9 +147,12 @@ describe('fetching', () => {
     expect(answer).toHaveLength(0);
   });
 
-  it('keeps a small part of an answer by itself, and not the answer for its sake', async () => {
-    const { fetches, feeds, nextFetch } = start([1, 1]);
-    const [small, rest] = [batch(0, 0, ['a']), batch(1, 0, [large, large])];
+  it.each([
+    ['a small part of an answer', 'a', true],
+    ['what nobody reads', large, false],
+  ])('keeps %s by itself, and not the answer for its sake', async (_, text, isRead) => {
+    const { fetches, feeds } = start([1, 1], (partition) => partition === 1 || isRead);
+    const [small, rest] = [batch(0, 0, [text]), batch(1, 0, [large, large])];
     const bytes = [small, rest].map(({ records }) => records!.length);
     // Of its own, not of Node's pool.
     const answer = new Uint8Array(Buffer.concat([small.records!, rest.records!]));
@@ -157,10 +160,10 @@ describe('fetching', () => {
       { ...small, records: asBuffer(answer.subarray(0, bytes[0])) },
       { ...rest, records: asBuffer(answer.subarray(bytes[0])) },
     ]);
-    await nextFetch(2);
+    await vi.waitFor(() => expect(feeds[1]!.isEmpty()).toBe(false));
     feeds[1]!.take(plentiful).emptied[0]!.release();
     expect(answer).toHaveLength(0);
-    expect(textsOf(feeds[0]!)).toEqual(['a']);
+    expect(textsOf(feeds[0]!)).toEqual([text]);
   });
 
   it('rests after a small answer, and goes on at once after a larger one', async () => {

@@ -134,12 +134,21 @@ export function createFetcher(options: FetcherOptions): Fetcher {
     if ((fetched.records?.length ?? 0) > 0) order = [...order.filter((other) => other !== feed), feed];
     try {
       feed.add(
-        isSmallShare(fetched) ? readOwn(fetched, feed, release) : readFetched(fetched, feed.position(), release),
+        mayLieLong(feed, fetched) ? readOwn(fetched, feed, release) : readFetched(fetched, feed.position(), release),
       );
     } catch (error) {
       feed.fail(error instanceof DamagedError ? error : unreachable(topic.name, error));
     }
     return 'fine';
+  }
+
+  /**
+   * What may lie unread while its neighbours go on would keep all of their answer: of a partition that nobody reads, or so
+   * little of it that a feed has room for hundreds.
+   */
+  function mayLieLong(feed: Feed, { records }: FetchedPartition): boolean {
+    if (records === null) return false;
+    return !options.isRead(feed) || records.length < records.buffer.byteLength * smallShare;
   }
 
   /** The log begins later by now, or ends sooner than it did. */
@@ -214,14 +223,10 @@ function releaseOf(partitions: readonly FetchedPartition[]): () => void {
   };
 }
 
-/** Of an answer, less than this part. */
+/** Of an answer. */
 const smallShare = 1 / 16;
 
-function isSmallShare({ records }: FetchedPartition): boolean {
-  return records !== null && records.length < records.buffer.byteLength * smallShare;
-}
-
-/** From bytes of its own: they may lie unread for long, and would keep the whole answer. */
+/** From bytes of its own. */
 function readOwn(fetched: FetchedPartition, feed: Feed, release: () => void): Fetched {
   const records = Buffer.from(fetched.records!);
   release();
