@@ -7,13 +7,17 @@ import { batchHeaderBytes, checksum, encodeBatch } from './encode-batch.ts';
 
 const timestamp = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
 
+function valueAtCursor({ bytes, valueAt, valueBytes }: RecordCursor): Buffer | null {
+  return valueBytes < 0 ? null : bytes.subarray(valueAt, valueAt + valueBytes);
+}
+
 function recordsOf(bytes: Buffer) {
   const records = [];
   for (const batch of readBatches(bytes)) {
     const cursor = new RecordCursor(batch);
     while (cursor.next()) {
       const { offset, timestamp } = cursor;
-      records.push({ offset, timestamp, key: cursor.key(), value: cursor.value() });
+      records.push({ offset, timestamp, key: cursor.key(), value: valueAtCursor(cursor) });
     }
   }
   return records;

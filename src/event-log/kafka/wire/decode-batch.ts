@@ -124,13 +124,9 @@ export class RecordCursor {
     this.#left = this.#count;
   }
 
-  /** A view of the batch, as `value` is. */
+  /** A view of the batch. */
   key(): Buffer | null {
     return this.#keyBytes < 0 ? null : this.bytes.subarray(this.#keyAt, this.#keyAt + this.#keyBytes);
-  }
-
-  value(): Buffer | null {
-    return this.valueBytes < 0 ? null : this.bytes.subarray(this.valueAt, this.valueAt + this.valueBytes);
   }
 
   /** By multiplication, as timestamps are longer than the 32 bits of JavaScript's bit operations. */
