@@ -68,8 +68,8 @@ export const limits = {
    * PostgreSQL's takes several times as long, and where it has rested as often, latency is what is lost
    * (docs/performance-tried.md has both).
    */
-  batchRestFactor: { embedded: 4, servers: 0.5 },
-  batchRestMinMs: 3,
+  batchRestFactor: { embedded: 4, servers: 0.25 },
+  batchRestMinMs: 1,
   batchRestMaxMs: 20,
 
   /** A record that claims to have been received so long after the log took it is taken to be received then. */
@@ -350,11 +350,11 @@ export const limits = {
    */
   kafkaFetchShortWaitMs: 10,
   /**
-   * An answer of fewer bytes is followed by a rest: 200 fetches a second at most, where each append would be fetched by
+   * An answer of fewer bytes is followed by a rest: 500 fetches a second at most, where each append would be fetched by
    * itself.
    */
   kafkaFetchSmallBytes: 64 * 1024,
-  kafkaFetchRestMs: 5,
+  kafkaFetchRestMs: 2,
   /** One answer of a broker, and what of it may be one partition's. */
   kafkaFetchBytesMax: 2 * 1024 * 1024,
   kafkaFetchPartitionBytesMax: 512 * 1024,

@@ -7,7 +7,7 @@ import { expectClean } from '../../testing/event-store.contract.harness.ts';
 import { makePostgresHarness, queryPostgres, useDatabase, withPostgres } from '../../testing/postgres-store.ts';
 import { waitUntil } from '../../testing/stack/wait-until.ts';
 import { type Connection, connect } from './connection.ts';
-import { inTransaction } from './database.ts';
+import { inReadTransaction, inTransaction } from './database.ts';
 import { together } from './together.ts';
 import { readServerAddress } from './url.ts';
 
@@ -84,6 +84,52 @@ describe('a transaction that does not begin', () => {
     const connection = await open();
     const read = inTransaction(connection, begin, () => connection.rows('SELECT 1'));
     await expect(read).rejects.toBeInstanceOf(DatabaseError);
+  });
+});
+
+describe('a transaction that only reads', () => {
+  const readOnly = 'BEGIN READ ONLY';
+
+  it('answers what it has read before its end is known, and leaves none behind', async () => {
+    const connection = await open();
+    const held = Promise.withResolvers<void>();
+    const ended: string[] = [];
+    const late: Connection = {
+      ...connection,
+      run: async (text) => {
+        const command = await connection.run(text);
+        if (text === 'COMMIT') await held.promise;
+        ended.push(command);
+        return command;
+      },
+    };
+    expect(await inReadTransaction(late, readOnly, () => late.rows('SELECT 1 AS n'))).toEqual([{ n: 1 }]);
+    expect(ended).toEqual(['BEGIN']);
+    // Who comes next has a transaction of its own, which may write.
+    const numbers = await makeNumbers();
+    await inTransaction(connection, 'BEGIN', () => insert(connection, 2));
+    expect(await numbers()).toEqual([1, 2]);
+    held.resolve();
+    await waitUntil('the end to be heard of', () => ended.includes('COMMIT'));
+    expect(connection.isOpen()).toBe(true);
+  });
+
+  it('fails with what fails in it, and the connection goes on', async () => {
+    const connection = await open();
+    await expect(inReadTransaction(connection, readOnly, () => connection.rows('SELECT 1 / 0'))).rejects.toMatchObject({
+      code: '22012',
+    });
+    expect(await inReadTransaction(connection, readOnly, () => connection.rows('SELECT 1 AS n'))).toEqual([{ n: 1 }]);
+  });
+
+  it('gives the connection up where it does not end as it should', async () => {
+    const connection = await open();
+    const lost: Connection = {
+      ...connection,
+      run: (text) => (text === 'COMMIT' ? Promise.resolve('ROLLBACK') : connection.run(text)),
+    };
+    expect(await inReadTransaction(lost, readOnly, () => lost.rows('SELECT 1 AS n'))).toEqual([{ n: 1 }]);
+    await waitUntil('the connection to be given up', () => !connection.isOpen());
   });
 });
 
