@@ -65,6 +65,7 @@ export interface SideResult {
 const warmRequestsMin = 30_000;
 const warmEventsMin = 150_000;
 const warmSecondsMax = 8;
+const warmUpStepSeconds = 1;
 
 /**
  * A warm-up of every side, then the rounds: A B C, A B C.
@@ -99,7 +100,7 @@ export async function takeTurns(
   }
 
   async function warmUp(side: Side): Promise<readonly Round[]> {
-    const seconds = Math.min(2, setup.seconds);
+    const seconds = Math.min(warmUpStepSeconds, setup.seconds);
     const done: Round[] = [];
     for (let events = 0, requests = 0; ; ) {
       const round = await oneRound(side, seconds);
