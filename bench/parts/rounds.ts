@@ -59,8 +59,8 @@ export interface SideResult {
 }
 
 /**
- * A server that compiles as it runs is not itself before it has served so many. A slow machine gets more time for it,
- * to a point.
+ * A server that compiles as it runs is not itself before each of its processes has served so many. A slow machine gets
+ * more time for it, to a point.
  */
 const warmRequestsMin = 30_000;
 const warmEventsMin = 150_000;
@@ -107,7 +107,9 @@ export async function takeTurns(
       done.push(round);
       events += round.load.events;
       requests += round.load.requests;
-      const isWarm = requests >= warmRequestsMin || (load.eventsPerRequest > 1 && events >= warmEventsMin);
+      const processes = [side.pid].flat().length;
+      const isWarm =
+        requests >= warmRequestsMin * processes || (load.eventsPerRequest > 1 && events >= warmEventsMin * processes);
       if (isWarm || (done.length + 1) * seconds > warmSecondsMax) return done;
     }
   }
