@@ -9,9 +9,9 @@ import { setFlagsFromString } from 'node:v8';
  * - `esp api`, 8 MiB, 70 %: single events, arrays and NDJSON at their top rates, one after another, a peak of 161 to
  *   177 MiB. With 4 MiB it is 154 to 168, for 7 % more processor time for each single event; with 16 MiB 180 to 185,
  *   for no less.
- * - `esp worker`, 8 MiB, 250 %: a peak of 206 to 214 MiB, now and then 285. With 100 % it is 174 to 206 for no more
- *   processor time where there is a backlog; but at half of its top rate one event in a hundred is stored after 111 to
- *   124 ms instead of 79 to 115. A young generation of 16 or 32 MiB takes no less time.
+ * - `esp worker`, 8 MiB, 160 %: a peak of 197 to 220 MiB where there is a backlog; with 250 % 215 to 243, now and then
+ *   285, with 100 % 182 to 200. Neither takes more or less processor time, nor is an event stored later at half of the
+ *   top rate. A young generation of 16 or 32 MiB takes no less time.
  * - `esp start`, whose two threads have a bound together: 8 MiB, 60 %. With 16 MiB single events take 5 % less time,
  *   and 25 MiB more; NDJSON with 4 MiB took a tenth more.
  *

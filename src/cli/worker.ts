@@ -35,7 +35,7 @@ async function work({ port, host }: WorkerOptions, context: CliContext): Promise
       ...(host === undefined ? {} : { HOST: host }),
     }),
   );
-  tuneHeap(250);
+  tuneHeap(160);
   const { startWorker } = await import('../runtime/serve/start-worker.ts');
   const worker = await startWorker(config);
   printLine(context.stdout, `esp ${productVersion()} worker listening at ${worker.url} for health and metrics`);
