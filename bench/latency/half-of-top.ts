@@ -8,6 +8,7 @@ import { type Generator, watch } from '../parts/setup.ts';
 import { type Quantiles, quantilesOf } from '../parts/statistics.ts';
 
 export interface LatencyResult {
+  readonly warmUpSeconds: number;
   readonly requestsPerSecond: number;
   /** POST → 202, from when the request was due. */
   readonly accept: LoadResult['latencyMs'];
@@ -67,6 +68,7 @@ export async function measureAtHalf(
   const { latency_ms: ownStored } = await product.metrics();
   setup.progress(`${requestsPerSecond}/s: ${probes.dashboardMs.length} events watched until the dashboard had them`);
   return {
+    warmUpSeconds,
     requestsPerSecond,
     accept: load.latencyMs,
     dashboard: quantilesOf(probes.dashboardMs),

@@ -41,7 +41,7 @@ function createProgram(context: CliContext): Command {
       'after',
       `
 Commands talk to ESP_URL (this machine at PORT, or 3000) with ESP_API_KEY, if there is one.
-Exit codes: 0 done, 1 failed, 2 wrong use.`,
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
     );
   for (const add of [
     addStartCommand,

@@ -66,7 +66,7 @@ export const limits = {
    *
    * A small transaction of the embedded store is done in 2 to 3 ms, most of which it takes whatever it holds.
    * PostgreSQL's takes several times as long, and where it has rested as often, latency is what is lost
-   * (docs/performance-tried.md has both).
+   * (docs/performance-tried.md has both); the least rest is for its sake.
    */
   batchRestFactor: { embedded: 4, servers: 0.25 },
   batchRestMinMs: 1,
@@ -121,7 +121,7 @@ export const limits = {
 
   /** Rows that one maintenance transaction may prune: keeps it near 50 ms, so it never holds up a batch. */
   pruneRowsMax: 5_000,
-  /** Likewise of the inbox, whose rows may be large: 128 MiB at most. */
+  /** Likewise of the inbox, whose rows may be large: 256 KiB, and 8 MiB of what other programs sent. */
   pruneFailedMax: 500,
   pruneJobsMax: 1_000,
   /** What became of a job can be asked for so long; its events tell for themselves. */
@@ -350,7 +350,7 @@ export const limits = {
    */
   kafkaFetchShortWaitMs: 10,
   /**
-   * An answer of fewer bytes is followed by a rest: 500 fetches a second at most, where each append would be fetched by
+   * An answer of fewer bytes is followed by a rest: 500 fetches of a broker a second at most, where each append would be fetched by
    * itself.
    */
   kafkaFetchSmallBytes: 64 * 1024,

@@ -1,5 +1,6 @@
-// The packed tarball works in an empty project: `npm install`, `npx esp start`, an event in, and out again.
-import { readdirSync, writeFileSync } from 'node:fs';
+// The packed tarball works in an empty project: `npm install`, `npx esp start`, an event in, and out again; and inside a
+// program, as docs/embedding.md has it.
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { EventDetail } from '../../src/http/contract.ts';
@@ -31,6 +32,13 @@ it('installs, starts, stores, and stops', { timeout: 300_000 }, async () => {
   expect(version.stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   expect(await runCommand(['node', bin, 'nonsense'], { env, cwd: project })).toMatchObject({ code: 2 });
 
+  const [, example] = /```js\n(.*?)```/s.exec(readFileSync('docs/embedding.md', 'utf8'))!;
+  writeFileSync(join(project, 'embedding.mjs'), example!);
+  const embedding = await runCommand([process.execPath, 'embedding.mjs'], { env, cwd: project });
+  expect(embedding).toMatchObject({ code: 0, stderr: '' });
+  expect(embedding.stdout).toMatch(/status: 'stored'/);
+
+  // What the program has stored is there.
   const dataDir = join(project, 'events');
   const server = await startServer({ dataDir, env, cwd: project, command: ['npx', 'esp', 'start'] });
   const sent = await server.request<{ id: string }>('/api/events?wait=stored', {

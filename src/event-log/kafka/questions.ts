@@ -38,7 +38,10 @@ export function createKafkaQuestions(brokers: Brokers, topic: Topic): KafkaQuest
     return { logId: view.id, partitions };
   }
 
-  /** The starts first: as both only grow, no start is then beyond its end. */
+  /**
+   * Over one connection to each leader, which answers in order, so the starts first: as both only grow, no start is then
+   * beyond its end.
+   */
   async function offsetsOf(view: TopicView, deadlineAt: number): Promise<[Map<number, number>, Map<number, number>]> {
     try {
       return await Promise.all([listOffsets(view, earliest, deadlineAt), listOffsets(view, latest, deadlineAt)]);

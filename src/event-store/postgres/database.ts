@@ -61,7 +61,7 @@ export function createDatabase({ address, writers, timeouts, checksConnections }
     explained(pool.run((connection) => racing(() => inTransaction(connection, beginWrite, work))));
 
   return {
-    read: (work) => explained(shared.run((connection) => inReadTransaction(connection, beginRead, work))),
+    read: (work) => explained(shared.run((connection, leave) => inReadTransaction(connection, beginRead, work, leave))),
     write: (work) =>
       writeOn(shared, async (connection, { begun }) => {
         await begun;
@@ -110,17 +110,19 @@ function localSettings(timeouts: Required<PostgresTimeouts>, checksConnections: 
 
 /**
  * What was read is answered while COMMIT is under way, which can tell nothing more of it: that is a round trip less for
- * whoever waits. Who comes next on the connection is behind it.
+ * whoever waits.
+ *
+ * @param leave takes the end, which never rejects: nothing else may be sent before it. Behind a COMMIT that fails a
+ * BEGIN would fail as well, and a proxy could not give the server's connection to anybody else in between.
  */
 export function inReadTransaction<Result>(
   connection: Connection,
   begin: string,
   work: (connection: Connection) => Promise<Result>,
+  leave: (ending: Promise<void>) => void,
 ): Promise<Result> {
-  return transact(connection, begin, work, (committed) => {
-    // Whatever is left open there, nobody may find it.
-    committed.catch(connection.destroy);
-  });
+  // Whatever is left open where it fails, nobody may find it.
+  return transact(connection, begin, work, (committed) => leave(committed.catch(connection.destroy)));
 }
 
 /**

@@ -30,7 +30,7 @@ export async function readPartitionMetrics(
   for (const stepMs of Object.values(rollupSteps)) {
     const steps = { partition, stepMs, from: oldestKept(now), stepsAtATime };
     await readCounts(connection, columns, steps);
-    await readLatencies(connection, columns, steps);
+    await addLatencySteps(connection, columns, steps);
   }
   return { partition, watermark, totals, ...columns.columns() };
 }
@@ -87,7 +87,7 @@ async function readCounts(connection: Connection, columns: Columns, steps: Steps
   });
 }
 
-async function readLatencies(connection: Connection, columns: Columns, steps: Steps): Promise<void> {
+async function addLatencySteps(connection: Connection, columns: Columns, steps: Steps): Promise<void> {
   await inPages(steps, async (from) => {
     const rows = await connection.rows<LatencyRow>(
       `SELECT at, histogram, clock_skewed FROM rollup_latency

@@ -70,6 +70,24 @@ describe('a pool of connections', () => {
     await Promise.all(holds.map(({ ended }) => ended));
   });
 
+  it('answers who leaves something unfinished at once, and lets who comes next wait for it', async () => {
+    const { pool, opened } = makePool();
+    const settling = Promise.withResolvers<void>();
+    const seen: string[] = [];
+    await pool.run(async (_, leave) => leave(settling.promise));
+    const next = pool.run(async () => seen.push('next'));
+    await new Promise(setImmediate);
+    expect(seen).toEqual([]);
+    // What was left took the connection with it.
+    opened[0]!.isOpen = false;
+    settling.resolve();
+    await next;
+    expect(seen).toEqual(['next']);
+    expect(opened).toHaveLength(2);
+    await pool.run(async () => seen.push('and the next'));
+    expect(opened).toHaveLength(2);
+  });
+
   it('makes a connection anew that was lost', async () => {
     const { pool, opened } = makePool();
     await expect(

@@ -11,19 +11,25 @@ export interface PoolOptions {
 
 export interface Pool {
   /** Runs it on one of the connections, in turn; a pool of one is a queue. @throws UnavailableError */
-  run<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result>;
+  run<Result>(work: PooledWork<Result>): Promise<Result>;
   /** Ends the connections; nothing may run any more. */
   close(): Promise<void>;
 }
 
+/**
+ * @param leave hands over what the connection still has to do when the work is done: whoever has it next waits for that
+ */
+export type PooledWork<Result> = (connection: Connection, leave: (settling: Promise<void>) => void) => Promise<Result>;
+
 interface Slot {
   connection: Connection | null;
+  settling: Promise<void> | null;
 }
 
 /** Connections are made when they are needed, and again when they were lost. */
 export function createPool({ size, open, waitingMax, waitMs }: PoolOptions): Pool {
   // The end is taken first, so that only as many connections are made as are needed at a time.
-  const free: Slot[] = Array.from({ length: size }, () => ({ connection: null }));
+  const free: Slot[] = Array.from({ length: size }, () => ({ connection: null, settling: null }));
   const slots: readonly Slot[] = [...free];
   const waiting: PromiseWithResolvers<Slot>[] = [];
 
@@ -53,6 +59,8 @@ export function createPool({ size, open, waitingMax, waitMs }: PoolOptions): Poo
   }
 
   async function connected(slot: Slot): Promise<Connection> {
+    if (slot.settling !== null) await slot.settling;
+    slot.settling = null;
     if (slot.connection?.isOpen()) return slot.connection;
     slot.connection = null;
     try {
@@ -68,7 +76,9 @@ export function createPool({ size, open, waitingMax, waitMs }: PoolOptions): Poo
     async run(work) {
       const slot = await take();
       try {
-        return await work(await connected(slot));
+        return await work(await connected(slot), (settling) => {
+          slot.settling = settling;
+        });
       } finally {
         giveBack(slot);
       }

@@ -1,8 +1,8 @@
 /** Bounds of what the store asks of PostgreSQL. All times are milliseconds. */
 export const postgresSettings = {
   /**
-   * Connections that write batches, each for its share of the partitions. Measured: two already keep two cores of a
-   * database busy, four hide what a commit waits for the disk; more only add sessions to the server.
+   * Connections that write batches, each for its share of the partitions. Measured on two cores: three leave
+   * them idle at times, four hide what a commit waits for the disk; more only add sessions to the server.
    */
   writerConnections: 4,
   /** For everything else: short reads, states of the inbox, jobs. */
@@ -15,7 +15,7 @@ export const postgresSettings = {
   /** To reach the server and be let in. */
   connectMs: 5_000,
   /**
-   * One statement. A full batch takes some 30 ms; ten seconds are a server that is in trouble, or a network that is.
+   * One statement. A full batch takes some 50 ms; ten seconds are a server that is in trouble, or a network that is.
    */
   statementMs: 10_000,
   /** Waiting for somebody's lock: longer than an idle transaction may hold one, so that one wait outlives it. */

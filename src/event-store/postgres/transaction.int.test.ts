@@ -1,5 +1,6 @@
 import { DatabaseError } from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { UnavailableError } from '../../domain/failure.ts';
 import { storeConsumer } from '../../domain/inbox.ts';
 import { decideBatch } from '../../processing/decide-batch.ts';
 import { batchOf, claimOf, commitBatch, eventOf, eventsOf, rejectedOf } from '../../testing/event-store.batches.ts';
@@ -8,6 +9,7 @@ import { makePostgresHarness, queryPostgres, useDatabase, withPostgres } from '.
 import { waitUntil } from '../../testing/stack/wait-until.ts';
 import { type Connection, connect } from './connection.ts';
 import { inReadTransaction, inTransaction } from './database.ts';
+import { createPool } from './pool.ts';
 import { together } from './together.ts';
 import { readServerAddress } from './url.ts';
 
@@ -90,50 +92,75 @@ describe('a transaction that does not begin', () => {
 describe('a transaction that only reads', () => {
   const readOnly = 'BEGIN READ ONLY';
 
-  it('answers what it has read before its end is known, and leaves none behind', async () => {
-    const connection = await open();
-    const held = Promise.withResolvers<void>();
-    const ended: string[] = [];
-    const late: Connection = {
-      ...connection,
-      run: async (text) => {
-        const command = await connection.run(text);
-        if (text === 'COMMIT') await held.promise;
-        ended.push(command);
-        return command;
-      },
-    };
-    expect(await inReadTransaction(late, readOnly, () => late.rows('SELECT 1 AS n'))).toEqual([{ n: 1 }]);
-    expect(ended).toEqual(['BEGIN']);
-    // Who comes next has a transaction of its own, which may write.
+  /** A pool of one connection, whose first one has a COMMIT of its own. */
+  async function setUp(commitOfFirst: (connection: Connection) => Promise<string>) {
     const numbers = await makeNumbers();
-    await inTransaction(connection, 'BEGIN', () => insert(connection, 2));
-    expect(await numbers()).toEqual([1, 2]);
+    const opened: Connection[] = [];
+    const pool = createPool({
+      size: 1,
+      waitingMax: 1,
+      waitMs: 10_000,
+      async open() {
+        const connection = await open();
+        opened.push(connection);
+        const run: Connection['run'] = (text) =>
+          text === 'COMMIT' && connection === opened[0] ? commitOfFirst(connection) : connection.run(text);
+        return { ...connection, run };
+      },
+    });
+    const read = () =>
+      pool.run((connection, leave) =>
+        inReadTransaction(connection, readOnly, () => connection.rows('SELECT 1 AS n'), leave),
+      );
+    const write = (n: number) =>
+      pool.run((connection) => inTransaction(connection, 'BEGIN', () => insert(connection, n)));
+    return { numbers, opened, pool, read, write };
+  }
+
+  it('answers before its end is known, and who comes next waits for that', async () => {
+    const held = Promise.withResolvers<void>();
+    let isEnded = false;
+    const { numbers, opened, read, write } = await setUp(async (connection) => {
+      const command = await connection.run('COMMIT');
+      if (isEnded) return command;
+      await held.promise;
+      isEnded = true;
+      return command;
+    });
+    expect(await read()).toEqual([{ n: 1 }]);
+    expect(isEnded).toBe(false);
+    const writing = write(2).then(() => expect(isEnded).toBe(true));
+    // Time enough to write, if it did not wait.
+    await queryPostgres(url(), 'SELECT pg_sleep(0.05)');
+    expect(await numbers()).toEqual([1]);
     held.resolve();
-    await waitUntil('the end to be heard of', () => ended.includes('COMMIT'));
-    expect(connection.isOpen()).toBe(true);
+    await writing;
+    expect(await numbers()).toEqual([1, 2]);
+    expect(opened).toHaveLength(1);
   });
 
   it('fails with what fails in it, and the connection goes on', async () => {
-    const connection = await open();
-    await expect(inReadTransaction(connection, readOnly, () => connection.rows('SELECT 1 / 0'))).rejects.toMatchObject({
-      code: '22012',
-    });
-    expect(await inReadTransaction(connection, readOnly, () => connection.rows('SELECT 1 AS n'))).toEqual([{ n: 1 }]);
+    const { numbers, opened, pool, write } = await setUp((connection) => connection.run('COMMIT'));
+    const failing = pool.run((connection, leave) =>
+      inReadTransaction(connection, readOnly, () => connection.rows('SELECT 1 / 0'), leave),
+    );
+    await expect(failing).rejects.toMatchObject({ code: '22012' });
+    await write(2);
+    expect(await numbers()).toEqual([1, 2]);
+    expect(opened).toHaveLength(1);
   });
 
-  it('gives the connection up where it does not end as it should', async () => {
-    const connection = await open();
-    const lost: Connection = {
-      ...connection,
-      run: (text) => (text === 'COMMIT' ? Promise.resolve('ROLLBACK') : connection.run(text)),
-    };
-    expect(await inReadTransaction(lost, readOnly, () => lost.rows('SELECT 1 AS n'))).toEqual([{ n: 1 }]);
-    await waitUntil('the connection to be given up', () => !connection.isOpen());
+  it('leaves its failed end to nobody: who comes next has another connection', async () => {
+    // As where the server is told to cancel the COMMIT: the block is open still, and takes nothing.
+    const { numbers, opened, read, write } = await setUp((connection) => connection.run('SELECT 1 / 0'));
+    expect(await read()).toEqual([{ n: 1 }]);
+    await write(2);
+    expect(await numbers()).toEqual([1, 2]);
+    expect(opened.map((connection) => connection.isOpen())).toEqual([false, true]);
   });
 });
 
-it('cancelled at any moment, a batch lands whole and once', async () => {
+it('cancelled at any moment, a batch lands whole and once, and reads are told that the store is away', async () => {
   const harness = await makePostgresHarness(url());
   onTestFinished(() => harness.dispose());
   const store = await harness.open();
@@ -147,6 +174,14 @@ it('cancelled at any moment, a batch lands whole and once', async () => {
       while (!isOver) cancelled += (await canceller.query(`SELECT pg_cancel_backend(pid) ${others}`)).rowCount ?? 0;
       return cancelled;
     })();
+    const reading = (async () => {
+      const failures: unknown[] = [];
+      while (!isOver) {
+        const reads = [store.progress(storeConsumer), store.events({ limit: 1 }), store.ledger(storeConsumer)];
+        for (const read of await Promise.allSettled(reads)) if (read.status === 'rejected') failures.push(read.reason);
+      }
+      return failures;
+    })();
     for (let round = 0; round < 25; round += 1) {
       const request = batchOf(progress, eventsOf(20));
       await waitUntil('the batch to be settled', async () => {
@@ -158,6 +193,8 @@ it('cancelled at any moment, a batch lands whole and once', async () => {
     }
     isOver = true;
     expect(await cancelling).toBeGreaterThan(0);
+    // Whatever was cancelled, the store was away for a moment: no read takes it for a bug.
+    for (const failure of await reading) expect(failure).toBeInstanceOf(UnavailableError);
   });
   expect((await store.progress(storeConsumer))[0]).toMatchObject({ outcomes: { stored } });
   await expectClean(store);

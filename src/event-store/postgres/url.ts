@@ -10,14 +10,8 @@ export interface ServerAddress {
 }
 
 /**
- * Takes what is about TLS out of the URL and means by it what libpq means, since the driver means something else:
- *
- * | sslmode | | | --- | --- | | absent, `disable` | no TLS | | `require` | TLS; whose server it is, is checked only
- * where `sslrootcert` is given | | `verify-ca` | TLS, with a certificate of `sslrootcert` (a file) or of the system's
- * authorities (`system`, or absent) | | `verify-full` | that, and it is for this host name |
- *
- * `sslcert` and `sslkey` are files too. `allow` and `prefer` are refused: they would go on in clear text without a
- * word.
+ * Takes what is about TLS out of the URL and means by it what libpq means (docs/postgresql-redis.md), since the driver
+ * means something else. `allow` and `prefer` are refused: they would go on in clear text without a word.
  *
  * @throws StartupError
  */

@@ -23,7 +23,7 @@ export const sqliteSettings = {
   /** Page caches: the owner's holds the inner pages of the indexes of some ten million rows. */
   ownerCacheKib: 24 * 1024,
   clientCacheKib: 8 * 1024,
-  /** 16 MiB: about ten full batches share one checkpoint and its two flushes. */
+  /** 16 MiB: about five full batches share one checkpoint and its two flushes. */
   checkpointPages: 4_000,
   /** What a larger WAL is cut back to after a checkpoint. */
   walKeptBytes: 64 * 1024 * 1024,

@@ -20,9 +20,11 @@ export interface KafkaStreamOptions {
 
 interface Reading {
   readonly feed: Feed;
-  /** When records were last asked for, by performance.now(). */
+  /** When somebody asked for records last, by performance.now(); `whileAsked` while that call is under way. */
   askedAt: number;
 }
+
+const whileAsked = Number.POSITIVE_INFINITY;
 
 /** A partition that nobody has asked for in this time is halted or has no end of trouble: nothing is hurried for it. */
 const readLatelyMs = 1_000;
@@ -70,9 +72,13 @@ export function createKafkaStream(options: KafkaStreamOptions): LogStream {
   const call = createStreamCalls(readings, over);
 
   function readFrom<Result>(partition: number, signal: AbortSignal, work: (feed: Feed) => Promise<Result>) {
-    return call(partition, signal, (reading) => {
-      reading.askedAt = performance.now();
-      return work(reading.feed);
+    return call(partition, signal, async (reading) => {
+      reading.askedAt = whileAsked;
+      try {
+        return await work(reading.feed);
+      } finally {
+        reading.askedAt = performance.now();
+      }
     });
   }
 
