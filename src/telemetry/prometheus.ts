@@ -165,11 +165,7 @@ function listenToIngest(registry: Registry, telemetry: Telemetry): void {
 
 function listenToPartitions(registry: Registry, telemetry: Telemetry): void {
   const paused = gauge(registry, 'esp_partitions_paused', 'Partitions that wait before they try again');
-  const halted = gauge(
-    registry,
-    'esp_partitions_halted',
-    'Partitions that stopped: for a bug, or until the log is mended',
-  );
+  const halted = gauge(registry, 'esp_partitions_halted', 'Partitions that stopped, for a bug or for the log');
   const fenced = counter(
     registry,
     'esp_partition_fences_total',

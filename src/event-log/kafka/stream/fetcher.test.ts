@@ -166,23 +166,29 @@ describe('fetching', () => {
     expect(textsOf(feeds[0]!)).toEqual([text]);
   });
 
-  it('rests after a small answer, and goes on at once after a larger one', async () => {
+  it('rests after a small answer, longer after a tiny one, and goes on at once after a large one', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const { fetches } = start([1, 1]);
       const turns = () => new Promise(setImmediate);
+      const restsFor = async (ms: number) => {
+        const before = fetches.length;
+        await turns();
+        await vi.advanceTimersByTimeAsync(ms - 1);
+        expect(fetches).toHaveLength(before);
+        await vi.advanceTimersByTimeAsync(1);
+        expect(fetches).toHaveLength(before + 1);
+      };
       fetches[0]!.answer([batch(0, 0, ['a'])]);
-      await turns();
-      await vi.advanceTimersByTimeAsync(limits.kafkaFetchRestMs - 1);
-      expect(fetches).toHaveLength(1);
-      await vi.advanceTimersByTimeAsync(1);
-      expect(fetches).toHaveLength(2);
-      fetches[1]!.answer([batch(1, 0, ['x'.repeat(limits.kafkaFetchSmallBytes)])]);
-      await turns();
-      expect(fetches).toHaveLength(3);
-      fetches[2]!.answer([]);
+      await restsFor(limits.kafkaFetchTinyRestMs);
+      fetches[1]!.answer([batch(0, 1, ['x'.repeat(limits.kafkaFetchTinyBytes)])]);
+      await restsFor(limits.kafkaFetchRestMs);
+      fetches[2]!.answer([batch(1, 0, ['x'.repeat(limits.kafkaFetchSmallBytes)])]);
       await turns();
       expect(fetches).toHaveLength(4);
+      fetches[3]!.answer([]);
+      await turns();
+      expect(fetches).toHaveLength(5);
     } finally {
       vi.useRealTimers();
     }

@@ -71,10 +71,10 @@ export function createFetcher(options: FetcherOptions): Fetcher {
   async function fetchFrom(nodeId: number, feeds: readonly Feed[]): Promise<void> {
     busyNodes.add(nodeId);
     for (const feed of feeds) out.add(feed);
-    let isSmall = false;
+    let restMs = 0;
     try {
       const { inTrouble, bytes } = await fetchOnce(nodeId, feeds);
-      isSmall = bytes > 0 && bytes < limits.kafkaFetchSmallBytes;
+      restMs = restAfter(bytes);
       if (inTrouble.length > 0) retryLater(nodeId, inTrouble);
       else failures.delete(nodeId);
     } catch {
@@ -84,8 +84,7 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       retryLater(nodeId, feeds);
     }
     for (const feed of feeds) out.delete(feed);
-    // A broker answers each append to whoever waits for one: what comes in one by one is not fetched one by one.
-    if (isSmall) await pause(limits.kafkaFetchRestMs);
+    if (restMs > 0) await pause(restMs);
     busyNodes.delete(nodeId);
     pump();
   }
@@ -208,6 +207,11 @@ export function createFetcher(options: FetcherOptions): Fetcher {
       for (const link of links.values()) link.close();
     },
   };
+}
+
+function restAfter(fetchedBytes: number): number {
+  if (fetchedBytes === 0 || fetchedBytes >= limits.kafkaFetchSmallBytes) return 0;
+  return fetchedBytes < limits.kafkaFetchTinyBytes ? limits.kafkaFetchTinyRestMs : limits.kafkaFetchRestMs;
 }
 
 /**
