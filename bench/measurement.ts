@@ -49,8 +49,8 @@ export interface Measured {
 }
 
 /**
- * One of the names that `npm run bench -- NAME` knows. Each stands alone: it starts what it needs and takes nothing
- * from another.
+ * One of the names that `npm run bench -- NAME` knows. Each stands alone: it starts what it needs, and takes nothing
+ * from another but servers that have run for a while.
  */
 export interface Measurement {
   readonly name: string;

@@ -54,8 +54,8 @@ interface Cursor {
 
 /**
  * Works one partition from its claimed progress until the signal: fetch, cut, look at gaps, wait for a slot, decode,
- * wait for the writer, build, commit, feed the metrics, acknowledge; and maintenance between batches. A batch that has begun to
- * commit is finished or left to be found again.
+ * wait for the writer, build, commit, feed the metrics, acknowledge; and maintenance between batches. A batch that has
+ * begun to commit is finished or left to be found again.
  */
 export async function runPartitionLoop(
   options: PartitionLoopOptions,

@@ -30,8 +30,8 @@ export interface PostgresEventStoreOptions {
 
 /**
  * The EventStore on PostgreSQL 14 and newer. Any number of processes may have handles on one store. It works behind a
- * proxy that pools by transaction: nothing is set or locked for longer than a transaction, and behind a proxy nothing is
- * prepared.
+ * proxy that pools by transaction: nothing is set or locked for longer than a transaction, and behind a proxy nothing
+ * is prepared.
  *
  * @throws StartupError where the server refuses it, or its schema is not the one this program knows; UnavailableError
  */

@@ -1,8 +1,8 @@
 /** Bounds of what the store asks of PostgreSQL. All times are milliseconds. */
 export const postgresSettings = {
   /**
-   * Connections that write batches, each for its share of the partitions. Measured on two cores: three leave
-   * them idle at times, four hide what a commit waits for the disk; more only add sessions to the server.
+   * Connections that write batches, each for its share of the partitions. Measured on two cores: three leave them
+   * idle at times, four hide what a commit waits for the disk; more only add sessions to the server.
    */
   writerConnections: 4,
   /** For everything else: short reads, states of the inbox, jobs. */
